@@ -1,0 +1,194 @@
+"""Every command with its options, help and an example; what they do is in the files beside this one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="dicom-node",
+    help="A DICOM network node that processes on receipt: keep, complete, anonymize, convert, forward.",
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
+)  # fmt: skip
+
+Rules = Annotated[Path, typer.Option("--config", "-c", help="The configuration.", metavar="FILE")]
+Json = Annotated[bool, typer.Option("--json", help="Facts as JSON.")]
+DEFAULT = Path("rules.yaml")
+
+
+@app.command(epilog="Example: dicom-node serve --config rules.yaml")
+def serve(config: Rules = DEFAULT) -> None:
+    """Receive, process and forward until SIGTERM. Prints one line when it is ready."""
+    from node.cli.serve import serve as run
+
+    raise typer.Exit(run(config))
+
+
+@app.command(epilog="Example: dicom-node check --config rules.yaml")
+def check(config: Rules = DEFAULT, json: Json = False) -> None:
+    """Read rules.yaml, say everything that is wrong in it, and run its tests."""
+    from node.cli.rules import check as run
+
+    raise typer.Exit(run(config, json))
+
+
+@app.command(epilog="Example: dicom-node demo --data ./demo")
+def demo(
+    data: Annotated[Path | None, typer.Option(help="Keep everything in this folder.", metavar="DIR")] = None,
+    json: Json = False,
+) -> None:
+    """Show the whole way on real images over real sockets, in a temporary folder."""
+    from node.cli.demo import demo as run
+
+    raise typer.Exit(run(data, json))
+
+
+@app.command(epilog="Example: dicom-node schema > rules.schema.json")
+def schema() -> None:
+    """Print the JSON Schema of rules.yaml, so that editors complete and check it."""
+    from node.cli.rules import schema as run
+
+    raise typer.Exit(run())
+
+
+@app.command(epilog="Example: dicom-node show image.dcm PatientName")
+def show(
+    file: Annotated[Path, typer.Argument(help="A DICOM file, with or without file meta.")],
+    tag: Annotated[str | None, typer.Argument(help="Keyword, (gggg,eeee) or dotted path.")] = None,
+    json: Json = False,
+) -> None:
+    """Print the header of a file, or one value of it."""
+    from node.cli.tools import show as run
+
+    raise typer.Exit(run(file, tag, json))
+
+
+@app.command(epilog="Example: dicom-node echo archive")
+def echo(
+    destination: Annotated[str, typer.Argument(help="A destination or peer of rules.yaml, or AE@host:port.")],
+    config: Rules = DEFAULT,
+    json: Json = False,
+) -> None:
+    """Ask a destination whether it takes anything: C-ECHO, or a write into its folder."""
+    from node.cli.tools import echo as run
+
+    raise typer.Exit(run(destination, config, json))
+
+
+@app.command(epilog="Example: dicom-node send archive ./study")
+def send(
+    destination: Annotated[str, typer.Argument(help="A destination of rules.yaml, or AE@host:port.")],
+    paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders.")],
+    config: Rules = DEFAULT,
+    json: Json = False,
+) -> None:
+    """Send files as they are to a destination, without the node."""
+    from node.cli.tools import send as run
+
+    raise typer.Exit(run(destination, paths, config, json))
+
+
+@app.command(epilog="Example: dicom-node process ./study --route research-ct --out ./result")
+def process(
+    paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders.")],
+    route: Annotated[str, typer.Option(help="A route of rules.yaml.")],
+    out: Annotated[Path, typer.Option(help="Folder for the result.", metavar="DIR")],
+    config: Rules = DEFAULT,
+    json: Json = False,
+) -> None:
+    """Take files through the steps of one route, without the network. Exit 1 when something was held."""
+    from node.cli.process import process as run
+
+    raise typer.Exit(run(paths, route, out, config, json))
+
+
+@app.command(epilog="Example: dicom-node status")
+def status(config: Rules = DEFAULT, json: Json = False) -> None:
+    """What is open, running, waiting and held. Exit 1 when something is held."""
+    from node.cli.look import status as run
+
+    raise typer.Exit(run(config, json))
+
+
+@app.command(epilog="Example: dicom-node explain 1.2.840.113619.2.55.3")
+def explain(
+    uid: Annotated[str, typer.Argument(help="Study, Series or SOP Instance UID.")],
+    config: Rules = DEFAULT,
+    json: Json = False,
+) -> None:
+    """Who sent it, what completed it, which routes took it and why, each step and each delivery."""
+    from node.cli.look import explain as run
+
+    raise typer.Exit(run(uid, config, json))
+
+
+@app.command(epilog="Example: dicom-node ledger --json")
+def ledger(config: Rules = DEFAULT, json: Json = False) -> None:
+    """Count every acknowledged instance by its state. Exit 1 when the sum is not right."""
+    from node.cli.look import ledger as run
+
+    raise typer.Exit(run(config, json))
+
+
+Subject = Annotated[str, typer.Argument(help="A UID, a job, a route, a destination, or `all`.")]
+
+
+@app.command(epilog="Example: dicom-node retry archive")
+def retry(subject: Subject, config: Rules = DEFAULT, json: Json = False) -> None:
+    """Try again what failed: held jobs and deliveries, and deliveries that wait for their time."""
+    from node.cli.act import act
+
+    raise typer.Exit(act("retry", subject, config, json))
+
+
+@app.command(epilog="Example: dicom-node drop 1.2.840.113619.2.55.3")
+def drop(subject: Subject, config: Rules = DEFAULT, json: Json = False) -> None:
+    """Give up what is held or waits; the ledger keeps saying so."""
+    from node.cli.act import act
+
+    raise typer.Exit(act("drop", subject, config, json))
+
+
+@app.command(epilog="Example: dicom-node release 1.2.840.113619.2.55.3")
+def release(subject: Subject, config: Rules = DEFAULT, json: Json = False) -> None:
+    """Decide that what is held may go on as it is."""
+    from node.cli.act import act
+
+    raise typer.Exit(act("release", subject, config, json))
+
+
+@app.command(epilog="Example: dicom-node backup ./backup-monday")
+def backup(
+    folder: Annotated[Path, typer.Argument(help="A new folder.")], config: Rules = DEFAULT, json: Json = False
+) -> None:
+    """Copy database, spool, outbox and secret into a new folder, beside a running node."""
+    from node.cli.copies import backup as run
+
+    raise typer.Exit(run(folder, config, json))
+
+
+@app.command(epilog="Example: dicom-node restore ./backup-monday")
+def restore(
+    folder: Annotated[Path, typer.Argument(help="What `backup` made.")], config: Rules = DEFAULT, json: Json = False
+) -> None:
+    """Put a backup back, with the node stopped. What is newer than it is held and not sent again."""
+    from node.cli.copies import restore as run
+
+    raise typer.Exit(run(folder, config, json))
+
+
+def _version(value: bool) -> None:
+    if value:
+        from node import __version__
+
+        print(f"dicom-node {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    pass

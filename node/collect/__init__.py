@@ -1,0 +1,1 @@
+"""Open units -> complete units -> jobs."""

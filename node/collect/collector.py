@@ -1,0 +1,144 @@
+"""The loop that closes units: find, judge, match, and make the jobs in one transaction.
+
+Several processes may run it on one database. Each of them reads the marks of every live process first: only
+when what a receiver had acknowledged at that moment is in the index may a unit's quiet time be believed.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from node.collect.late import Late, owed
+from node.collect.policy import policy_for, shortest
+from node.complete import Complete, Facts, judge
+from node.config import Config, Route, freeze
+from node.engine.engine import Engine
+from node.index import Database, units
+from node.index.units import Member, NewJob, Open
+from node.match import Verdict, match
+from node.model import UnitKind
+from node.spool import Presence, Seen
+
+log = logging.getLogger("node.collect")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collector:
+    """Closes units. `run` is its thread; `once` is one round, for tests and for the loop."""
+
+    database: Database
+    presence: Presence
+    engine: Engine
+    config: Callable[[], Config]
+    judge_duplicates: Callable[[], int]
+    """Decide what is unjudged; returns how many were decided."""
+    reach: Callable[[str], None]
+    poll: float = 1.0
+
+    def run(self, stop: threading.Event, wake: threading.Event) -> None:
+        """Until `stop`: one round whenever `wake` is set, and at least every `poll` seconds."""
+        wait = 0.0
+        while not stop.is_set():
+            wake.wait(wait)
+            wake.clear()
+            if stop.is_set():
+                return
+            try:
+                wait = self.once()
+            except sa.exc.OperationalError as error:
+                log.warning("the database is away: %s", type(error.orig).__name__)
+                wait = self.poll
+            except Exception:  # worker loop: a bug must not end completion for everyone else
+                log.exception("completion failed; tried again")
+                wait = 5.0
+
+    def once(self) -> float:
+        """One round. Returns seconds until the next one is due (at most `poll`)."""
+        config = self.config()
+        marks = self.presence.live()
+        self.judge_duplicates()
+        unindexed = not self._indexed(marks)
+        with self.database.reader.connect() as connection:
+            now = self.database.now(connection)
+            waits = shortest(config)
+            candidates = units.open_units(connection, now, waits)
+            due = [units.next_ripe(connection, now, waits)]
+        due += [self._consider(config, candidate, marks, unindexed) for candidate in candidates]
+        return min([self.poll, *(max(0.02, at - now) for at in due if at is not None)])
+
+    def _indexed(self, marks: Sequence[Seen]) -> bool:
+        """Wait, shortly, until what these processes had acknowledged is in the index."""
+        ahead = {m.process: m.acknowledged for m in marks if m.indexed < m.acknowledged}
+        deadline = time.monotonic() + 0.5
+        while ahead and time.monotonic() < deadline:
+            time.sleep(0.005)
+            ahead = {m.process: ahead[m.process] for m in self.presence.live() if m.indexed < ahead.get(m.process, 0)}
+        return not ahead
+
+    def _consider(self, config: Config, candidate: Open, marks: Sequence[Seen], unindexed: bool) -> float | None:
+        """Judge one unit; returns when to judge it again, if it is not closed."""
+        keys = {f"{candidate.unit.called_ae}/{uid}" for uid in (candidate.study, candidate.series) if uid}
+        if candidate.unit.kind is not UnitKind.STUDY:
+            keys.discard(f"{candidate.unit.called_ae}/{candidate.study}")
+        with self.database.reader.connect() as connection:
+            now = datetime.fromtimestamp(self.database.now(connection), UTC)
+        verdict = judge(
+            Facts(
+                unit=candidate.unit, policy=policy_for(config, candidate.unit), now=now,
+                receiving=any(keys & m.receiving for m in marks), unindexed=unindexed, unjudged=candidate.unjudged,
+            )
+        )  # fmt: skip
+        if isinstance(verdict, Complete):
+            self._close(config, candidate, f"{verdict.evidence.source}: {verdict.evidence.text}")
+            return None
+        return verdict.until.timestamp()
+
+    def _close(self, config: Config, candidate: Open, evidence: str) -> None:
+        unit = candidate.unit
+        with self.database.reader.connect() as connection:
+            members = units.members(connection, unit.id, unit.generation)
+            earlier = units.routes_run(connection, unit.id, unit.generation)
+        verdicts = match(config.routes, [(m.header, m.origin) for m in members], kind=unit.kind)
+        new = [
+            job
+            for route, verdict in zip(config.routes, verdicts, strict=True)
+            if (verdict.matched or verdict.undecided) and members
+            for job in [_job(config, route, verdict, members, unit.generation, route.name in earlier)]
+            if job is not None
+        ]
+        self.reach("unit complete")
+        with self.database.durable.begin() as connection:
+            closed = units.close(
+                connection, unit, evidence=evidence, now=self.database.now(connection), enqueue=self.engine.enqueue_job,
+                verdicts=[(v.route, v.matched, list(v.because)) for v in verdicts], jobs=new,
+            )  # fmt: skip
+        if closed:
+            self.reach("unit closed")
+            log.info(
+                "%s %s generation %d complete (%s): %s", unit.kind, unit.uid, unit.generation, evidence,
+                ", ".join(j.plan.route for j in new) or "no route",
+            )  # fmt: skip
+
+
+def _job(
+    config: Config, route: Route, verdict: Verdict, members: Sequence[Member], generation: int, again: bool
+) -> NewJob | None:
+    late = Late(route.late or config.complete.late) if again else Late.RERUN
+    plan = freeze(route)
+    targets = list(dict.fromkeys(str(s.to) for s in route.chain if s.name == "forward" and hasattr(s, "to")))
+    debts = owed(late, [(m.receipt, m.generation) for m in members], generation, targets)
+    if not debts:
+        return None
+    if verdict.undecided:
+        # To guess could send what should have been dropped, or drop what should have been sent.
+        reason = f"it cannot be told whether this route takes it: {'; '.join(verdict.because)}"
+        debts = [(receipt, target, "held", reason) for receipt, target, _, _ in debts]
+    starts = any(state == "in_job" for _, _, state, _ in debts)
+    return NewJob(plan=plan, owed=debts, replaces=again and late is Late.RERUN, delta=again and late is Late.DELTA, starts=starts)

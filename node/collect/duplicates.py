@@ -1,0 +1,158 @@
+"""The same SOP Instance UID again, with other bytes: the same content in another dress, or another content?
+
+Equal are two instances whose decoded headers agree (transfer syntax and volatile tags aside) and whose pixels
+do: an archive that sends back what it got, compressed otherwise, sends a duplicate. Where the content differs,
+`duplicates` in rules.yaml decides, and both files are kept until it has.
+
+    unjudged a --> duplicate                        equal: counted, not processed again
+             b --> current, the other superseded    newest
+             c --> superseded                       first
+             d --> held, both files kept            hold, or they cannot be compared
+"""
+
+from __future__ import annotations
+
+import logging
+import mmap
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from node.config import Config
+from node.dicom.attributes import describe
+from node.dicom.content import header_difference
+from node.dicom.part10 import read_meta
+from node.errors import CannotSucceed
+from node.imaging.same import same_pixels
+from node.index import Database
+from node.index.intake import join_units
+from node.index.schema import receipt
+from node.model import UID, Identity, ReceiptId, UnitKind
+from node.pool import Bug, Pool
+from node.spool import Spool
+
+log = logging.getLogger("node.collect")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What two instances with one UID do not agree in: attributes by name, no values."""
+
+    attributes: tuple[str, ...]
+    pixels: bool
+
+    def __bool__(self) -> bool:
+        return bool(self.attributes) or self.pixels
+
+    def __str__(self) -> str:
+        named = ", ".join(self.attributes[:8]) + (" and more" if len(self.attributes) > 8 else "")
+        return " and ".join(x for x in (named, "pixels" if self.pixels else "") if x) or "nothing"
+
+
+def compare(a: Path, b: Path) -> Difference:
+    """In a worker process: decode and compare two spool files. Raises CannotSucceed when one cannot be read."""
+    first, second = read_meta(a), read_meta(b)
+    with a.open("rb") as one, b.open("rb") as two:
+        with (
+            mmap.mmap(one.fileno(), 0, access=mmap.ACCESS_READ) as ours,
+            mmap.mmap(two.fileno(), 0, access=mmap.ACCESS_READ) as theirs,
+        ):
+            paths = header_difference(
+                ours[first.dataset_offset :], first.transfer_syntax,
+                theirs[second.dataset_offset :], second.transfer_syntax,
+            )  # fmt: skip
+    if first.transfer_syntax != second.transfer_syntax:
+        # How samples are laid out goes with the encoding; what they say is compared decoded.
+        paths = tuple(p for p in paths if p not in _LAYOUT)
+    return Difference(tuple(dict.fromkeys(_named(p) for p in paths)), pixels=not same_pixels(a, b))
+
+
+_LAYOUT = frozenset({"00280004", "00280006"})
+"""Photometric Interpretation and Planar Configuration."""
+
+
+def _named(path: str) -> str:
+    return describe(int(path[:8], 16))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duplicates:
+    """Decides what is unjudged. One process at a time per instance: the row's state is the lock."""
+
+    database: Database
+    spool: Spool
+    pool: Pool
+    config: Callable[[], Config]
+    kinds: Callable[[], frozenset[UnitKind]]
+
+    def judge(self) -> int:
+        """Decide all that is unjudged now. Returns how many."""
+        with self.database.reader.connect() as connection:
+            rows = connection.execute(
+                sa.select(receipt.c.id, receipt.c.path, receipt.c.called_ae, receipt.c.sop_instance)
+                .where(receipt.c.state == "unjudged")
+                .order_by(receipt.c.id)
+            ).all()
+        for row in rows:
+            self._one(row.id, row.path, row.called_ae, row.sop_instance)
+        return len(rows)
+
+    def _one(self, new: str, path: str, called_ae: str, sop_instance: str) -> None:
+        with self.database.reader.connect() as connection:
+            known = connection.execute(
+                sa.select(receipt.c.id, receipt.c.path).where(
+                    receipt.c.called_ae == called_ae, receipt.c.sop_instance == sop_instance,
+                    receipt.c.state == "current",
+                )
+            ).first()  # fmt: skip
+        difference: Difference | None = None
+        why = ""
+        if known is not None and known.path is not None:
+            try:
+                difference = self.pool.call(compare, self.spool.where(known.path), self.spool.where(path))
+            except (CannotSucceed, Bug, OSError) as error:
+                why = f"it came before with other bytes, and the two cannot be compared: {error}"
+        policy = self.config().node.duplicates
+        with self.database.durable.begin() as connection:
+            self._decide(connection, new, known.id if known is not None else None, difference, policy, why)
+
+    def _decide(
+        self, connection: sa.Connection, new: str, known: str | None, difference: Difference | None, policy: str, why: str
+    ) -> None:
+        if known is not None and difference is not None and not difference:
+            _set(connection, new, "duplicate", "same content, encoded otherwise", known)
+        elif why and policy != "newest":
+            _set(connection, new, "held", why, known)
+        elif policy == "hold" and known is not None:
+            _set(connection, new, "held", f"it came before with other content; they differ in {difference}", known)
+        elif policy == "first" and known is not None:
+            _set(connection, new, "superseded", f"the first one is kept; they differ in {difference}", known)
+        else:
+            if known is not None:
+                text = why or f"they differ in {difference if difference is not None else 'content'}"
+                _set(connection, known, "superseded", f"a newer one came; {text}", new)
+            _set(connection, new, "current", "", known)
+            self._join(connection, new)
+
+    def _join(self, connection: sa.Connection, new: str) -> None:
+        """The new one belongs to its units from now on; a complete one opens its next generation."""
+        join(connection, new, self.kinds(), self.database.now(connection))
+
+
+def join(connection: sa.Connection, receipt_id: str, kinds: frozenset[UnitKind], now: float) -> None:
+    """Put an instance whose row is there already into its units."""
+    row = connection.execute(sa.select(receipt).where(receipt.c.id == receipt_id)).one()
+    identity = Identity(
+        sop_class=UID(row.sop_class), sop_instance=UID(row.sop_instance), study=UID(row.study),
+        series=UID(row.series), transfer_syntax=UID(row.transfer_syntax),
+    )  # fmt: skip
+    join_units(connection, [(ReceiptId(receipt_id), row.called_ae, identity)], kinds, now)
+
+
+def _set(connection: sa.Connection, receipt_id: str, state: str, reason: str, against: str | None) -> None:
+    connection.execute(
+        sa.update(receipt).where(receipt.c.id == receipt_id).values(state=state, reason=reason, against=against)
+    )
+    log.info("instance %s is %s: %s", receipt_id, state, reason or "it is processed")

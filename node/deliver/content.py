@@ -1,0 +1,87 @@
+"""The data set of a parcel as it goes over the wire: as stored, or in another uncompressed transfer syntax."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+from pydicom.uid import UID
+
+from node.deliver.base import Parcel
+from node.dicom.part10 import read_meta
+from node.errors import CannotSucceed
+
+_WORD = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
+"""Bytes per word of the VRs that pydicom keeps as bytes and that follow the byte order (PS3.5 6.2, 7.3)."""
+
+# What pydicom raises on values it cannot read or write again; a bug of ours would be an AssertionError.
+_UNWRITABLE = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    KeyError,
+    NotImplementedError,
+    OverflowError,
+    EOFError,
+    RecursionError,
+    struct.error,
+    zlib.error,
+    InvalidDicomError,
+    BytesLengthException,
+)
+
+
+def data_set(parcel: Parcel, transfer_syntax: str) -> tuple[BinaryIO, int]:
+    """The data set of `parcel` in `transfer_syntax`, to be read from where it stands, and its length in bytes.
+
+    In its own transfer syntax it is the open file, behind its file meta; in another it is encoded anew, in
+    memory. Raises CannotSucceed when the file is gone, is no DICOM file, is not in the transfer syntax
+    that was recorded for it, or cannot be encoded; OSError when it cannot be read now.
+    """
+    try:
+        if transfer_syntax != parcel.transfer_syntax:
+            anew = _encoded(parcel.path, UID(transfer_syntax))
+            return BytesIO(anew), len(anew)
+        meta = read_meta(parcel.path)
+        if meta.transfer_syntax != transfer_syntax:
+            raise CannotSucceed("its file in the outbox is not in the transfer syntax that was recorded for it")
+        data = parcel.path.open("rb")
+    except FileNotFoundError:
+        raise CannotSucceed("its file is gone from the outbox") from None
+    data.seek(meta.dataset_offset)
+    return data, os.fstat(data.fileno()).st_size - meta.dataset_offset
+
+
+def _encoded(path: Path, target: UID) -> bytes:
+    """UIDs, values and pixels stay; only how they are written changes."""
+    try:
+        dataset = dcmread(path)
+        _, little_endian = dataset.original_encoding
+        if not little_endian:
+            _swap_words(dataset)
+        buffer = DicomBytesIO()
+        buffer.is_implicit_VR, buffer.is_little_endian = target.is_implicit_VR, target.is_little_endian
+        write_dataset(buffer, dataset)
+        return bytes(buffer.getvalue())
+    except _UNWRITABLE as error:
+        # The error's own text quotes the value, so it does not go into the reason.
+        name = type(error).__name__
+        raise CannotSucceed(f"cannot be written in {target.name} ({name}); add `decompress` before `forward`") from None
+
+
+def _swap_words(dataset: Dataset) -> None:
+    """Bring word-wise bytes from big to little endian; pydicom keeps them as they were in the file."""
+    for element in dataset.iterall():
+        width = _WORD.get(element.VR)
+        if width is not None and isinstance(element.value, bytes):
+            element.value = np.frombuffer(element.value, f">u{width}").byteswap().tobytes()

@@ -1,0 +1,166 @@
+"""One delivery: what waits for one destination goes out, each answer is kept before the next is sent.
+
+The body of the engine's `deliver` workflow, which gives it a thread while it sends and none while it waits.
+A dead destination therefore blocks nobody: its deliveries are rows with a time.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from node.config import Destination
+from node.deliver.base import Outcome as Answer
+from node.deliver.base import Parcel, Result, Target
+from node.deliver.folder import FolderTarget
+from node.engine.runs import DONE, STOP, Outcome
+from node.errors import CannotSucceed, TryAgain
+from node.index import Database, jobs
+from node.outbox import Delivery, Outbox, Waiting
+from node.retry import next_try
+
+log = logging.getLogger("node.deliver")
+
+Open = Callable[[Delivery, Destination, Collection[str]], Target]
+"""(delivery, its destination, places that it has taken already) -> the target"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Courier:
+    """Sends deliveries. Holds no state: destinations are looked up by name when they are needed."""
+
+    database: Database
+    outbox: Outbox
+    destinations: Callable[[], Mapping[str, Destination]]
+    open: Open
+    stop: Callable[[], bool]
+    reach: Callable[[str], None]
+
+    def deliver(self, key: str, attempt: int) -> Outcome:
+        """Send what waits. `attempt` counts how often the engine was given this delivery."""
+        found = self.outbox.read(key)
+        if found is None or found[0].state in ("held", "dropped", "delivered"):
+            return STOP
+        delivery, waiting = found
+        destination = self.destinations().get(delivery.destination)
+        if destination is None:
+            return self._hold(delivery, f'destination "{delivery.destination}" is not in rules.yaml any more')
+        if destination.accepts is not None and destination.accepts != delivery.disclosure:
+            return self._hold(
+                delivery, f"{delivery.destination} accepts {destination.accepts}, this is {delivery.disclosure}"
+            )
+        try:
+            self._send(delivery, destination, waiting)
+        except TryAgain as error:
+            return self._later(delivery, destination, str(error))
+        except OSError as error:
+            return self._later(delivery, destination, error.strerror or type(error).__name__)
+        except sa.exc.OperationalError as error:
+            log.warning("delivery %s: the database is away, tried again: %s", key, type(error.orig).__name__)
+            return Outcome("again", 5.0)
+        except CannotSucceed as error:
+            return self._hold(delivery, str(error))
+        except Exception as error:  # worker loop: a bug holds this delivery, and the others go on
+            log.exception("delivery %s held", key)
+            return self._hold(delivery, f"a fault in the node ({type(error).__name__}); see its log")
+        return self._finish(delivery, destination)
+
+    def _send(self, delivery: Delivery, destination: Destination, waiting: list[Waiting]) -> None:
+        target = self.open(delivery, destination, self.outbox.places(delivery))
+        same = self._there(delivery, destination, waiting)
+        if same:
+            self.outbox.delivered(delivery, same, _instance)
+        by_number = {w.number: w for w in waiting if w not in same}
+
+        def record(parcel: Parcel, result: Result) -> None:
+            one = by_number[parcel.number]
+            self.reach("delivery answered")
+            if result.outcome is Answer.DELIVERED:
+                self.outbox.delivered(delivery, [one], _instance, result.place)
+            elif result.outcome is Answer.REFUSED:
+                self.outbox.refused(delivery, one, result.text)
+            else:
+                later.append(result.text)
+            self.reach("delivery recorded")
+
+        later: list[str] = []
+        if by_number:
+            self.reach("delivery begins")
+            target.deliver([_parcel(w) for w in by_number.values()], record, self.stop)
+        if later:
+            raise TryAgain(later[0])
+
+    def _there(self, delivery: Delivery, destination: Destination, waiting: list[Waiting]) -> list[Waiting]:
+        """What the peer has acknowledged before with the same content: a rerun sends only what changed.
+
+        A folder is asked itself, since a person may have taken files out of it.
+        """
+        if destination.dicom is None:
+            return []
+        known = self.outbox.already(delivery.destination, [_instance(w) for w in waiting])
+        return [w for w in waiting if known.get(_instance(w)) == w.content]
+
+    def _finish(self, delivery: Delivery, destination: Destination) -> Outcome:
+        again = self.outbox.read(delivery.id)
+        if again is None or again[1]:  # stopped in between, or the same delivery was given more meanwhile
+            return Outcome("again", 1.0)
+        if destination.folder is not None and not delivery.delta:
+            try:
+                self._tidy(delivery, destination)
+            except TryAgain as error:
+                return self._later(delivery, destination, str(error))
+        state = self.outbox.finish(delivery)
+        if state == "waiting":  # given more in this moment
+            return Outcome("again", 1.0)
+        self._remember(delivery, f"{delivery.destination}: {state}")
+        return DONE
+
+    def _tidy(self, delivery: Delivery, destination: Destination) -> None:
+        """What an earlier generation put into the folder and this one did not goes away."""
+        target = self.open(delivery, destination, [])
+        if isinstance(target, FolderTarget):
+            target.finish(self.outbox.places(delivery))
+
+    def _later(self, delivery: Delivery, destination: Destination, reason: str) -> Outcome:
+        failures, since = self.outbox.failed(delivery, reason)
+        with self.database.reader.connect() as connection:
+            now = datetime.fromtimestamp(self.database.now(connection), UTC)
+        first = datetime.fromtimestamp(since, UTC)
+        at = next_try(failures, destination.retry, first, now, delivery.id)
+        self._remember(delivery, f"{delivery.destination}: try {failures} failed: {reason}")
+        if at is None:
+            return self._hold(delivery, f"gave up after {failures} tries: {reason}")
+        self.outbox.wait(delivery, at.timestamp())
+        log.warning("delivery %s: try %d failed, next at %s: %s", delivery.id, failures, f"{at:%H:%M:%S}", reason)
+        return Outcome("again", max(0.0, (at - now).total_seconds()))
+
+    def _hold(self, delivery: Delivery, reason: str) -> Outcome:
+        log.warning("delivery %s held: %s", delivery.id, reason)
+        self.outbox.hold(delivery, reason)
+        self._remember(delivery, f"held: {reason}")
+        return STOP
+
+    def poisoned(self, key: str, why: str) -> None:
+        found = self.outbox.read(key)
+        if found is not None:
+            self._hold(found[0], why)
+
+    def _remember(self, delivery: Delivery, text: str) -> None:
+        with self.database.durable.begin() as connection:
+            jobs.remember(connection, delivery.job, "delivery", text, self.database.now(connection))
+
+
+def _instance(one: Waiting) -> str:
+    """What a destination knows a parcel by."""
+    return one.sop_instance or one.name
+
+
+def _parcel(one: Waiting) -> Parcel:
+    return Parcel(
+        number=one.number, path=one.path, name=one.name, kind=one.kind, sop_class=one.sop_class,
+        sop_instance=one.sop_instance, transfer_syntax=one.transfer_syntax, fields=one.fields, sources=one.sources,
+    )  # fmt: skip

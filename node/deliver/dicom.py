@@ -1,0 +1,267 @@
+"""Brings parcels to a DICOM peer by C-STORE. The only file that uses pynetdicom as SCU.
+
+One association carries the parcels of a delivery (more only when they need more than 128 presentation
+contexts). The data set goes out as it is stored, read from the file while it is sent; only where the peer
+takes no other than another uncompressed transfer syntax is it encoded anew.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from pynetdicom import AE, build_context
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at run time
+from pynetdicom.transport import AssociationSocket
+
+from node.deliver.answers import answer
+from node.deliver.base import Outcome, Parcel, Record, Result
+from node.deliver.content import data_set
+from node.deliver.contexts import Context, Proposal, choose, proposals, refusal
+from node.deliver.wire import pdus, store_request
+from node.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLICIT_VR_LITTLE_ENDIAN
+from node.errors import CannotSucceed, TryAgain
+from node.model import Kind
+
+_IN_A_ROW = 3
+"""After so many temporary refusals one after the other, the peer is taken to be the reason, not the parcels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """Longest waits in seconds."""
+
+    connect: float = 10.0
+    """For the TCP connection."""
+    associate: float = 30.0
+    """For the answer to A-ASSOCIATE-RQ and A-RELEASE-RQ."""
+    answer: float = 60.0
+    """For a C-STORE-RSP once the instance is sent; some archives compress before they answer."""
+    network: float = 60.0
+    """For the peer to take the next bytes."""
+
+
+class DicomTarget:
+    """A C-STORE SCP at `host`:`port`, called `ae_title`, to which this node is `calling_ae`."""
+
+    def __init__(self, ae_title: str, host: str, port: int, calling_ae: str, timeouts: Timeouts | None = None) -> None:
+        self._ae_title, self._host, self._port, self._calling_ae = ae_title, host, port, calling_ae
+        self._timeouts = timeouts or Timeouts()
+
+    def __str__(self) -> str:
+        return f"{self._ae_title} at {self._host}:{self._port}"
+
+    def deliver(self, parcels: Sequence[Parcel], record: Record, stop: Callable[[], bool]) -> None:
+        """See Target. A parcel that the peer cannot be offered at all is recorded as refused."""
+        sendable: list[Parcel] = []
+        for parcel in parcels:
+            if parcel.kind is Kind.DICOM and parcel.sop_class and parcel.transfer_syntax:
+                sendable.append(parcel)
+            else:
+                text = f"{self._ae_title} is a DICOM peer and takes no {parcel.kind.value} file without SOP class"
+                record(parcel, Result(outcome=Outcome.REFUSED, text=text))
+        for proposal in proposals(sendable):
+            if stop():
+                return
+            with self._associated(proposal.contexts) as association:
+                self._store_all(association, proposal, record, stop)
+
+    def check(self) -> str:
+        """C-ECHO (PS3.7 9.1.5). Raises TryAgain with the reason when it is not answered with success."""
+        began = time.monotonic()
+        with self._associated([Context(str(Verification), IMPLICIT_VR_LITTLE_ENDIAN)]) as association:
+            if not association.accepted_contexts:
+                raise TryAgain(f"{self} accepts associations but not the Verification SOP class (C-ECHO)")
+            try:
+                status = association.send_c_echo()
+            except RuntimeError:  # the peer ended the association between its acceptance and our request
+                raise TryAgain(f"{self} ended the association before the C-ECHO") from None
+            if status.get("Status") != 0x0000:
+                raise TryAgain(f"{self} accepted the association but did not answer the C-ECHO with success")
+        return f"{self} answered C-ECHO in {(time.monotonic() - began) * 1000:.0f} ms"
+
+    def _store_all(self, association: Any, proposal: Proposal, record: Record, stop: Callable[[], bool]) -> None:
+        sender = _Sender(association, str(self), self._timeouts)
+        temporary = 0
+        for message_id, parcel in enumerate(proposal.parcels, start=1):
+            if stop():
+                return
+            context = choose(parcel, sender.accepted)
+            if context is None:
+                text = refusal(parcel, self._ae_title, sender.accepted)
+                record(parcel, Result(outcome=Outcome.REFUSED, text=text))
+                continue
+            try:
+                result = answer(sender.store(message_id % 0x10000, parcel, context), self._ae_title)
+            except CannotSucceed as error:
+                result = Result(outcome=Outcome.REFUSED, text=str(error))
+            record(parcel, result)
+            temporary = temporary + 1 if result.outcome is Outcome.AGAIN else 0
+            if temporary == _IN_A_ROW:
+                raise TryAgain(f"{result.text}, {_IN_A_ROW} times in a row")
+
+    @contextmanager
+    def _associated(self, contexts: Collection[Context]) -> Iterator[Any]:
+        """An association that is released at the end, or aborted when the block raises.
+
+        Its `accepted_contexts` are empty, and it is already over, when the peer accepted none.
+        """
+        with self._connected() as connection:
+            entity = _Entity(self._calling_ae, connection)
+            waits = self._timeouts
+            entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+            entity.acse_timeout, entity.dimse_timeout, entity.network_timeout = waits.associate, waits.answer, None
+            proposed = [build_context(c.sop_class, c.transfer_syntax) for c in contexts]
+            began = time.monotonic()
+            association = entity.associate(
+                connection.getpeername()[0], self._port, contexts=proposed, ae_title=self._ae_title
+            )
+            answered = association.acceptor.primitive
+            if answered is None or answered.result != 0:
+                raise TryAgain(self._why_not(association, time.monotonic() - began))
+            try:
+                yield association
+            except BaseException:
+                association.abort()
+                raise
+            association.release()
+
+    def _connected(self) -> socket.socket:
+        """A TCP connection to the peer; TryAgain with the system's reason when there is none."""
+        try:
+            connection = socket.create_connection((self._host, self._port), timeout=self._timeouts.connect)
+        except socket.gaierror:
+            raise TryAgain(f"{self._host} is not a known host; check the name of the destination") from None
+        except TimeoutError:
+            raise TryAgain(f"{self} did not take the connection within {self._timeouts.connect:g} s") from None
+        except OSError as error:
+            raise TryAgain(f"{self} cannot be reached: {error.strerror}") from None
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.settimeout(self._timeouts.network)
+        return connection
+
+    def _why_not(self, association: Any, took: float) -> str:
+        """Why there is a connection and no association, and where to look."""
+        if association.is_rejected:
+            said = association.acceptor.primitive
+            codes = f"{said.result}/{said.result_source}/{said.diagnostic}"
+            titles = f"it must know us as {self._calling_ae} and itself as {self._ae_title}"
+            hint = titles if said.result == 1 else "it may be busy"
+            return f"{self} rejected the association ({codes}, {said.reason_str.lower()}); {hint}"
+        if took >= self._timeouts.associate:
+            return f"{self} did not answer the association request within {self._timeouts.associate:g} s"
+        return f"{self} closed the connection instead of answering the association request"
+
+
+class _Entity(AE):
+    """An application entity whose associations run on a connection that is already open.
+
+    pynetdicom's own connecting hides the reason of a failure, leaves a failed socket open, and sets no
+    timeout, so that a peer that stops reading would stop us for good.
+    """
+
+    def __init__(self, ae_title: str, connection: socket.socket) -> None:
+        super().__init__(ae_title)
+        self._connection = connection
+
+    def _create_socket(self, assoc: Any, address: Any, tls_args: Any) -> AssociationSocket:
+        return _Connected(assoc, client_socket=self._connection)
+
+
+class _Connected(AssociationSocket):
+    def __init__(self, assoc: Any, client_socket: socket.socket) -> None:
+        super().__init__(assoc, client_socket=client_socket)
+        self.event_queue.get_nowait()  # Evt5, "someone connected to us": a socket given is taken for an acceptor's
+
+    def connect(self, primitive: Any) -> None:
+        primitive.result = "Evt2"  # transport connection confirmed (PS3.8 Table 9-2)
+        self.provider_queue.put(primitive)
+
+
+class _Sender:
+    """Sends instances on one established association.
+
+    Writes PDUs to the socket itself (see wire.py); pynetdicom's threads read the answers. While a sender
+    lives, nothing else may send on the association.
+    """
+
+    def __init__(self, association: Any, peer: str, timeouts: Timeouts) -> None:
+        self._association, self._peer, self._timeouts = association, peer, timeouts
+        self._ids = {
+            Context(str(cx.abstract_syntax), str(cx.transfer_syntax[0])): cx.context_id
+            for cx in association.accepted_contexts
+        }
+        if self._ids:
+            self._pause_reactor()
+
+    @property
+    def accepted(self) -> Collection[Context]:
+        return self._ids.keys()
+
+    def _pause_reactor(self) -> None:
+        """Keep pynetdicom's reactor from taking our answers off the queue, as its own send_c_store does.
+
+        The reactor also shows itself as paused for a moment in each of its rounds of 1 ms, hence the wait.
+        """
+        self._association._reactor_checkpoint.clear()
+        time.sleep(0.003)
+        while not self._association._is_paused:
+            time.sleep(0.0001)
+
+    def store(self, message_id: int, parcel: Parcel, context: Context) -> int:
+        """Send one instance; the status of the answer.
+
+        Raises TryAgain when the association died, CannotSucceed when the file itself is at fault.
+        """
+        try:
+            command = store_request(message_id, parcel.sop_class, parcel.sop_instance)
+        except ValueError:
+            raise CannotSucceed("its SOP class or SOP instance UID is not a valid UID") from None
+        data, length = data_set(parcel, context.transfer_syntax)
+        with data:
+            try:
+                connection = self._association.dul.socket.socket
+                if connection is None:
+                    raise TryAgain(self._why_dead())
+                maximum = self._association.dimse.maximum_pdu_size
+                for piece in pdus(self._ids[context], command, data, length, maximum):
+                    connection.sendall(piece)
+            except TimeoutError:
+                self._cut()
+                raise TryAgain(f"{self._peer} took no more bytes for {self._timeouts.network:g} s") from None
+            except OSError:
+                raise TryAgain(self._why_dead()) from None
+            except (EOFError, ValueError) as error:
+                raise TryAgain(f"sending to {self._peer} broke off: {error}") from None
+        return self._status(message_id)
+
+    def _status(self, message_id: int) -> int:
+        _, response = self._association.dimse.get_msg(block=True)
+        if response is None:
+            raise TryAgain(self._why_dead())
+        if (
+            not isinstance(response, C_STORE)
+            or not response.is_valid_response
+            or response.Status is None
+            or response.MessageIDBeingRespondedTo != message_id
+        ):
+            raise TryAgain(f"{self._peer} answered something else than the C-STORE that was sent")
+        return response.Status
+
+    def _why_dead(self) -> str:
+        if self._association.acse.is_aborted("a-abort"):
+            return f"{self._peer} aborted the association"
+        if self._association.acse.is_aborted("a-p-abort"):
+            return f"{self._peer} closed the connection"
+        return f"{self._peer} did not answer a C-STORE within {self._timeouts.answer:g} s"
+
+    def _cut(self) -> None:
+        """End the connection at once; an A-ABORT would wait behind the bytes that nobody takes."""
+        connection = self._association.dul.socket.socket
+        if connection is not None:
+            connection.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,85 @@
+"""From a destination in rules.yaml to the target that brings parcels there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from node.config import Destination
+from node.deliver.base import Target
+from node.deliver.dicom import DicomTarget, Timeouts
+from node.deliver.folder import FolderTarget
+from node.deliver.layout import Layout
+from node.index import Database
+from node.index.database import insert
+from node.index.schema import published
+
+
+def open_target(
+    name: str, destination: Destination, calling_ae: str, database: Database | None, owner: str = "",
+    taken: Collection[str] = (),
+) -> Target:  # fmt: skip
+    """`calling_ae` is the node's own title, where `as:` does not give another. Without a database a folder's
+    files belong to nobody; good enough to check it."""
+    if destination.dicom is not None:
+        answer = destination.timeout.total_seconds()
+        return DicomTarget(
+            destination.dicom.ae_title, destination.dicom.address.host, destination.dicom.address.port,
+            destination.as_ or calling_ae, Timeouts(answer=answer, network=answer),
+        )  # fmt: skip
+    assert destination.folder is not None  # a destination is one or the other, config checks it
+    return FolderTarget(
+        destination.folder, Layout(destination.layout), Books(database, name), owner, taken=taken
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Whose each path in a destination folder is. Every write commits with full sync."""
+
+    database: Database | None
+    destination: str
+
+    def owner(self, path: str) -> str | None:
+        if self.database is None:
+            return None
+        with self.database.reader.connect() as connection:
+            return connection.scalar(
+                sa.select(published.c.owner).where(
+                    published.c.destination == self.destination, published.c.path == path
+                )
+            )
+
+    def claim(self, path: str, owner: str) -> None:
+        if self.database is None or self.owner(path) == owner:
+            return
+        with self.database.durable.begin() as connection:
+            connection.execute(
+                insert(connection, published)
+                .values(destination=self.destination, path=path, owner=owner)
+                .on_conflict_do_update(index_elements=["destination", "path"], set_={"owner": owner})
+            )
+
+    def published(self, owner: str) -> Sequence[str]:
+        if self.database is None:
+            return []
+        with self.database.reader.connect() as connection:
+            return list(
+                connection.scalars(
+                    sa.select(published.c.path).where(
+                        published.c.destination == self.destination, published.c.owner == owner
+                    )
+                )
+            )
+
+    def forget(self, path: str) -> None:
+        if self.database is None:
+            return
+        with self.database.durable.begin() as connection:
+            connection.execute(
+                sa.delete(published).where(
+                    published.c.destination == self.destination, published.c.path == path
+                )
+            )

@@ -1,0 +1,62 @@
+"""What an instance says it is, and the C-STORE status for one that does not (PS3.4 B.2.3)."""
+
+from __future__ import annotations
+
+from node.dicom import status
+from node.dicom.attributes import describe
+from node.dicom.uids import tolerable_uid, valid_uid
+from node.errors import Refused
+from node.model import UID, Header, Identity
+
+_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
+
+
+def identify(header: Header, transfer_syntax: str) -> Identity:
+    """The identity in a header. Raises Refused:
+
+    0x0117 invalid SOP instance: the SOP Instance UID is missing or breaks PS3.5 9.1 (PS3.7 C.5.9).
+    0xA900 data set does not match SOP class: one of the others is, as every storage IOD has all three.
+    Leading zeros in a component are let through; see `irregular`.
+    """
+    return Identity(
+        sop_instance=_uid(header, _SOP_INSTANCE, status.INVALID_INSTANCE),
+        sop_class=_uid(header, _SOP_CLASS, status.DOES_NOT_MATCH),
+        study=_uid(header, _STUDY, status.DOES_NOT_MATCH),
+        series=_uid(header, _SERIES, status.DOES_NOT_MATCH),
+        transfer_syntax=UID(transfer_syntax),
+    )
+
+
+def irregular(identity: Identity) -> tuple[str, ...]:
+    """Attributes whose UID was let through though a component begins with zero, for a warning."""
+    uids = {
+        _SOP_CLASS: identity.sop_class,
+        _SOP_INSTANCE: identity.sop_instance,
+        _STUDY: identity.study,
+        _SERIES: identity.series,
+    }
+    return tuple(describe(tag) for tag, uid in uids.items() if not valid_uid(uid))
+
+
+def agree(command_class: str, command_instance: str, identity: Identity) -> None:
+    """Raise Refused 0xA900 where a C-STORE command names another object than its data set is.
+
+    (0000,0002) Affected SOP Class UID and (0000,1000) Affected SOP Instance UID, PS3.7 9.1.1.1.
+    """
+    for given, own, tag in (
+        (command_class, identity.sop_class, _SOP_CLASS),
+        (command_instance, identity.sop_instance, _SOP_INSTANCE),
+    ):
+        if given.rstrip("\0 ") != own:
+            raise Refused(status.DOES_NOT_MATCH, f"{describe(tag)} is another than the C-STORE command says")
+
+
+def _uid(header: Header, tag: int, refusal: int) -> UID:
+    vr_and_values = header.get(f"{tag:08X}")
+    values = vr_and_values[1] if vr_and_values else []
+    if values == []:
+        raise Refused(refusal, f"{describe(tag)} is missing")
+    # Checked before it is shown to anyone: what is no UID may be any text, so it is not repeated.
+    if values is None or len(values) != 1 or not tolerable_uid(str(values[0])):
+        raise Refused(refusal, f"{describe(tag)} is not a UID")
+    return UID(str(values[0]))

@@ -1,0 +1,182 @@
+"""File meta information of a DICOM file (PS3.10 7.1), and our provenance in it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from pathlib import Path
+from typing import BinaryIO
+
+from node import __version__
+from node.dicom.elements import walk
+from node.dicom.encoding import EXPLICIT_LE, Buffer, Malformed, element
+from node.dicom.uids import IMPLEMENTATION_CLASS_UID, tolerable_uid
+from node.errors import CannotSucceed
+from node.model import UID, Identity, Origin, ReceiptId
+
+IMPLEMENTATION_VERSION_NAME = f"DICOMNODE_{__version__}"[:16]
+
+PRIVATE_CREATOR_UID = IMPLEMENTATION_CLASS_UID
+"""(0002,0100): says that (0002,0102) is ours and can be read as `Provenance`."""
+
+UNKNOWN_HASH = "0" * 64
+"""Stands in for SHA-256 of the data set until its last byte is written."""
+
+PREAMBLE = bytes(128) + b"DICM"
+_LONGEST_META = 1 << 16
+_END_OF_GROUP_2 = 0x00030000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """How an instance came to be in the spool."""
+
+    receipt: ReceiptId
+    received: datetime
+    """UTC."""
+    origin: Origin
+    sha256: str
+    """Of the data set as received, 64 hexadecimal digits; UNKNOWN_HASH where the writer did not get to it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meta:
+    """File meta information, as far as anything here needs it."""
+
+    transfer_syntax: UID
+    sop_class: UID | None
+    sop_instance: UID | None
+    provenance: Provenance | None
+    """None in files that this node did not receive."""
+    dataset_offset: int
+    """Bytes from the start of the file to the first element of the data set."""
+
+
+def file_meta(
+    identity: Identity,
+    origin: Origin,
+    receipt: ReceiptId,
+    received: datetime,
+    sha256: str = UNKNOWN_HASH,
+    receiving_address: str | None = None,
+) -> tuple[bytes, int]:
+    """Preamble and file meta information, and the offset of the 64 digits of the hash in them.
+
+    The digits may be overwritten when the hash is known: no length changes. `receiving_address` is `host:port`
+    where the association came in. PS3.10 Table 7.1-1 wants presentation addresses as URIs and leaves their
+    scheme open: `dicom://host[:port]` here; a watched folder has none.
+    """
+    note = {
+        "receipt": receipt,
+        "received": received.astimezone(UTC).isoformat(timespec="microseconds"),
+        "via": origin.sender,
+        "sha256": sha256,
+    }
+    private = json.dumps(note, ensure_ascii=True, separators=(",", ":")).encode("ascii")
+    elements = [
+        element(0x00020001, "OB", b"\0\1"),
+        element(0x00020002, "UI", identity.sop_class.encode("ascii")),
+        element(0x00020003, "UI", identity.sop_instance.encode("ascii")),
+        element(0x00020010, "UI", identity.transfer_syntax.encode("ascii")),
+        element(0x00020012, "UI", IMPLEMENTATION_CLASS_UID.encode("ascii")),
+        element(0x00020013, "SH", IMPLEMENTATION_VERSION_NAME.encode("ascii")),
+        element(0x00020016, "AE", _ae_title(origin.calling_ae)),
+        element(0x00020017, "AE", _ae_title(origin.calling_ae)),
+        element(0x00020018, "AE", _ae_title(origin.called_ae)),
+    ]
+    if (sender := _uri_of_host(origin.sender)) is not None:
+        elements.append(element(0x00020027, "UR", sender.encode("ascii")))
+    if receiving_address is not None:
+        elements.append(element(0x00020028, "UR", f"dicom://{receiving_address}".encode("ascii")))
+    elements.append(element(0x00020100, "UI", PRIVATE_CREATOR_UID.encode("ascii")))
+    # Last, and the hash last in it, so that its place is counted from the end.
+    elements.append(element(0x00020102, "OB", private))
+    group = b"".join(elements)
+    meta = PREAMBLE + element(0x00020000, "UL", len(group).to_bytes(4, "little")) + group
+    behind_hash = len('"}') + len(private) % 2
+    return meta, len(meta) - behind_hash - 64
+
+
+def read_meta(file: Path | BinaryIO) -> Meta:
+    """The file meta information of a file, from its first byte. Raises CannotSucceed for what is no Part 10 file."""
+    if isinstance(file, Path):
+        with file.open("rb") as opened:
+            return parse_meta(opened.read(_LONGEST_META))
+    file.seek(0)
+    return parse_meta(file.read(_LONGEST_META))
+
+
+def parse_meta(head: Buffer) -> Meta:
+    """`read_meta` of the beginning of a file. Raises CannotSucceed."""
+    if bytes(head[128:132]) != b"DICM":
+        raise CannotSucceed("not a DICOM file: DICM is missing at byte 128")
+    values, offset = meta_elements(head, 132)
+    syntax = _uid(values, 0x00020010)
+    if syntax is None:
+        raise CannotSucceed("not a DICOM file: (0002,0010) Transfer Syntax UID is missing or is not a UID")
+    return Meta(
+        transfer_syntax=syntax,
+        sop_class=_uid(values, 0x00020002),
+        sop_instance=_uid(values, 0x00020003),
+        provenance=_provenance(values),
+        dataset_offset=offset,
+    )
+
+
+def meta_elements(head: Buffer, start: int) -> tuple[dict[int, bytes], int]:
+    """Values of the group 2 elements from `start`, by tag, and where the data set after them begins.
+
+    Ends at the first element of another group: (0002,0000) is often wrong. Raises Malformed.
+    """
+    values: dict[int, bytes] = {}
+    position = start
+    try:
+        for tag, _, begin, value, end in walk(head, EXPLICIT_LE, start=start):
+            if tag >= _END_OF_GROUP_2:
+                return values, begin
+            values[tag] = bytes(head[value:end])
+            position = end
+    except Malformed as error:
+        # The data set need not be explicit little endian, so its first element may not be readable here.
+        if error.offset < position or bytes(head[position : position + 2]) == b"\2\0" or not values:
+            raise
+    return values, position
+
+
+def _provenance(values: dict[int, bytes]) -> Provenance | None:
+    if _uid(values, 0x00020100) != PRIVATE_CREATOR_UID:
+        return None
+    try:
+        note = json.loads(values.get(0x00020102, b"").rstrip(b"\0"))
+        received = datetime.fromisoformat(note["received"])
+        receipt, via, sha256 = note["receipt"], note["via"], note["sha256"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    if not all(isinstance(text, str) for text in (receipt, via, sha256)) or received.tzinfo is None:
+        return None
+    origin = Origin(calling_ae=_text(values, 0x00020017), called_ae=_text(values, 0x00020018), sender=via)
+    return Provenance(receipt=ReceiptId(receipt), received=received, origin=origin, sha256=sha256)
+
+
+def _uid(values: dict[int, bytes], tag: int) -> UID | None:
+    text = _text(values, tag)
+    return UID(text) if tolerable_uid(text) else None
+
+
+def _text(values: dict[int, bytes], tag: int) -> str:
+    return values.get(tag, b"").decode("utf-8", "replace").strip("\0 ")
+
+
+def _ae_title(title: str) -> bytes:
+    # PS3.5 6.2 allows ASCII only; a peer that sends more is recorded as it called itself all the same.
+    return title.encode("utf-8")
+
+
+def _uri_of_host(sender: str) -> str | None:
+    try:
+        address = ip_address(sender)
+    except ValueError:
+        return None
+    return f"dicom://[{address}]" if address.version == 6 else f"dicom://{address}"

@@ -1,0 +1,137 @@
+"""Goes on with what dead processes left, and has held what cannot go on.
+
+DBOS itself restarts a dead process's work only when a process with the same id comes back. Here each process
+looks every second, one at a time, whether somebody died with work in hand:
+
+    1  a run that is claimed by a process whose lock can be taken, twice in a row, is followed by its successor
+       (`runs.after_death`), and then cancelled, so that its process could not go on with it if it lived after all
+    2  a run that ended in an error, or whose process died in it too often, is given to the body to be held
+    3  of the runs in which a process died twice or more, the next is let go when none is going
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from dbos import DBOSClient, WorkflowStatus
+
+from node.engine.liveness import Locks
+from node.engine.quirks import frames
+from node.engine.runs import Body, Next, Outcome, Poisoned, Run, after_death
+
+log = logging.getLogger(__name__)
+
+ITS_TURN = 10 * 365 * 86400.0
+"""Seconds: the delay of a suspect until `_release_one` ends it."""
+
+
+class Reaper:
+    def __init__(
+        self,
+        client: DBOSClient,
+        locks: Locks,
+        process: str,
+        body: Body,
+        enqueue: Callable[[Run, float], None],
+        *,
+        every: float,
+    ) -> None:
+        self._client, self._locks, self._process, self._body = client, locks, process, body
+        self._enqueue, self._every = enqueue, every
+        self._stop = threading.Event()
+        self._suspected: set[str] = set()
+        self._any_alone = True
+        self._thread = threading.Thread(target=self._loop, name="reaper", daemon=True)
+
+    def start(self) -> None:
+        """Show that this process lives, then look around."""
+        self._locks.hold(self._process)
+        self._thread.start()
+
+    def stop(self, *, keep_alive: bool) -> None:
+        """keep_alive: count as living until the process ends."""
+        self._stop.set()
+        self._thread.join(timeout=10)
+        if not keep_alive:
+            self._locks.forget(self._process)
+            self._locks.close()
+
+    def _loop(self) -> None:
+        while True:
+            try:
+                self._look()
+            except Exception as error:
+                # Whatever kind: a lost connection, or a bug in the body. Without this thread nothing that a dead
+                # process left would ever go on.
+                log.error("looking for dead processes failed: %s\n%s", type(error).__name__, frames(error))
+            if self._stop.wait(self._every):
+                return
+
+    def _look(self) -> None:
+        # After a lost connection the own lock is somebody else's for a moment, or the reaper's.
+        if not self._locks.hold(self._process) or not self._locks.hold("reaper"):
+            return
+        try:
+            self._succeed_the_dead()
+            self._hold_the_failed()
+            self._release_one()
+        finally:
+            self._locks.release("reaper")
+
+    def _list(self, **chosen: Any) -> list[WorkflowStatus]:
+        return self._client.list_workflows(**{"load_output": False, **chosen})
+
+    def _succeed_the_dead(self) -> None:
+        claimed = self._list(status="PENDING", load_input=False)
+        others = {flow.executor_id for flow in claimed if flow.executor_id} - {self._process}
+        dead = {process for process in others if self._is_dead(process)}
+        # When PostgreSQL restarts, everybody's lock is gone until its next look; so one look is not enough.
+        for process in dead & self._suspected:
+            left = self._list(status="PENDING", executor_id=process)
+            log.warning("process %s died; going on with %d of its jobs and deliveries", process, len(left))
+            for flow in left:
+                self._succeed(flow)
+            self._locks.hold(process)
+            self._locks.forget(process)
+        self._suspected = dead
+
+    def _is_dead(self, process: str) -> bool:
+        if not self._locks.hold(process):
+            return False
+        self._locks.release(process)
+        return True
+
+    def _succeed(self, flow: WorkflowStatus) -> None:
+        run = _run(flow)
+        steps = self._client.list_workflow_steps(flow.workflow_id)
+        outcomes = [Outcome(**step["output"]) for step in steps if step["output"]]
+        match after_death(run, outcomes):
+            case Next(successor, after):
+                self._enqueue(successor, ITS_TURN if successor.alone else after)
+                self._any_alone |= successor.alone
+            case Poisoned(why):
+                self._body.poisoned(run.task, run.key, why)
+        self._client.cancel_workflow(flow.workflow_id)
+
+    def _hold_the_failed(self) -> None:
+        for flow in self._list(status=["ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"], load_output=True):
+            run = _run(flow)
+            self._body.poisoned(run.task, run.key, str(flow.error or "it was started too often"))
+            self._client.delete_workflow(flow.workflow_id)
+
+    def _release_one(self) -> None:
+        if not self._any_alone:
+            return
+        alone = self._list(workflow_id_prefix="alone:", status=["DELAYED", "ENQUEUED", "PENDING"], load_input=False)
+        self._any_alone = bool(alone)
+        if alone and all(flow.status == "DELAYED" for flow in alone):
+            self._client.set_workflow_delay(alone[0].workflow_id, delay_seconds=0)
+
+
+def _run(flow: WorkflowStatus) -> Run:
+    if flow.input is None:
+        raise ValueError(f"{flow.workflow_id} has no input")
+    return Run.read(flow.input["args"][0])

@@ -1,0 +1,1 @@
+"""Pixels and geometry: numpy in, numpy out. Knows no network, no database and no configuration."""

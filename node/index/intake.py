@@ -1,0 +1,229 @@
+"""Rows for what the spool keeps. One writer thread, group commit, always after the bytes.
+
+A row can be derived again from its file, so these commits do not wait for the disk: after a power cut the
+sweep finds the files that have no row. The transaction of a group does four things: it writes the
+receipts, tells duplicates and loops apart, puts what is new into its units, and opens generation + 1 of a
+unit that was complete.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from node.index import Database
+from node.index.database import insert
+from node.index.schema import member, produced, receipt, unit
+from node.model import Identity, Origin, ReceiptId, UnitKind
+
+LOOP = "this node made this instance; it came back from {calling_ae}: check the routes of both systems"
+TWO_SERIES = "the same SOP Instance UID came before in another series; which one is right is not decided here"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """One kept instance, as its row will say it."""
+
+    receipt: ReceiptId
+    path: str
+    """Below the spool."""
+    size: int
+    sha256: str
+    received: datetime
+    origin: Origin
+    identity: Identity
+    header: bytes
+    """node.dicom.header.pack"""
+    held: str = ""
+    """A reason to hold it at once: it has no provenance, or is newer than a restored backup."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What became of a group."""
+
+    current: int
+    duplicates: int
+    unjudged: int
+    held: int
+
+
+class Intake:
+    """Writes groups of arrivals. `record` is called by one thread at a time in each process."""
+
+    def __init__(self, database: Database, kinds: Callable[[], Collection[UnitKind]]) -> None:
+        self._database, self._kinds = database, kinds
+
+    def record(self, arrivals: Sequence[Arrival]) -> Counted:
+        """Commit one group. Repeats itself when another process indexed one of the instances meanwhile.
+
+        Raises sqlalchemy.exc.OperationalError when the database cannot be reached; nothing was written.
+        """
+        for attempt in range(3):
+            try:
+                with self._database.derived.begin() as connection:
+                    return _record(connection, arrivals, frozenset(self._kinds()), self._database.now(connection))
+            except sa.exc.IntegrityError:
+                if attempt == 2:
+                    raise
+        raise AssertionError("unreachable")
+
+    def missing(self, ids: Iterable[ReceiptId]) -> set[ReceiptId]:
+        """Which of these receipts have no row."""
+        wanted = list(ids)
+        with self._database.reader.connect() as connection:
+            known: set[str] = set()
+            for start in range(0, len(wanted), 500):
+                part = wanted[start : start + 500]
+                known.update(connection.scalars(sa.select(receipt.c.id).where(receipt.c.id.in_(part))))
+        return {r for r in wanted if r not in known}
+
+
+def _record(
+    connection: sa.Connection, arrivals: Sequence[Arrival], kinds: frozenset[UnitKind], now: float
+) -> Counted:
+    fresh = _without_known(connection, arrivals)
+    before = _current(connection, fresh)
+    loops = _made_here(connection, fresh)
+    rows, members = [], []
+    for arrival in fresh:
+        key = (arrival.origin.called_ae, arrival.identity.sop_instance)
+        state, reason, against = _judge(arrival, before.get(key), loops)
+        if state == "current":
+            before[key] = (arrival.receipt, arrival.sha256, arrival.identity.transfer_syntax, arrival.identity.series)
+            members.append(arrival)
+        rows.append(_row(arrival, state, reason, against))
+    if rows:
+        connection.execute(sa.insert(receipt), rows)
+    join_units(connection, [(a.receipt, a.origin.called_ae, a.identity) for a in members], kinds, now)
+    states = Counter(str(row["state"]) for row in rows)
+    return Counted(states["current"], states["duplicate"], states["unjudged"], states["held"])
+
+
+_Known = tuple[str, str, str, str]
+"""(receipt, sha256, transfer syntax, series)"""
+
+
+def _judge(
+    arrival: Arrival, known: _Known | None, loops: dict[str, tuple[set[str], bool]]
+) -> tuple[str, str, str | None]:
+    """-> (state, reason, the receipt it is compared with)."""
+    if arrival.held:
+        return "held", arrival.held, None
+    made = loops.get(arrival.identity.sop_instance)
+    if made is not None and (made[1] or arrival.sha256 in made[0]):
+        return "held", LOOP.format(calling_ae=arrival.origin.calling_ae or "a folder"), None
+    if known is None:
+        return "current", "", None
+    other, sha256, transfer_syntax, series = known
+    if (sha256, transfer_syntax) == (arrival.sha256, arrival.identity.transfer_syntax):
+        return "duplicate", "same bytes", other
+    if series != arrival.identity.series:
+        return "held", TWO_SERIES, other
+    return "unjudged", "", other
+
+
+def _row(arrival: Arrival, state: str, reason: str, against: str | None) -> dict[str, object]:
+    return {
+        "id": arrival.receipt, "received": arrival.received.timestamp(),
+        "calling_ae": arrival.origin.calling_ae, "called_ae": arrival.origin.called_ae,
+        "sender": arrival.origin.sender,
+        "sop_class": arrival.identity.sop_class, "sop_instance": arrival.identity.sop_instance,
+        "study": arrival.identity.study, "series": arrival.identity.series,
+        "transfer_syntax": arrival.identity.transfer_syntax,
+        "size": arrival.size, "sha256": arrival.sha256, "path": arrival.path, "header": arrival.header,
+        "state": state, "reason": reason, "against": against,
+    }  # fmt: skip
+
+
+def _without_known(connection: sa.Connection, arrivals: Sequence[Arrival]) -> list[Arrival]:
+    """A file that is indexed a second time (sweep beside a live writer) changes nothing."""
+    ids = [a.receipt for a in arrivals]
+    known = set(connection.scalars(sa.select(receipt.c.id).where(receipt.c.id.in_(ids))))
+    return list({a.receipt: a for a in arrivals if a.receipt not in known}.values())
+
+
+def _current(connection: sa.Connection, arrivals: Sequence[Arrival]) -> dict[tuple[str, str], _Known]:
+    instances = {a.identity.sop_instance for a in arrivals}
+    rows = connection.execute(
+        sa.select(
+            receipt.c.called_ae, receipt.c.sop_instance, receipt.c.id, receipt.c.sha256,
+            receipt.c.transfer_syntax, receipt.c.series,
+        ).where(receipt.c.sop_instance.in_(instances), receipt.c.state == "current")
+    )  # fmt: skip
+    return {(r[0], r[1]): (r[2], r[3], r[4], r[5]) for r in rows}
+
+
+def _made_here(connection: sa.Connection, arrivals: Sequence[Arrival]) -> dict[str, tuple[set[str], bool]]:
+    instances = {a.identity.sop_instance for a in arrivals}
+    found: dict[str, tuple[set[str], bool]] = {}
+    for instance, content, renamed in connection.execute(
+        sa.select(produced.c.sop_instance, produced.c.content, produced.c.renamed).where(
+            produced.c.sop_instance.in_(instances)
+        )
+    ):
+        contents, ours = found.get(instance, (set(), False))
+        found[instance] = (contents | {content}, ours or bool(renamed))
+    return found
+
+
+def unit_keys(identity: Identity, kinds: Iterable[UnitKind]) -> list[tuple[UnitKind, str, str, str]]:
+    """(kind, uid, study, series) of every unit that an instance belongs to."""
+    keys = {
+        UnitKind.STUDY: (UnitKind.STUDY, identity.study, identity.study, ""),
+        UnitKind.SERIES: (UnitKind.SERIES, identity.series, identity.study, identity.series),
+        UnitKind.INSTANCE: (UnitKind.INSTANCE, identity.sop_instance, identity.study, identity.series),
+    }
+    return [(k, str(keys[k][1]), str(keys[k][2]), str(keys[k][3])) for k in UnitKind if k in set(kinds)]
+
+
+def join_units(
+    connection: sa.Connection,
+    arrivals: Sequence[tuple[ReceiptId, str, Identity]],
+    kinds: Collection[UnitKind],
+    now: float,
+) -> None:
+    """Put instances into their units: (receipt, called AE, identity) each.
+
+    A unit that was complete opens its next generation. Units are touched in sorted order: two processes
+    that index the same study would otherwise lock its rows in opposite order on PostgreSQL.
+    """
+    into: dict[tuple[str, str, str, str, str], list[ReceiptId]] = {}
+    for receipt_id, called_ae, identity in arrivals:
+        for kind, uid, study, series in unit_keys(identity, kinds):
+            into.setdefault((kind.value, called_ae, uid, study, series), []).append(receipt_id)
+    rows = []
+    for key in sorted(into):
+        unit_id, generation = _touch(connection, key, len(into[key]), now)
+        rows += [{"unit": unit_id, "receipt": r, "generation": generation} for r in into[key]]
+    if rows:
+        connection.execute(sa.insert(member), rows)
+
+
+def _touch(connection: sa.Connection, key: tuple[str, str, str, str, str], count: int, now: float) -> tuple[int, int]:
+    kind, called_ae, uid, study, series = key
+    reopened = unit.c.state == "complete"
+    statement = (
+        insert(connection, unit)
+        .values(
+            kind=kind, called_ae=called_ae, uid=uid, study=study, series=series,
+            generation=1, state="open", count=count, first_at=now, last_at=now,
+        )
+        .on_conflict_do_update(
+            index_elements=[unit.c.kind, unit.c.called_ae, unit.c.uid],
+            set_={
+                "generation": sa.case((reopened, unit.c.generation + 1), else_=unit.c.generation),
+                "count": sa.case((reopened, count), else_=unit.c.count + count),
+                "first_at": sa.case((reopened, now), else_=unit.c.first_at),
+                "last_at": now,
+                "state": "open",
+            },
+        )
+        .returning(unit.c.id, unit.c.generation)
+    )  # fmt: skip
+    row = connection.execute(statement).one()
+    return int(row[0]), int(row[1])

@@ -1,0 +1,225 @@
+"""Every table of the node, commented. SQLAlchemy Core, the same for SQLite and PostgreSQL.
+
+Two kinds of rows. What can be derived again from the spool (receipts, members, units that are open) is
+committed without waiting for the disk. What cannot (a unit's generation, jobs, obligations, deliveries,
+what an operator did) is committed with full sync before the outside sees its effect.
+
+Times are seconds since 1970-01-01 UTC. Rows outlive the files they speak of: they are the ledger's
+tombstones.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+VERSION = 1
+"""Of this schema; `versions.py` brings older ones here and refuses newer ones."""
+
+metadata = sa.MetaData()
+
+meta = sa.Table(
+    "node_meta",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),  # schema | secret | restored
+    sa.Column("value", sa.Text, nullable=False),
+)
+
+receipt = sa.Table(
+    "node_receipt",
+    metadata,
+    # One acknowledged C-STORE, or one file taken from a watched folder.
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("received", sa.Float, nullable=False),
+    sa.Column("calling_ae", sa.Text, nullable=False),
+    sa.Column("called_ae", sa.Text, nullable=False),
+    sa.Column("sender", sa.Text, nullable=False),
+    sa.Column("sop_class", sa.Text, nullable=False),
+    sa.Column("sop_instance", sa.Text, nullable=False),
+    sa.Column("study", sa.Text, nullable=False),
+    sa.Column("series", sa.Text, nullable=False),
+    sa.Column("transfer_syntax", sa.Text, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),  # bytes of the data set
+    sa.Column("sha256", sa.Text, nullable=False),  # of the data set as received
+    sa.Column("path", sa.Text),  # below spool/; null once retention removed the file
+    sa.Column("header", sa.LargeBinary),  # node.dicom.header.pack; null once the file is gone
+    # current     belongs to its units
+    # unjudged    same SOP Instance UID as `against`, other bytes: not yet compared
+    # duplicate   same content as `against`
+    # superseded  other content came, and `duplicates` decided for it
+    # held        waits for a person, see `reason`
+    # dropped     a person gave it up
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),
+    sa.Column("against", sa.Text),
+    sa.Index("node_receipt_instance", "sop_instance"),
+    sa.Index("node_receipt_study", "study"),
+    sa.Index("node_receipt_series", "series"),
+    sa.Index("node_receipt_state", "state"),
+)
+# Two processes that index the same instance at the same moment: the second one's transaction fails here,
+# is repeated, and then sees the first one's row.
+sa.Index(
+    "node_receipt_current",
+    receipt.c.called_ae,
+    receipt.c.sop_instance,
+    unique=True,
+    sqlite_where=receipt.c.state == "current",
+    postgresql_where=receipt.c.state == "current",
+)
+
+unit = sa.Table(
+    "node_unit",
+    metadata,
+    # What routes work on. Open units wait for completion; a late arrival opens generation + 1.
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("kind", sa.Text, nullable=False),  # study | series | instance
+    sa.Column("called_ae", sa.Text, nullable=False),
+    sa.Column("uid", sa.Text, nullable=False),
+    sa.Column("study", sa.Text, nullable=False),
+    sa.Column("series", sa.Text, nullable=False),  # empty for a study
+    sa.Column("generation", sa.Integer, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # open | complete
+    sa.Column("count", sa.Integer, nullable=False),  # instances of this generation; also its change mark
+    sa.Column("first_at", sa.Float, nullable=False),  # database clock
+    sa.Column("last_at", sa.Float, nullable=False),  # database clock
+    sa.UniqueConstraint("kind", "called_ae", "uid", name="node_unit_key"),
+    sa.Index("node_unit_open", "state", "last_at"),
+    sa.Index("node_unit_uid", "uid"),
+)
+
+member = sa.Table(
+    "node_member",
+    metadata,
+    # Which instance came with which generation of which unit.
+    sa.Column("unit", sa.BigInteger, sa.ForeignKey("node_unit.id"), primary_key=True),
+    sa.Column("receipt", sa.Text, sa.ForeignKey("node_receipt.id"), primary_key=True),
+    sa.Column("generation", sa.Integer, nullable=False),
+    sa.Index("node_member_receipt", "receipt"),
+)
+
+completion = sa.Table(
+    "node_completion",
+    metadata,
+    # What closed each generation, and what every route said of it.
+    sa.Column("unit", sa.BigInteger, sa.ForeignKey("node_unit.id"), primary_key=True),
+    sa.Column("generation", sa.Integer, primary_key=True),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("evidence", sa.Text, nullable=False),
+    sa.Column("verdicts", sa.Text, nullable=False),  # JSON: [[route, matched, [because, ...]], ...]
+)
+
+job = sa.Table(
+    "node_job",
+    metadata,
+    # One unit generation through one route.
+    sa.Column("id", sa.Text, primary_key=True),  # <unit>.<generation>.<route>
+    sa.Column("unit", sa.BigInteger, sa.ForeignKey("node_unit.id"), nullable=False),
+    sa.Column("generation", sa.Integer, nullable=False),
+    sa.Column("route", sa.Text, nullable=False),
+    sa.Column("plan", sa.Text, nullable=False),  # JSON of model.Plan, frozen
+    sa.Column("delta", sa.Boolean, nullable=False),  # works on late arrivals alone
+    sa.Column("state", sa.Text, nullable=False),  # queued | running | done | held | dropped
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),
+    sa.Column("tries", sa.Integer, nullable=False),  # how often it was given to the engine
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("finished", sa.Float),
+    sa.Index("node_job_unit", "unit", "generation"),
+    sa.Index("node_job_state", "state"),
+)
+
+history = sa.Table(
+    "node_history",
+    metadata,
+    # What happened to a job or a delivery, in words without patient data, for `explain`.
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("subject", sa.Text, nullable=False),  # job or delivery id, unit:<id>, receipt id
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("what", sa.Text, nullable=False),  # step | delivery | act | note
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("seconds", sa.Float),
+    sa.Index("node_history_subject", "subject"),
+)
+
+obligation = sa.Table(
+    "node_obligation",
+    metadata,
+    # What is owed for one instance of one job: to a destination, or as the route's output.
+    sa.Column("job", sa.Text, sa.ForeignKey("node_job.id"), primary_key=True),
+    sa.Column("receipt", sa.Text, sa.ForeignKey("node_receipt.id"), primary_key=True),
+    sa.Column("target", sa.Text, primary_key=True),  # destination name, or "output"
+    # in_job | waiting | delivered | produced | dropped | held | ignored | replaced (by a later generation)
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),
+    sa.Index("node_obligation_receipt", "receipt"),
+    sa.Index("node_obligation_state", "state"),
+)
+
+delivery = sa.Table(
+    "node_delivery",
+    metadata,
+    # What one job sends to one destination.
+    sa.Column("id", sa.Text, primary_key=True),  # <job>><destination>
+    sa.Column("job", sa.Text, sa.ForeignKey("node_job.id"), nullable=False),
+    sa.Column("destination", sa.Text, nullable=False),
+    sa.Column("disclosure", sa.Text, nullable=False),  # identified | deidentified, as the job recorded it
+    sa.Column("state", sa.Text, nullable=False),  # waiting | delivered | held | dropped
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),
+    sa.Column("tries", sa.Integer, nullable=False),  # how often it was given to the engine
+    sa.Column("failures", sa.Integer, nullable=False),  # in a row, since something got through
+    sa.Column("failing_since", sa.Float),
+    sa.Column("next_at", sa.Float),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Index("node_delivery_state", "state"),
+    sa.Index("node_delivery_job", "job"),
+)
+
+parcel = sa.Table(
+    "node_parcel",
+    metadata,
+    # One file of a delivery; its bytes are a hard link in outbox/.
+    sa.Column("delivery", sa.Text, sa.ForeignKey("node_delivery.id"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("path", sa.Text, nullable=False),  # below outbox/
+    sa.Column("name", sa.Text, nullable=False),  # file name as the step made it
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("sop_class", sa.Text, nullable=False, server_default=""),
+    sa.Column("sop_instance", sa.Text, nullable=False, server_default=""),
+    sa.Column("transfer_syntax", sa.Text, nullable=False, server_default=""),
+    sa.Column("fields", sa.Text, nullable=False),  # JSON: header values for a folder's layout
+    sa.Column("content", sa.Text, nullable=False),  # SHA-256 of the bytes that are sent
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("sources", sa.Text, nullable=False),  # JSON list of receipts
+    sa.Column("state", sa.Text, nullable=False),  # waiting | delivered | held | dropped
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),
+    sa.Column("place", sa.Text, nullable=False, server_default=""),  # where a folder holds it
+)
+
+sent = sa.Table(
+    "node_sent",
+    metadata,
+    # What a destination has acknowledged: a rerun sends only what is not here.
+    sa.Column("destination", sa.Text, primary_key=True),
+    sa.Column("instance", sa.Text, primary_key=True),  # SOP Instance UID, or owner and file name
+    sa.Column("content", sa.Text, nullable=False),  # SHA-256 of what it has now
+    sa.Column("at", sa.Float, nullable=False),
+)
+
+produced = sa.Table(
+    "node_produced",
+    metadata,
+    # Instances that this node made: recognised when they come back, and held as a loop.
+    sa.Column("sop_instance", sa.Text, primary_key=True),
+    sa.Column("content", sa.Text, primary_key=True),  # SHA-256 of the data set
+    sa.Column("renamed", sa.Boolean, nullable=False),  # its UID is ours, so whatever carries it is a loop
+)
+
+published = sa.Table(
+    "node_published",
+    metadata,
+    # Who owns a path in a destination folder.
+    sa.Column("destination", sa.Text, primary_key=True),
+    sa.Column("path", sa.Text, primary_key=True),
+    sa.Column("owner", sa.Text, nullable=False),  # <unit>.<route>
+    sa.Index("node_published_owner", "destination", "owner"),
+)

@@ -1,0 +1,114 @@
+"""All that is known of a study, series or instance, as plain data: what `explain` prints."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import sqlalchemy as sa
+
+from node.index.ledger import instance_states
+from node.index.schema import completion, delivery, history, job, member, obligation, parcel, receipt, unit
+from node.model import UnitKind
+
+
+def story(connection: sa.Connection, uid: str, routed: frozenset[UnitKind]) -> dict[str, Any] | None:
+    """None when the UID was never seen here. Holds UIDs, AE titles and times; no patient data.
+
+    A UID that this node gave an instance it made leads to where that came from.
+    """
+    chosen = sa.or_(receipt.c.study == uid, receipt.c.series == uid, receipt.c.sop_instance == uid)
+    rows = connection.execute(sa.select(receipt).where(chosen).order_by(receipt.c.id)).all()
+    if not rows:
+        made = _made_from(connection, uid)
+        if not made:
+            return None
+        chosen = receipt.c.id.in_(made)
+        rows = connection.execute(sa.select(receipt).where(chosen).order_by(receipt.c.id)).all()
+    states = dict(instance_states(connection, routed, chosen))
+    ids = sa.select(receipt.c.id).where(chosen)
+    units = connection.execute(
+        sa.select(unit)
+        .where(unit.c.id.in_(sa.select(member.c.unit).where(member.c.receipt.in_(ids))))
+        .order_by(unit.c.id)
+    ).all()
+    return {
+        "uid": uid,
+        "instances": [
+            {
+                "receipt": r.id, "sop_instance": r.sop_instance, "series": r.series, "study": r.study,
+                "received": r.received, "calling_ae": r.calling_ae, "called_ae": r.called_ae, "sender": r.sender,
+                "transfer_syntax": r.transfer_syntax, "size": r.size,
+                "state": s.value if (s := states[r.id]) is not None else "unaccounted",
+                "reason": r.reason or _reason(connection, r.id), "against": r.against,
+            }
+            for r in rows
+        ],
+        "units": [_unit(connection, u) for u in units],
+    }  # fmt: skip
+
+
+def _made_from(connection: sa.Connection, uid: str) -> list[str]:
+    rows = connection.scalars(sa.select(parcel.c.sources).where(parcel.c.sop_instance == uid))
+    return sorted({r for text in rows for r in json.loads(text)})
+
+
+def _reason(connection: sa.Connection, receipt_id: str) -> str:
+    return (
+        connection.scalar(
+            sa.select(obligation.c.reason).where(obligation.c.receipt == receipt_id, obligation.c.state == "held")
+        )
+        or ""
+    )
+
+
+def _unit(connection: sa.Connection, row: sa.Row[tuple[Any, ...]]) -> dict[str, Any]:
+    closed = connection.execute(
+        sa.select(completion).where(completion.c.unit == row.id).order_by(completion.c.generation)
+    ).all()
+    jobs = connection.execute(
+        sa.select(job).where(job.c.unit == row.id).order_by(job.c.generation, job.c.created)
+    ).all()
+    return {
+        "kind": row.kind, "uid": row.uid, "called_ae": row.called_ae, "state": row.state,
+        "generation": row.generation, "count": row.count, "first": row.first_at, "last": row.last_at,
+        "completions": [
+            {
+                "generation": c.generation, "at": c.at, "count": c.count, "evidence": c.evidence,
+                "routes": [{"route": n, "matched": m, "because": b} for n, m, b in json.loads(c.verdicts)],
+            }
+            for c in closed
+        ],
+        "jobs": [_job(connection, j) for j in jobs],
+    }  # fmt: skip
+
+
+def _job(connection: sa.Connection, row: sa.Row[tuple[Any, ...]]) -> dict[str, Any]:
+    owed = connection.execute(
+        sa.select(obligation.c.target, obligation.c.state, obligation.c.reason, sa.func.count())
+        .where(obligation.c.job == row.id)
+        .group_by(obligation.c.target, obligation.c.state, obligation.c.reason)
+        .order_by(obligation.c.target, obligation.c.state)
+    )
+    lines = connection.execute(sa.select(history).where(history.c.subject == row.id).order_by(history.c.id))
+    deliveries = connection.execute(sa.select(delivery).where(delivery.c.job == row.id).order_by(delivery.c.id))
+    return {
+        "job": row.id, "route": row.route, "generation": row.generation, "state": row.state, "reason": row.reason,
+        "tries": row.tries, "created": row.created, "finished": row.finished,
+        "obligations": [{"target": t, "state": s, "reason": r, "instances": n} for t, s, r, n in owed],
+        "history": [{"at": h.at, "what": h.what, "text": h.text, "seconds": h.seconds} for h in lines],
+        "deliveries": [
+            {
+                "delivery": d.id, "destination": d.destination, "state": d.state, "reason": d.reason,
+                "failures": d.failures, "next_at": d.next_at, "files": _files(connection, d.id),
+            }
+            for d in deliveries
+        ],
+    }  # fmt: skip
+
+
+def _files(connection: sa.Connection, delivery_id: str) -> dict[str, int]:
+    rows = connection.execute(
+        sa.select(parcel.c.state, sa.func.count()).where(parcel.c.delivery == delivery_id).group_by(parcel.c.state)
+    )
+    return dict(rows.tuples().all())

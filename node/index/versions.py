@@ -1,0 +1,66 @@
+"""The schema's version: made, brought forward after a copy, or refused when it is newer than this program."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from node.errors import ConfigurationError
+from node.index.copies import dump
+from node.index.schema import VERSION, meta, metadata
+
+log = logging.getLogger("node.index")
+
+Migration = Callable[[sa.Connection], None]
+
+MIGRATIONS: Mapping[int, Migration] = {}
+"""Version -> what brings the schema from the one before to it. Version 1 is made, not migrated to."""
+
+
+def prepare(
+    engine: sa.Engine, data: Path, *, version: int = VERSION, migrations: Mapping[int, Migration] = MIGRATIONS
+) -> None:
+    """Make the tables, or bring them to this version; a copy of everything is written before.
+
+    Two processes that start together: the second waits for the first one's transaction and finds its work
+    done. Raises ConfigurationError when the database is newer than the program.
+    """
+    with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('dicom-node schema'))"))
+        found = _version(connection)
+        if found is None:
+            metadata.create_all(connection)
+            connection.execute(sa.insert(meta).values(key="schema", value=str(version)))
+            return
+        if found > version:
+            raise ConfigurationError(
+                f"the database has schema {found} and this dicom-node knows {version}: "
+                "install the newer program again, or restore a backup made before the upgrade"
+            )
+        if found < version:
+            copy = data / f"before-schema-{found + 1}.jsonl.gz"
+            dump(connection, copy)
+            log.warning("schema %d is brought to %d; a copy of the tables is in %s", found, version, copy)
+            for step in range(found + 1, version + 1):
+                migrations[step](connection)
+            connection.execute(sa.update(meta).where(meta.c.key == "schema").values(value=str(version)))
+
+
+def _version(connection: sa.Connection) -> int | None:
+    if not sa.inspect(connection).has_table(meta.name):
+        return None
+    value = connection.scalar(sa.select(meta.c.value).where(meta.c.key == "schema"))
+    return None if value is None else int(value)
+
+
+def read_meta(connection: sa.Connection, key: str) -> str | None:
+    return connection.scalar(sa.select(meta.c.value).where(meta.c.key == key))
+
+
+def write_meta(connection: sa.Connection, key: str, value: str) -> None:
+    connection.execute(sa.delete(meta).where(meta.c.key == key))
+    connection.execute(sa.insert(meta).values(key=key, value=value))

@@ -1,0 +1,200 @@
+"""The words of the node as values. Standard library only; knows no file, socket, database or clock.
+
+instance, series, study, association, AE title, transfer syntax and SOP class mean what PS3.3 and PS3.8
+say. Ours: a *receipt* is one acknowledged C-STORE; a *unit* is what a route works on; a *batch* is what
+flows between two steps; *held* waits for a person, with a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, ClassVar, NewType, Protocol
+
+UID = NewType("UID", str)
+"""PS3.5 9.1: at most 64 characters, digits and dots."""
+
+ReceiptId = NewType("ReceiptId", str)
+"""32 lower-case hexadecimal digits; sorts by time of receipt. Names the spool file."""
+
+
+# ---- what arrived ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Who sent an instance, and to whom. One association (PS3.8 7.1.1), or one watched folder."""
+
+    calling_ae: str
+    called_ae: str
+    sender: str
+    """IP address of the peer as text, or `folder:<path>`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What an instance says it is: read from its data set, never from the command alone."""
+
+    sop_class: UID
+    sop_instance: UID
+    study: UID
+    series: UID
+    transfer_syntax: UID
+
+
+class UnitKind(StrEnum):
+    STUDY = "study"
+    SERIES = "series"
+    INSTANCE = "instance"
+
+
+# ---- headers ---------------------------------------------------------------------------------------
+
+Header = Mapping[str, Any]
+"""The header of one instance, kept in the index so that matching re-reads no file. Plain JSON values.
+
+{"00080060": ["CS", ["CT"]], "00081140": ["SQ", [{"00081155": ["UI", ["1.2.3"]]}, ...]], ...}
+
+Key: 8 hexadecimal digits, upper case. Value: [VR, values]. Values are text (decoded by the data set's
+character set, NFC, trailing padding removed), int, float, or nested headers for SQ. Values of more than
+64 bytes and bulk data (OB, OW, ... and UN that is no sequence) are kept as null: present, value unknown.
+Private elements are keyed by their tag; their creator is the element (gggg,00xx) beside them.
+"""
+
+
+# ---- what flows between steps ----------------------------------------------------------------------
+
+
+class Kind(StrEnum):
+    DICOM = "dicom"
+    NIFTI = "nifti"
+    IMAGE = "image"
+    MASK = "mask"
+    REPORT = "report"
+
+
+class Disclosure(StrEnum):
+    """Whether what is in a batch may identify a patient; `destinations.X.accepts` is held against it."""
+
+    IDENTIFIED = "identified"
+    DEIDENTIFIED = "deidentified"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One file in a batch. Read-only to every step but the one that wrote it."""
+
+    path: Path
+    kind: Kind
+    sources: tuple[ReceiptId, ...]
+    """The receipts this file was made from; its delivery fulfils their obligations."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What a step could not process with certainty, and why. Never silently dropped."""
+
+    sources: tuple[ReceiptId, ...]
+    reason: str
+    """For the operator, without patient data."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    items: tuple[Item, ...]
+    held: tuple[Held, ...] = ()
+    dropped: tuple[ReceiptId, ...] = ()
+    """Receipts that a rule took out of the batch on purpose."""
+    disclosure: Disclosure = Disclosure.IDENTIFIED
+
+
+class Work(Protocol):
+    """All that a step may touch besides its batch. `run/` supplies it."""
+
+    @property
+    def out(self) -> Path:
+        """An existing folder of this step's own. Everything it writes goes here."""
+        ...
+
+    @property
+    def given(self) -> Mapping[str, Any]:
+        """What the step declared in `needs`, by name."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Add a line to the job's history. No patient data."""
+        ...
+
+
+class Step(Protocol):
+    """One transformation of a batch. A frozen dataclass whose fields are its options in rules.yaml.
+
+    `run` is repeated after a crash, so it must give the same file names for the same input, and writing
+    again must do no harm. It raises CannotSucceed when the whole batch is at fault, TryAgain when the
+    world may change; one bad member goes to `Batch.held`.
+    """
+
+    name: ClassVar[str]
+    """The key in rules.yaml."""
+    accepts: ClassVar[frozenset[Kind]]
+    """Kinds it transforms. Items of other kinds are passed on unchanged by `run/`."""
+    gives: ClassVar[frozenset[Kind]]
+    """Kinds that its output may have, beside what was passed on."""
+    whole: ClassVar[bool]
+    """True: needs the whole unit at once, and a member held before it holds the unit unless the route
+    says `partial: proceed`. False: may be given any part of the batch, several parts side by side."""
+    needs: ClassVar[frozenset[str]]
+    """Names of what it wants in `Work.given`; see run/supply.py for what there is."""
+
+    def run(self, batch: Batch, work: Work) -> Batch: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a job does, frozen when the job was made; later edits of rules.yaml do not change it."""
+
+    route: str
+    unit: UnitKind
+    steps: tuple[tuple[str, Mapping[str, Any]], ...]
+    """(step name, its options as plain JSON values), in order."""
+    partial: str = "hold"
+    fingerprint: str = ""
+    """SHA-256 of the route as it was, for `explain`."""
+
+
+# ---- obligations -----------------------------------------------------------------------------------
+
+
+class State(StrEnum):
+    """Where an acknowledged instance is, worst first. The keys of `dicom-node ledger`."""
+
+    HELD = "held"
+    IN_JOB = "in_job"
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    PRODUCED = "produced"
+    DROPPED = "dropped"
+    UNROUTED = "unrouted"
+    DUPLICATE = "duplicate"
+    SUPERSEDED = "superseded"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """A unit at one generation, as completion and matching see it."""
+
+    id: int
+    kind: UnitKind
+    called_ae: str
+    uid: UID
+    generation: int
+    count: int
+    first: datetime
+    """When the first instance of this generation was indexed, UTC, database clock."""
+    last: datetime
+    """When the latest instance of this generation was indexed, UTC, database clock."""
+    senders: tuple[Origin, ...] = field(default=())

@@ -1,0 +1,94 @@
+"""The node's figures for Prometheus, in a registry of their own. Labels are AE titles and names from rules.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from threading import Lock
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+_MOST_SENDERS = 200
+"""Distinct calling AE titles that get a label. Anyone who may connect chooses theirs; the rest are `other`."""
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What is counted in the database, read at every scrape."""
+
+    states: Mapping[str, int] = field(default_factory=dict)
+    """Acknowledged instances by their worst state, as `dicom-node ledger` says."""
+    queues: Mapping[str, int] = field(default_factory=dict)
+    """Parcels that wait, by destination."""
+    jobs: int = 0
+    """Jobs that are running or wait for their turn."""
+
+
+class Metrics:
+    """Counters that the parts of one process add to, and gauges read from `figures` at every scrape.
+
+    `figures` may be called from several threads at once; what it raises fails that scrape only.
+    """
+
+    def __init__(self, figures: Callable[[], Figures] = Figures) -> None:
+        self.registry = CollectorRegistry(auto_describe=False)
+        self._senders: set[str] = set()
+        self._lock = Lock()
+        by_sender = ("calling_ae", "called_ae")
+        self._received = self._counter("received", "Instances acknowledged with success.", *by_sender)
+        self._refused = self._counter("refused", "C-STORE requests answered with a failure.", *by_sender, "status")
+        self._duplicates = self._counter("duplicates", "Instances received again.", *by_sender)
+        self._delivered = self._counter("delivered", "Instances and files a destination took.", "destination")
+        self._held = self._counter("held", "Times that something was held for a person.", "route")
+        self._seconds = Histogram(
+            "dicom_node_receive_seconds",
+            "From the first byte of a C-STORE request to its answer.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.registry.register(_Gauges(figures))
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"dicom_node_{name}", text, labels, registry=self.registry)
+
+    def received(self, calling_ae: str, called_ae: str, seconds: float) -> None:
+        self._received.labels(self._sender(calling_ae), called_ae).inc()
+        self._seconds.observe(seconds)
+
+    def refused(self, calling_ae: str, called_ae: str, status: int) -> None:
+        self._refused.labels(self._sender(calling_ae), called_ae, f"0x{status:04X}").inc()
+
+    def duplicate(self, calling_ae: str, called_ae: str) -> None:
+        self._duplicates.labels(self._sender(calling_ae), called_ae).inc()
+
+    def delivered(self, destination: str, count: int = 1) -> None:
+        self._delivered.labels(destination).inc(count)
+
+    def held(self, route: str) -> None:
+        self._held.labels(route).inc()
+
+    def _sender(self, calling_ae: str) -> str:
+        with self._lock:
+            if len(self._senders) < _MOST_SENDERS:
+                self._senders.add(calling_ae)
+            return calling_ae if calling_ae in self._senders else "other"
+
+
+class _Gauges(Collector):
+    def __init__(self, figures: Callable[[], Figures]) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        figures = self._figures()
+        states = GaugeMetricFamily("dicom_node_instances", "Acknowledged instances by state.", labels=["state"])
+        for state, count in figures.states.items():
+            states.add_metric([state], count)
+        queues = GaugeMetricFamily("dicom_node_waiting", "Parcels waiting in the outbox.", labels=["destination"])
+        for destination, count in figures.queues.items():
+            queues.add_metric([destination], count)
+        yield from (states, queues)
+        yield GaugeMetricFamily("dicom_node_jobs", "Jobs running or waiting.", value=figures.jobs)

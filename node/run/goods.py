@@ -1,0 +1,84 @@
+"""From the items of a batch to what the outbox takes: names, content hash and the fields of a layout."""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from node.dicom.attributes import keyword_of
+from node.dicom.header import read_header_of
+from node.dicom.part10 import read_meta
+from node.model import UID, Header, Item, Kind, ReceiptId
+from node.outbox import Goods
+
+_LAYOUT_VRS = frozenset({"AE", "AS", "CS", "DA", "DT", "DS", "IS", "LO", "PN", "SH", "ST", "TM", "UI", "US", "UL"})
+
+
+def goods_of(
+    items: Sequence[Item], kinds: Collection[Kind], received: Mapping[ReceiptId, tuple[UID, str]], anonymized: bool
+) -> list[Goods]:
+    """The items of these kinds as goods, DICOM first.
+
+    received    for each receipt its SOP Instance UID and the SHA-256 of its data set
+    anonymized  the batch is de-identified, so its UIDs were made here
+
+    A file that is not DICOM has no header of its own: it takes the layout fields of the first DICOM item that
+    was made from the same receipts, so that a volume lies beside its series.
+    """
+    dicom = [item for item in items if item.kind is Kind.DICOM]
+    fields: dict[ReceiptId, Mapping[str, str]] = {}
+    found: list[Goods] = []
+    # Read even when DICOM is not sent: their headers place the other files.
+    for item in dicom:
+        one = _instance(item, received, anonymized)
+        for source in item.sources:
+            fields.setdefault(source, one.fields)
+        if Kind.DICOM in kinds:
+            found.append(one)
+    for item in items:
+        if item.kind is not Kind.DICOM and item.kind in kinds:
+            found.append(_file(item, fields))
+    return found
+
+
+def _instance(item: Item, received: Mapping[ReceiptId, tuple[UID, str]], anonymized: bool) -> Goods:
+    meta = read_meta(item.path)
+    with item.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+        content = hashlib.sha256(memoryview(view)[meta.dataset_offset :]).hexdigest()
+    header = read_header_of(item.path, meta.transfer_syntax, meta.dataset_offset).header
+    origins = [received[s] for s in item.sources if s in received]
+    return Goods(
+        path=item.path, kind=item.kind, sop_class=meta.sop_class or "", sop_instance=meta.sop_instance or "",
+        transfer_syntax=meta.transfer_syntax, fields=layout_fields(header), content=content, sources=item.sources,
+        renamed=anonymized or all(uid != meta.sop_instance for uid, _ in origins),
+        changed=all(sha256 != content for _, sha256 in origins),
+    )  # fmt: skip
+
+
+def _file(item: Item, fields: Mapping[ReceiptId, Mapping[str, str]]) -> Goods:
+    return Goods(
+        path=item.path, kind=item.kind, content=_hash(item.path), sources=item.sources,
+        fields=next((fields[s] for s in item.sources if s in fields), {}),
+    )  # fmt: skip
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def layout_fields(header: Header) -> dict[str, str]:
+    """Keyword -> first value as text, for the top-level elements that a path may be made of."""
+    return dict(_fields(header.items()))
+
+
+def _fields(elements: Iterable[tuple[str, object]]) -> Iterable[tuple[str, str]]:
+    for tag, element in elements:
+        if not isinstance(element, list | tuple) or len(element) != 2:
+            continue
+        vr, values = element
+        keyword = keyword_of(int(tag, 16))
+        if keyword and vr in _LAYOUT_VRS and values:
+            yield keyword, str(values[0])

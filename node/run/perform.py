@@ -1,0 +1,37 @@
+"""One step on one part of a batch, in a worker process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from node.model import Batch, Step
+
+
+@dataclass(slots=True)
+class Bench:
+    """The `Work` that a step is given: its folder, what it asked for, and a pad for notes."""
+
+    out: Path
+    given: Mapping[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def perform(step: Step, batch: Batch, out: Path, given: Mapping[str, Any]) -> tuple[Batch, list[str]]:
+    """Run a step on the items it accepts; the others are passed on unchanged.
+
+    Raises what the step raises. `out` is made when it is not there.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    wanted = tuple(item for item in batch.items if item.kind in step.accepts)
+    others = tuple(item for item in batch.items if item.kind not in step.accepts)
+    if not wanted:
+        return batch, []
+    bench = Bench(out=out, given=given)
+    made = step.run(replace(batch, items=wanted), bench)
+    return replace(made, items=(*others, *made.items)), bench.notes

@@ -1,0 +1,278 @@
+"""One job: its steps in order, each from files to files. The body of the engine's `job` workflow.
+
+Whatever happens here may happen again: after a crash the engine starts the interrupted step once more. So
+everything a step leaves is written under names that derive from the input, and every change of state is one
+that may be repeated.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from node.config import thaw
+from node.engine.engine import Engine
+from node.engine.runs import DONE, STOP, Outcome
+from node.errors import CannotSucceed, TryAgain
+from node.index import Database, jobs
+from node.index.jobs import Job
+from node.model import UID, Batch, Disclosure, Held, Item, Kind, ReceiptId, Step
+from node.outbox import Outbox
+from node.run import results
+from node.run.goods import goods_of
+from node.run.perform import perform
+from node.pool import Bug, Pool, WorkerDied
+from node.run.supply import Supply
+from node.spool import Spool
+
+log = logging.getLogger("node.run")
+
+_PART = 12
+"""Instances given to a worker at once: small enough that a series keeps all workers busy."""
+_AGAIN = 5.0
+"""Seconds before a step is tried again when the world was at fault."""
+_WORLD = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENFILE, errno.EMFILE, errno.ENOMEM})
+
+Reach = Callable[[str], None]
+"""Called at named points; a test stops the process there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runner:
+    """Runs steps. Holds no state of its own: everything is in the database and in the work folder."""
+
+    database: Database
+    spool: Spool
+    outbox: Outbox
+    engine: Engine
+    work: Path
+    pool: Pool
+    supply: Supply
+    steps: Mapping[str, type[Step]]
+    takes: Callable[[str], frozenset[Kind]]
+    """Destination name -> the kinds it can take; empty for an unknown one."""
+    concurrent: Callable[[str], int]
+    """Destination name -> deliveries side by side."""
+    reach: Reach
+
+    def step(self, job_id: str, number: int) -> Outcome:
+        """Run one step of a job; the last one also finishes it."""
+        with self.database.reader.connect() as connection:
+            job = jobs.read(connection, job_id)
+            before = jobs.earlier_running(connection, job) if job else None
+        if job is None or job.state in ("held", "dropped", "done"):
+            return STOP
+        if before is not None:
+            # Two generations at once could publish the older result last.
+            return Outcome("again", 2.0)
+        try:
+            return self._step(job, number)
+        except (TryAgain, OSError) as error:
+            if isinstance(error, OSError) and error.errno not in _WORLD:
+                return self._hold(job, f"{_named(job, number)}: {error.strerror or type(error).__name__}", error)
+            log.warning("job %s: %s: tried again in %g s: %s", job.id, _named(job, number), _AGAIN, error)
+            return Outcome("again", _AGAIN)
+        except CannotSucceed as error:
+            return self._hold(job, f"{_named(job, number)}: {error}")
+        except sa.exc.OperationalError as error:
+            log.warning("job %s: the database is away, tried again: %s", job.id, type(error.orig).__name__)
+            return Outcome("again", _AGAIN)
+        except Exception as error:  # worker loop: a bug holds this job, and the others go on
+            return self._hold(job, f"{_named(job, number)}: {_bug(error)}", error)
+
+    def _step(self, job: Job, number: int) -> Outcome:
+        thawed = thaw(job.plan, self.steps)
+        folder = results.job_folder(self.work, job.id, job.tries)
+        folder.mkdir(parents=True, exist_ok=True)
+        with self.database.durable.begin() as connection:
+            jobs.start(connection, job.id)
+        batch = self._input(job, thawed, number, folder)
+        self.reach(f"step {number} begins")
+        if results.read(folder, number) is None or number == len(thawed) - 1:
+            self._run(job, thawed[number], number, batch, folder)
+        if number == len(thawed) - 1:
+            self.reach("job ends")
+            with self.database.durable.begin() as connection:
+                jobs.finish(connection, job.id, self.database.now(connection))
+        return DONE
+
+    def _input(self, job: Job, thawed: tuple[Step, ...], number: int, folder: Path) -> Batch:
+        """The batch that step `number` works on; what is missing on disk is made again."""
+        if number == 0:
+            return self._received(job)
+        batch = results.read(folder, number - 1)
+        if batch is None:
+            self._run(job, thawed[number - 1], number - 1, self._input(job, thawed, number - 1, folder), folder)
+            batch = results.read(folder, number - 1)
+        if batch is None:
+            raise TryAgain(f"the output of step {number - 1} cannot be read back")
+        return batch
+
+    def _received(self, job: Job) -> Batch:
+        with self.database.reader.connect() as connection:
+            sources = jobs.sources(connection, job.id)
+        gone = [s.receipt for s in sources if s.path is None]
+        if gone:
+            raise CannotSucceed(f"{len(gone)} of {len(sources)} instances are no longer in the spool (keep: received)")
+        return Batch(
+            items=tuple(
+                Item(path=self.spool.where(s.path), kind=Kind.DICOM, sources=(s.receipt,)) for s in sources if s.path
+            )
+        )
+
+    def _run(self, job: Job, step: Step, number: int, batch: Batch, folder: Path) -> None:
+        began = time.monotonic()
+        if step.whole and batch.held and job.plan.partial == "hold":
+            raise CannotSucceed(
+                f"{len(_held(batch))} of its instances were held before it, and it needs the whole {job.kind}; "
+                "`partial: proceed` in the route goes on without them"
+            )
+        destination = getattr(step, "to", None) if step.name == "forward" else None
+        notes: list[str] = []
+        if destination is not None:
+            made = batch
+            notes.append(self._forward(job, step, str(destination), batch))
+        else:
+            made, notes = self._perform(step, batch, folder / f"{number}-{step.name}")
+        self.reach(f"step {number} made its files")
+        self._account(job, step, number, batch, made, notes, time.monotonic() - began)
+        results.write(folder, number, made, notes)
+
+    def _perform(self, step: Step, batch: Batch, out: Path) -> tuple[Batch, list[str]]:
+        given = self.supply.for_step(step)
+        if step.whole or len(batch.items) <= 1:
+            return self.pool.call(perform, step, batch, out, given)
+        parts = [
+            replace(batch, items=batch.items[i : i + _PART], held=(), dropped=())
+            for i in range(0, len(batch.items), _PART)
+        ]
+        with ThreadPoolExecutor(max_workers=self.pool.size) as threads:
+            done = list(threads.map(lambda part: self._part(step, part, out, given), parts))
+        made = [m for m, _ in done]
+        return (
+            Batch(
+                items=tuple(i for m in made for i in m.items),
+                held=(*batch.held, *(h for m in made for h in m.held)),
+                dropped=(*batch.dropped, *(d for m in made for d in m.dropped)),
+                disclosure=made[0].disclosure,
+            ),
+            list(dict.fromkeys(note for _, notes in done for note in notes)),
+        )
+
+    def _part(
+        self, step: Step, part: Batch, out: Path, given: Mapping[str, object]
+    ) -> tuple[Batch, list[str]]:
+        """One part of a batch. When it kills its worker, its instances go one by one, and the one that does it
+        again is held alone."""
+        try:
+            return self.pool.call(perform, step, part, out, given)
+        except (CannotSucceed, Bug) as error:
+            if len(part.items) > 1:
+                alone = [self._part(step, replace(part, items=(item,)), out, given) for item in part.items]
+                return (
+                    Batch(
+                        items=tuple(i for b, _ in alone for i in b.items),
+                        held=tuple(h for b, _ in alone for h in b.held),
+                        dropped=tuple(d for b, _ in alone for d in b.dropped),
+                        disclosure=next((b.disclosure for b, _ in alone if b.items), part.disclosure),
+                    ),
+                    [n for _, notes in alone for n in notes],
+                )
+            if isinstance(error, WorkerDied):
+                log.warning("%s: %s", step.name, error)
+            reason = f"{step.name}: {_bug(error) if isinstance(error, Bug) else error}"
+            return replace(part, items=(), held=(Held(sources=part.items[0].sources, reason=reason),)), []
+
+    def _account(
+        self, job: Job, step: Step, number: int, given: Batch, made: Batch, notes: Iterable[str], seconds: float
+    ) -> None:
+        """Record what the step held, dropped and made; no member may vanish without a word."""
+        newly = made.held[len(given.held) :]
+        dropped = set(made.dropped) - set(given.dropped)
+        left = {s for item in made.items for s in item.sources} | dropped | _held(made)
+        vanished = {s for item in given.items for s in item.sources} - left
+        if vanished:
+            raise CannotSucceed(f"{len(vanished)} instances went in and neither came out nor were held")
+        kinds = _counted(made.items)
+        with self.database.durable.begin() as connection:
+            now = self.database.now(connection)
+            for held in newly:
+                jobs.hold_receipts(connection, job.id, held.sources, f"{step.name}: {held.reason}")
+            jobs.drop_receipts(connection, job.id, dropped, f"{step.name} in route {job.plan.route}")
+            text = f"{number + 1}. {step.name}: {kinds}" + (f", {len(_held(made))} held" if made.held else "")
+            jobs.remember(connection, job.id, "step", text, now, seconds)
+            for note in notes:
+                jobs.remember(connection, job.id, "note", f"{step.name}: {note}", now)
+
+    def _forward(self, job: Job, step: Step, destination: str, batch: Batch) -> str:
+        takes = self.takes(destination)
+        if not takes:
+            raise CannotSucceed(f'destination "{destination}" is not in rules.yaml any more; add it, then retry')
+        what = getattr(step, "what", None)
+        kinds = takes & frozenset(what) if what else takes
+        received = self._identities(job)
+        anonymized = batch.disclosure is Disclosure.DEIDENTIFIED
+        goods = self.pool.call(goods_of, batch.items, kinds, received, anonymized)
+        sent = {s for g in goods for s in g.sources}
+        rest = {s for item in batch.items for s in item.sources} - sent
+
+        def also(connection: sa.Connection, delivery: str, tries: int) -> None:
+            jobs.hand_over(connection, job.id, destination, sent, "waiting")
+            concurrent = self.concurrent(destination)
+            self.engine.enqueue_delivery(connection, delivery, destination, concurrent, tries=tries)
+
+        if goods:
+            self.outbox.put(job.id, destination, goods, batch.disclosure, also)
+        with self.database.durable.begin() as connection:
+            jobs.hand_over(connection, job.id, destination, rest, "dropped")
+        return f"{len(goods)} files for {destination}"
+
+    def _identities(self, job: Job) -> dict[ReceiptId, tuple[UID, str]]:
+        with self.database.reader.connect() as connection:
+            return jobs.identities(connection, job.id)
+
+    def _hold(self, job: Job, reason: str, error: Exception | None = None) -> Outcome:
+        if isinstance(error, Bug):
+            log.error("job %s held: %s\n%s", job.id, reason, error.trace)
+        elif error is not None:
+            log.error("job %s held: %s", job.id, reason, exc_info=error)
+        else:
+            log.warning("job %s held: %s", job.id, reason)
+        with self.database.durable.begin() as connection:
+            now = self.database.now(connection)
+            jobs.hold(connection, job.id, reason, now)
+            jobs.remember(connection, job.id, "note", f"held: {reason}", now)
+        return STOP
+
+    def poisoned(self, job_id: str, why: str) -> None:
+        """The engine gave up on a job whose step killed the process again and again."""
+        with self.database.reader.connect() as connection:
+            job = jobs.read(connection, job_id)
+        if job is not None:
+            self._hold(job, why)
+
+
+def _held(batch: Batch) -> set[ReceiptId]:
+    return {s for held in batch.held for s in held.sources}
+
+
+def _named(job: Job, number: int) -> str:
+    return job.plan.steps[number][0] if number < len(job.plan.steps) else "end"
+
+
+def _bug(error: Exception) -> str:
+    return f"a fault in the node ({error if isinstance(error, Bug) else type(error).__name__}); see its log"
+
+
+def _counted(items: Iterable[Item]) -> str:
+    counts: dict[str, int] = {}
+    for item in items:
+        counts[item.kind.value] = counts.get(item.kind.value, 0) + 1
+    return ", ".join(f"{n} {kind}" for kind, n in counts.items()) or "nothing"

@@ -1,0 +1,102 @@
+"""Every call to the file system on which a promise rests, in one place.
+
+The spool and the outbox go through here, so that a test can put a recording disk underneath, see the
+order of the calls, drop what was not synced, or let any one of them fail (EIO, ENOSPC, read-only).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Room(NamedTuple):
+    """What is left on a file system."""
+
+    bytes: int
+    inodes: int
+    """-1 where the file system does not count them."""
+
+
+class Files:
+    """The real file system. Descriptors are plain integers; every method raises OSError."""
+
+    def create(self, path: Path) -> int:
+        """Open a new file for writing. Raises FileExistsError when it is there."""
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+
+    def write(self, descriptor: int, data: bytes | bytearray | memoryview) -> None:
+        """Append all of `data`; os.write alone may stop early."""
+        view = memoryview(data).cast("B")
+        while view:
+            view = view[os.write(descriptor, view) :]
+
+    def patch(self, descriptor: int, data: bytes, offset: int) -> None:
+        """Overwrite bytes inside what was written."""
+        if os.pwrite(descriptor, data, offset) != len(data):
+            raise OSError(errno.EIO, "short write")
+
+    def sync(self, descriptor: int) -> None:
+        """Return when the content is on stable storage."""
+        os.fdatasync(descriptor)
+
+    def close(self, descriptor: int) -> None:
+        os.close(descriptor)
+
+    def show(self, hidden: Path, visible: Path) -> None:
+        """Give a file its final name, atomically, on the same file system."""
+        hidden.rename(visible)
+
+    def link(self, existing: Path, new: Path) -> None:
+        """A second name for the same bytes; a copy where the file system has no hard links."""
+        try:
+            os.link(existing, new)
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+                raise
+            shutil.copyfile(existing, new)
+
+    def sync_path(self, path: Path) -> None:
+        """Sync the content of a file that something else wrote."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def sync_folder(self, folder: Path) -> None:
+        """Return when the names in `folder` are on stable storage."""
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def make_folder(self, folder: Path) -> None:
+        """Make `folder` and its parents, each name synced in its parent, also one that was there before.
+
+        Another process may have made it a moment ago and not have synced it yet.
+        """
+        missing = []
+        at = folder
+        while not at.is_dir():
+            missing.append(at)
+            at = at.parent
+        for path in reversed(missing):
+            with contextlib.suppress(FileExistsError):
+                path.mkdir()
+        for path in [*reversed(missing), folder]:
+            self.sync_folder(path.parent)
+
+    def remove(self, path: Path) -> None:
+        """Remove a file; that it is gone already is fine."""
+        path.unlink(missing_ok=True)
+
+    def room(self, folder: Path) -> Room:
+        """What an unprivileged process may still use where `folder` lies."""
+        state = os.statvfs(folder)
+        return Room(state.f_bavail * state.f_frsize, state.f_favail if state.f_files else -1)

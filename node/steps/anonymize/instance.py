@@ -1,0 +1,152 @@
+"""One instance from file to file: read, decide whether it may go on, de-identify, write."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+from pydicom import dcmread, dcmwrite
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import FileDataset
+from pydicom.errors import InvalidDicomError
+
+from node.dicom.attributes import describe
+from node.dicom.uids import MEDIA_STORAGE_DIRECTORY
+from node.steps.anonymize import evidence, text, values
+from node.steps.anonymize.burned_in import Facts, burned_in
+from node.steps.anonymize.plan import PATIENT_ID, PATIENT_NAME, Plan
+from node.steps.anonymize.pseudonyms import STANDARD_ROOT, Pseudonyms
+from node.steps.anonymize.walk import (
+    IDENTITY_UIDS,
+    ISSUER,
+    Scope,
+    UndecidableError,
+    element_of,
+    raw_bytes,
+    walk,
+)
+
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+_PLANE, _OVERLAY_BIT, _OVERLAY_DATA = 0x0010, 0x0102, 0x3000
+
+# What pydicom 3.0 was seen to raise on damaged data sets. A Warning is raised only where the process turns
+# warnings into errors; RecursionError by sequences nested beyond any sense.
+_DAMAGED = (
+    AttributeError, EOFError, InvalidDicomError, KeyError, NotImplementedError, RecursionError, TypeError, ValueError,
+    Warning, struct.error, zlib.error,
+)  # fmt: skip
+
+
+class HoldError(Exception):
+    """The instance waits for a person; `str()` is the reason, without patient data."""
+
+
+def anonymize(source: Path, target: Path, plan_for: Callable[[str], Plan], pseudonyms: Pseudonyms) -> None:
+    """Write the de-identified instance of `source` to `target`, or raise HoldError and write nothing.
+
+    The transfer syntax stays and Pixel Data is not touched. `plan_for` gives the plan for a SOP Class UID.
+    Raises OSError when the disk fails, which says nothing of the instance.
+    """
+    try:
+        ds, transfer_syntax = _read(source)
+        reason = burned_in(facts(ds, transfer_syntax))
+        if reason is None:
+            _deidentify(ds, transfer_syntax, plan_for, pseudonyms)
+    except (UndecidableError, text.UnreadableTextError) as error:
+        raise HoldError(str(error)) from None
+    except _DAMAGED as error:
+        raise HoldError(f"its data set cannot be read with certainty ({type(error).__name__})") from None
+    if reason is not None:
+        raise HoldError(f"may show who the patient is: {reason}")
+    _write(ds, target)
+
+
+def _read(source: Path) -> tuple[FileDataset, str]:
+    with source.open("rb") as file:
+        ds = dcmread(file)
+        rest = source.stat().st_size - file.tell()
+    transfer_syntax = str(ds.file_meta.get("TransferSyntaxUID", ""))
+    if not transfer_syntax:
+        raise UndecidableError("its file meta information has no Transfer Syntax UID (0002,0010)")
+    if transfer_syntax != _DEFLATED and (rest or not _ends_at(ds, source.stat().st_size)):
+        raise UndecidableError("its data set ends in the middle of an element")
+    return ds, transfer_syntax
+
+
+def _ends_at(ds: FileDataset, size: int) -> bool:
+    """Whether the last element ends where the file does: pydicom passes over up to 7 bytes of a next one."""
+    if not ds:
+        return False
+    last = element_of(ds, max(ds.keys()))
+    if not isinstance(last, RawDataElement) or last.length == 0xFFFFFFFF:
+        return True  # ended by its delimiter, without which pydicom does not return it
+    return bool(last.value_tell + len(last.value or b"") == size)
+
+
+def facts(ds: FileDataset, transfer_syntax: str) -> Facts:
+    """What burned_in looks at, read without decoding anything else."""
+
+    def words(tag: int) -> str:
+        return raw_bytes(ds, tag).decode("ascii", "replace").strip(" \0")
+
+    planes = {tag & 0xFFFF0000 for tag in map(int, ds.keys()) if tag >> 24 == 0x60 and not tag & 0x10000}
+    return Facts(
+        sop_class=words(0x00080016),
+        transfer_syntax=transfer_syntax,
+        modality=words(0x00080060).upper(),
+        burned_in_annotation=words(0x00280301).upper(),
+        image_type=tuple(word.strip().upper() for word in words(0x00080008).split("\\")),
+        has_pixels=any(tag in ds for tag in (0x7FE00008, 0x7FE00009, 0x7FE00010)),
+        has_document=0x00420011 in ds,
+        has_content=0x0040A730 in ds,
+        label_in_image=words(0x00480010).upper() == "YES",
+        overlay_in_pixels=any(plane | _OVERLAY_DATA not in ds and plane | _PLANE in ds for plane in planes),
+    )
+
+
+def _deidentify(ds: FileDataset, transfer_syntax: str, plan_for: Callable[[str], Plan], pseudonyms: Pseudonyms) -> None:
+    uids = _identity(ds)
+    encodings = text.declared(ds)
+    patient_id = text.decode(raw_bytes(ds, PATIENT_ID), encodings)
+    issuer = text.decode(raw_bytes(ds, ISSUER), encodings)
+    plan = plan_for(raw_bytes(ds, 0x00080016).decode("ascii").strip(" \0"))
+    patient = pseudonyms.patient(issuer, patient_id) if patient_id else pseudonyms.patient_of_study(uids[0x0020000D])
+    walk(
+        ds,
+        Scope(
+            plan=plan,
+            pseudonyms=pseudonyms,
+            encodings=encodings,
+            patient=patient,
+            own_uids=frozenset(uids.values()),
+            own_words=text.words(text.decode(raw_bytes(ds, PATIENT_NAME), encodings), patient_id),
+        ),
+    )
+    for tag, value in plan.add.items():
+        values.put(ds, tag, value)
+    evidence.mark(ds, plan)
+    ds.file_meta = evidence.file_meta(ds, transfer_syntax)
+    ds.preamble = bytes(128)
+
+
+def _identity(ds: FileDataset) -> dict[int, str]:
+    """The instance's own UIDs by tag. Raises UndecidableError where one is missing or is not its own."""
+    found = {tag: raw_bytes(ds, tag).decode("ascii").strip(" \0") for tag in IDENTITY_UIDS}
+    if raw_bytes(ds, 0x00080016).startswith(MEDIA_STORAGE_DIRECTORY.encode()) or 0x00041220 in ds:
+        raise UndecidableError("it is a DICOMDIR, which lists patients")
+    for tag in (0x00080016, *IDENTITY_UIDS[:3]):
+        if not raw_bytes(ds, tag).strip(b" \0"):
+            raise UndecidableError(f"it has no {describe(tag)}")
+        if tag in found and found[tag].startswith(STANDARD_ROOT):
+            raise UndecidableError(f"{describe(tag)} is one of the standard's own UIDs")
+    return {tag: uid for tag, uid in found.items() if uid}
+
+
+def _write(ds: FileDataset, target: Path) -> None:
+    try:
+        dcmwrite(target, ds, enforce_file_format=True)
+    except _DAMAGED as error:
+        target.unlink(missing_ok=True)
+        raise HoldError(f"its data set cannot be written again ({type(error).__name__})") from None

@@ -1,0 +1,57 @@
+"""Keyed replacements: the same secret gives the same pseudonym, and without it nothing leads back.
+
+PS3.15 E.1.1 warns that a plain hash of an identifier falls to a dictionary; HMAC-SHA256 (RFC 2104) under a
+secret does not. Nothing is stored: the mapping is a function.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import unicodedata
+import uuid
+
+LEAST_SECRET = 32
+"""Bytes. Shorter than the hash, a secret could be found by trying."""
+
+STANDARD_ROOT = "1.2.840.10008."
+"""UIDs that the standard itself registers (PS3.6 Annex A): the same for every patient."""
+
+
+class Pseudonyms:
+    """The replacements under one secret. Values, not state: two instances with one secret agree for ever."""
+
+    def __init__(self, secret: bytes) -> None:
+        if len(secret) < LEAST_SECRET:
+            raise ValueError(f"the secret has {len(secret)} bytes; at least {LEAST_SECRET} are needed")
+        self._keyed = hmac.new(secret, digestmod=hashlib.sha256)
+        self._uids: dict[str, str] = {}
+
+    def uid(self, uid: str) -> str:
+        """A UID of 2.25.<UUID version 8> (PS3.5 B.2, RFC 9562 5.8); a registered one and "" stay as they are."""
+        if not uid or uid.startswith(STANDARD_ROOT):
+            return uid
+        known = self._uids.get(uid)
+        if known is None:
+            bits = bytearray(self._digest(b"uid:" + uid.encode())[:16])
+            bits[6] = bits[6] & 0x0F | 0x80
+            bits[8] = bits[8] & 0x3F | 0x80
+            known = self._uids[uid] = f"2.25.{uuid.UUID(bytes=bytes(bits)).int}"
+        return known
+
+    def patient(self, issuer: str, patient_id: str) -> str:
+        """16 hexadecimal digits for a patient: case and padding of the identifier make no difference."""
+        return self._digest(b"patient:" + f"{_folded(issuer)}|{_folded(patient_id)}".encode()).hex()[:16]
+
+    def patient_of_study(self, study: str) -> str:
+        """The same for an instance without Patient ID: a patient for each study, because more is not known."""
+        return self._digest(b"study:" + study.encode()).hex()[:16]
+
+    def _digest(self, message: bytes) -> bytes:
+        keyed = self._keyed.copy()
+        keyed.update(message)
+        return keyed.digest()
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFC", text).strip().upper()

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import pytest
+
+from node.dicom import status
+from node.dicom.identity import agree, identify, irregular
+from node.errors import Refused
+from node.model import UID, Identity
+
+CT, EXPLICIT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1"
+KEYS = {"sop_class": "00080016", "sop_instance": "00080018", "study": "0020000D", "series": "0020000E"}
+
+
+def header(**uids: object) -> dict[str, list[object]]:
+    values = {"sop_class": CT, "sop_instance": "1.2.3", "study": "1.2.4", "series": "1.2.5"} | uids
+    return {KEYS[name]: ["UI", value if isinstance(value, list) else [value]] for name, value in values.items()}
+
+
+def test_an_identity_is_read_from_the_header() -> None:
+    identity = identify(header(), EXPLICIT)
+    assert identity == Identity(
+        sop_class=UID(CT),
+        sop_instance=UID("1.2.3"),
+        study=UID("1.2.4"),
+        series=UID("1.2.5"),
+        transfer_syntax=UID(EXPLICIT),
+    )
+    assert irregular(identity) == ()
+
+
+BAD = ["../../etc/passwd", "1.2.a", "1..2", ".1", "1.", "1.2 3", "1." * 32 + "1", "", "1.2\n", "١.٢"]
+
+
+@pytest.mark.parametrize("bad", [*BAD, [], ["1.2", "1.3"]])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("sop_instance", status.INVALID_INSTANCE),
+        ("sop_class", status.DOES_NOT_MATCH),
+        ("study", status.DOES_NOT_MATCH),
+        ("series", status.DOES_NOT_MATCH),
+    ],
+)
+def test_what_is_no_uid_is_refused_and_not_repeated(name: str, expected: int, bad: object) -> None:
+    with pytest.raises(Refused) as refused:
+        identify(header(**{name: bad}), EXPLICIT)
+    assert refused.value.status == expected
+    assert not isinstance(bad, str) or len(bad) < 5 or bad not in str(refused.value)
+
+
+def test_a_value_that_was_too_long_to_keep_is_refused_and_a_missing_one_too() -> None:
+    broken = header()
+    broken["00080018"] = ["UI", None]
+    with pytest.raises(Refused, match="SOP Instance UID is not a UID"):
+        identify(broken, EXPLICIT)
+    del broken["00080018"]
+    with pytest.raises(Refused, match="SOP Instance UID is missing"):
+        identify(broken, EXPLICIT)
+
+
+def test_leading_zeros_are_let_through_with_a_warning() -> None:
+    identity = identify(header(study="1.2.007"), EXPLICIT)
+    assert identity.study == "1.2.007"
+    assert irregular(identity) == ("(0020,000D) Study Instance UID",)
+
+
+def test_a_command_that_names_another_object_is_refused() -> None:
+    identity = identify(header(), EXPLICIT)
+    agree(CT, "1.2.3", identity)
+    agree(CT + "\0", "1.2.3\0", identity)
+    for command in ((CT, "1.2.33"), (CT + ".1", "1.2.3")):
+        with pytest.raises(Refused) as refused:
+            agree(*command, identity)
+        assert refused.value.status == status.DOES_NOT_MATCH

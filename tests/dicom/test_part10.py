@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pydicom
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom.dataset import Dataset
+
+from node.dicom.part10 import UNKNOWN_HASH, file_meta, parse_meta, read_meta
+from node.dicom.uids import IMPLEMENTATION_CLASS_UID
+from node.errors import CannotSucceed
+from node.model import UID, Identity, Origin, ReceiptId
+from tests.dicom import datasets as made
+
+IDENTITY = Identity(
+    sop_class=UID("1.2.840.10008.5.1.4.1.1.2"),
+    sop_instance=UID("1.2.3.4"),
+    study=UID("1.2.3"),
+    series=UID("1.2.3.5"),
+    transfer_syntax=UID(made.EXPLICIT),
+)
+ORIGIN = Origin(calling_ae="CT1", called_ae="RESEARCH", sender="10.1.2.3")
+RECEIPT = ReceiptId("0123456789abcdef0123456789abcdef")
+RECEIVED = datetime(2026, 11, 22, 12, 0, 0, 123, tzinfo=UTC)
+
+
+def written(origin: Origin = ORIGIN, identity: Identity = IDENTITY, **options: str) -> tuple[bytes, int]:
+    return file_meta(identity, origin, RECEIPT, RECEIVED, **options)
+
+
+def test_pydicom_reads_what_was_written() -> None:
+    ds = Dataset()
+    ds.Modality = "CT"
+    meta, _ = written(receiving_address="127.0.0.1:11112")
+    read = pydicom.dcmread(io.BytesIO(meta + made.encoded(ds)))
+    assert read.Modality == "CT"
+    info = read.file_meta
+    assert info.FileMetaInformationGroupLength == len(meta) - 144
+    assert (info.MediaStorageSOPClassUID, info.MediaStorageSOPInstanceUID) == (IDENTITY.sop_class, "1.2.3.4")
+    assert (info.TransferSyntaxUID, info.ImplementationClassUID) == (made.EXPLICIT, IMPLEMENTATION_CLASS_UID)
+    assert info.SourceApplicationEntityTitle == info.SendingApplicationEntityTitle == "CT1"
+    assert info.ReceivingApplicationEntityTitle == "RESEARCH"
+    assert info.SendingPresentationAddress == "dicom://10.1.2.3"
+    assert info.ReceivingPresentationAddress == "dicom://127.0.0.1:11112"
+    assert json.loads(info.PrivateInformation.rstrip(b"\0"))["received"] == "2026-11-22T12:00:00.000123+00:00"
+
+
+@given(
+    sender=st.sampled_from(["10.1.2.3", "fe80::1", "folder:/in/box", "folder:/dösen/\\x", "127.0.0.1"]),
+    calling=st.text("ABCDEFGHIJ_ 0123", min_size=1, max_size=16).map(str.strip),
+    syntax=st.sampled_from(made.UNCOMPRESSED),
+    instance=st.integers(1, 10**30).map(lambda n: f"2.25.{n}"),
+)
+def test_provenance_comes_back_and_the_hash_may_be_patched(
+    sender: str, calling: str, syntax: str, instance: str
+) -> None:
+    origin = Origin(calling_ae=calling, called_ae="NODE", sender=sender)
+    identity = Identity(
+        sop_class=IDENTITY.sop_class,
+        sop_instance=UID(instance),
+        study=IDENTITY.study,
+        series=IDENTITY.series,
+        transfer_syntax=UID(syntax),
+    )
+    meta, at = written(origin, identity)
+    assert meta[at : at + 64].decode() == UNKNOWN_HASH
+    patched = meta[:at] + b"ab" * 32 + meta[at + 64 :]
+    read = parse_meta(patched + b"\x08\0\x60\0CS")
+    assert (read.dataset_offset, read.transfer_syntax, read.sop_instance) == (len(meta), syntax, instance)
+    assert read.provenance is not None
+    assert (read.provenance.origin, read.provenance.sha256) == (origin, "ab" * 32)
+    assert (read.provenance.receipt, read.provenance.received) == (RECEIPT, RECEIVED)
+    assert len(meta) % 2 == 0
+
+
+def test_time_is_kept_in_utc() -> None:
+    local = RECEIVED.astimezone(timezone(timedelta(hours=5)))
+    assert file_meta(IDENTITY, ORIGIN, RECEIPT, local) == written()
+
+
+def test_files_of_others_have_no_provenance(tmp_path: Path) -> None:
+    ds = pydicom.dcmread(io.BytesIO(written()[0] + made.encoded(Dataset())))
+    ds.file_meta.PrivateInformationCreatorUID = "1.2.3"
+    path = tmp_path / "other.dcm"
+    ds.save_as(path)
+    meta = read_meta(path)
+    assert (meta.provenance, meta.sop_class) == (None, IDENTITY.sop_class)
+    with path.open("rb") as file:
+        assert read_meta(file) == meta
+
+
+@pytest.mark.parametrize("private", [b"", b"not json", b'{"receipt":"a"}', b'{"receipt":1,"received":"x"}', b"[]"])
+def test_damaged_provenance_is_no_provenance(private: bytes) -> None:
+    ds = pydicom.dcmread(io.BytesIO(written()[0]), force=True)
+    ds.file_meta.PrivateInformation = private
+    buffer = io.BytesIO()
+    ds.save_as(buffer, enforce_file_format=True)
+    assert parse_meta(buffer.getvalue()).provenance is None
+
+
+def test_a_wrong_group_length_does_no_harm() -> None:
+    meta, _ = written()
+    wrong = meta[:140] + (7).to_bytes(4, "little") + meta[144:]
+    assert parse_meta(wrong + b"\x08\0\0\0\4\0\0\0abcd").dataset_offset == len(meta)
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", bytes(132), bytes(128) + b"DICM", bytes(128) + b"DICM" + bytes(50)])
+def test_what_is_no_part_10_file_says_so(data: bytes) -> None:
+    with pytest.raises(CannotSucceed, match="not a"):
+        parse_meta(data)
+
+
+@given(cut=st.integers(0, 500), noise=st.binary(max_size=40))
+def test_any_bytes_are_meta_information_or_an_error(cut: int, noise: bytes) -> None:
+    meta, _ = written()
+    with contextlib.suppress(CannotSucceed):
+        assert parse_meta(meta[:cut] + noise).dataset_offset <= cut + len(noise)

@@ -1,0 +1,268 @@
+"""Every transfer syntax gives back the values that went in, or says which frame it cannot give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pydicom
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom.data import get_testdata_file
+from pydicom.encaps import encapsulate
+from pydicom.uid import RLELossless
+
+from node.errors import CannotSucceed
+from node.imaging.decode import can_decode, frames, layout_of, lowest_bits
+from node.imaging.layout import Layout
+from node.imaging.pixels import read_header
+from tests import make
+from tests.data import real
+
+NATIVE = "1.2.840.10008.1.2.1"
+JPEG = "1.2.840.10008.1.2.4."
+
+
+def layout(shape: tuple[int, ...], syntax: str, **changes: object) -> Layout:
+    values: dict[str, object] = {
+        "transfer_syntax": syntax,
+        "keyword": "PixelData",
+        "rows": shape[0],
+        "columns": shape[1],
+        "samples": 3 if len(shape) == 3 else 1,
+        "frames": 1,
+        "allocated": 16,
+        "stored": 16,
+        "signed": False,
+        "photometric": "RGB" if len(shape) == 3 else "MONOCHROME2",
+        "planar": False,
+        "encapsulated": syntax != NATIVE,
+    }
+    return Layout(**{**values, **changes})  # type: ignore[arg-type]  # one dict of several types
+
+
+def decoded(found: Layout, *coded: bytes) -> np.ndarray:
+    return np.stack(list(frames(found, encapsulate(list(coded)))))
+
+
+UNSIGNED = np.random.default_rng(1).integers(0, 65536, (13, 17)).astype(np.uint16)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "encode"),
+    [
+        (JPEG + "57", lambda a: imagecodecs.jpeg8_encode(a, lossless=True, predictor=6, bitspersample=16)),
+        (JPEG + "70", lambda a: imagecodecs.jpeg8_encode(a, lossless=True, predictor=1, bitspersample=16)),
+        (JPEG + "80", imagecodecs.jpegls_encode),
+        (JPEG + "90", lambda a: imagecodecs.jpeg2k_encode(a, reversible=True, codecformat="J2K")),
+        (JPEG + "201", lambda a: imagecodecs.htj2k_encode(a, reversible=True)),
+        (JPEG + "202", lambda a: imagecodecs.htj2k_encode(a, reversible=True)),
+    ],
+)
+@pytest.mark.parametrize("signed", [False, True])
+def test_lossless_syntaxes_are_exact_with_every_sign(syntax: str, encode: Callable[..., bytes], signed: bool) -> None:
+    # Coded as the bit pattern without sign, which is what most senders do whatever the header says.
+    found = decoded(layout(UNSIGNED.shape, syntax, signed=signed), bytes(encode(UNSIGNED)))
+    assert found.dtype == (np.int16 if signed else np.uint16)
+    np.testing.assert_array_equal(found[0].view(np.uint16), UNSIGNED)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_the_sign_starts_at_bits_stored_where_codec_and_header_disagree(signed: bool) -> None:
+    values = np.array([[-2048, -1, 0, 2047], [5, -7, 100, -100]], np.int16)
+    twelve = (values.view(np.uint16) & 0x0FFF).astype(np.uint16)
+    coded = bytes(imagecodecs.jpeg2k_encode(twelve, reversible=True, codecformat="J2K", bitspersample=12))
+    found = decoded(layout(values.shape, JPEG + "90", stored=12, signed=signed), coded)
+    np.testing.assert_array_equal(found[0], values if signed else twelve)
+
+
+def test_a_value_above_bits_stored_is_refused_not_cut() -> None:
+    coded = bytes(imagecodecs.jpegls_encode(np.full((8, 8), 0x1234, np.uint16)))
+    with pytest.raises(CannotSucceed, match="more than the 8 'Bits Stored'"):
+        decoded(layout((8, 8), JPEG + "80", stored=8), coded)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("colour", [False, True])
+def test_rle_is_exact_in_8_and_16_bits_grey_and_colour(dtype: type, colour: bool) -> None:
+    shape = (9, 11, 3) if colour else (9, 11)
+    pixels = np.random.default_rng(2).integers(0, np.iinfo(dtype).max, shape, dtype)
+    ds = make.instance()
+    make.set_pixels(ds, pixels)
+    ds.compress(RLELossless, generate_instance_uid=False)
+    found = next(frames(layout_of(ds, str(RLELossless)), ds.PixelData))
+    np.testing.assert_array_equal(found, pixels)
+
+
+@pytest.mark.parametrize(("photometric", "space"), [("RGB", "RGB"), ("YBR_FULL_422", "YCBCR"), ("YBR_FULL", "YCBCR")])
+def test_jpeg_colour_follows_the_header_when_the_markers_are_silent(photometric: str, space: str) -> None:
+    flat = np.zeros((16, 16, 3), np.uint8)
+    flat[:] = (200, 40, 90)
+    coded = bytes(imagecodecs.jpeg8_encode(flat, level=100, colorspace="RGB", outcolorspace=space))
+    silent = _without_application_markers(coded)
+    found = decoded(layout(flat.shape, JPEG + "50", allocated=8, stored=8, photometric=photometric), silent)
+    assert np.abs(found[0].astype(int) - flat).max() <= 3
+
+
+def _without_application_markers(data: bytes) -> bytes:
+    kept, at = bytearray(data[:2]), 2
+    while data[at + 1] != 0xDA:
+        length = int.from_bytes(data[at + 2 : at + 4], "big") + 2
+        if not 0xE0 <= data[at + 1] <= 0xEF:
+            kept += data[at : at + length]
+        at += length
+    return bytes(kept + data[at:])
+
+
+@pytest.mark.parametrize("syntax", [JPEG + "90", JPEG + "203", JPEG + "80", JPEG + "70"])
+def test_colour_without_loss_is_exact(syntax: str) -> None:
+    pixels = np.random.default_rng(3).integers(0, 256, (12, 14, 3)).astype(np.uint8)
+    encode = {
+        "90": lambda: imagecodecs.jpeg2k_encode(pixels, reversible=True, codecformat="J2K"),
+        "203": lambda: imagecodecs.htj2k_encode(pixels, reversible=True),
+        "80": lambda: imagecodecs.jpegls_encode(pixels),
+        "70": lambda: imagecodecs.jpeg8_encode(
+            pixels, lossless=True, predictor=1, colorspace="RGB", outcolorspace="RGB"
+        ),
+    }[syntax.rpartition(".")[2]]
+    np.testing.assert_array_equal(
+        decoded(layout(pixels.shape, syntax, allocated=8, stored=8), bytes(encode()))[0], pixels
+    )
+
+
+def test_a_frame_of_many_fragments_without_offset_table_is_put_together() -> None:
+    coded = bytes(imagecodecs.jpegls_encode(UNSIGNED))
+    data = encapsulate([coded], fragments_per_frame=3, has_bot=False)
+    np.testing.assert_array_equal(next(frames(layout(UNSIGNED.shape, JPEG + "80"), data)), UNSIGNED)
+
+
+@pytest.mark.parametrize("has_table", [False, True])
+def test_frames_come_in_the_order_that_was_asked_for(has_table: bool) -> None:
+    coded = [bytes(imagecodecs.jpegls_encode(UNSIGNED + np.uint16(n))) for n in range(4)]
+    found = frames(layout(UNSIGNED.shape, JPEG + "80", frames=4), encapsulate(coded, has_bot=has_table), [2, 0])
+    assert [int(frame[0, 0]) for frame in found] == [int(UNSIGNED[0, 0]) + 2, int(UNSIGNED[0, 0])]
+
+
+@pytest.mark.parametrize("syntax", ["50", "70", "80", "90"])
+def test_a_frame_that_is_cut_short_is_refused_with_its_number_and_syntax(syntax: str) -> None:
+    small = (UNSIGNED >> 8).astype(np.uint8)
+    coded = {
+        "50": lambda: imagecodecs.jpeg8_encode(small),
+        "70": lambda: imagecodecs.jpeg8_encode(small, lossless=True, predictor=1),
+        "80": lambda: imagecodecs.jpegls_encode(small),
+        "90": lambda: imagecodecs.jpeg2k_encode(small, reversible=True, codecformat="J2K"),
+    }[syntax]()
+    found = layout(small.shape, JPEG + syntax, allocated=8, stored=8, frames=2)
+    with pytest.raises(CannotSucceed, match=rf"\.4\.{syntax}, frame 2"):
+        decoded(found, bytes(coded), bytes(coded)[: len(coded) // 2])
+
+
+def test_a_frame_of_another_size_than_the_header_is_refused_before_it_is_decoded() -> None:
+    huge = bytearray(imagecodecs.jpegls_encode(UNSIGNED))
+    at = huge.index(b"\xff\xf7")
+    huge[at + 5 : at + 9] = b"\xff\xff\xff\xff"
+    with pytest.raises(CannotSucceed, match=r"announces .*65535, 65535"):
+        decoded(layout(UNSIGNED.shape, JPEG + "80"), bytes(huge))
+
+
+def test_fewer_frames_than_the_header_says_are_refused() -> None:
+    with pytest.raises(CannotSucceed, match="frames"):
+        decoded(layout(UNSIGNED.shape, JPEG + "80", frames=3), bytes(imagecodecs.jpegls_encode(UNSIGNED)))
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.102", "1.2.840.10008.1.2.4.92", "1.2.3"])
+def test_a_syntax_without_decoder_is_refused_by_name(syntax: str) -> None:
+    with pytest.raises(CannotSucceed, match=syntax):
+        decoded(layout((4, 4), syntax), b"\0\0")
+
+
+def test_a_small_header_cannot_announce_more_than_the_limit() -> None:
+    ds = make.ct_series(1)[0]
+    ds.Rows = ds.Columns = 60000
+    with pytest.raises(CannotSucceed, match="more than the limit"):
+        layout_of(ds, NATIVE)
+    assert layout_of(ds, NATIVE, limit=10**10).rows == 60000
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "message"),
+    [
+        ("Rows", 0, "nothing to decode"),
+        ("BitsAllocated", 12, "Bits Allocated"),
+        ("BitsStored", 17, "does not fit"),
+        ("HighBit", 11, "contradicts 'Bits Stored'"),
+        ("SamplesPerPixel", 3, "contradict MONOCHROME2"),
+        ("PhotometricInterpretation", "CMYK", "none that this node knows"),
+        ("Rows", None, "no value for 'Rows'"),
+    ],
+)
+def test_attributes_that_contradict_each_other_are_refused(keyword: str, value: object, message: str) -> None:
+    ds = make.ct_series(1)[0]
+    setattr(ds, keyword, value)
+    with pytest.raises(CannotSucceed, match=message):
+        layout_of(ds, NATIVE)
+
+
+@given(st.lists(st.integers(-2048, 2047), min_size=1, max_size=20), st.integers(0, 15))
+def test_what_stands_above_bits_stored_does_not_count(values: list[int], rubbish: int) -> None:
+    twelve = (np.array(values, np.int16).view(np.uint16) & 0x0FFF) | np.uint16(rubbish << 12)
+    np.testing.assert_array_equal(lowest_bits(twelve.view(np.int16).copy(), 12), values)
+    np.testing.assert_array_equal(lowest_bits(twelve.copy(), 12), twelve & 0x0FFF)
+
+
+def test_every_known_syntax_has_a_decoder_or_a_reason() -> None:
+    table = can_decode()
+    assert table[JPEG + "80"] == "imagecodecs"
+    assert table[NATIVE] == "numpy"
+    assert table["1.2.840.10008.1.2.4.102"].startswith("cannot: video")
+    assert not [uid for uid, how in table.items() if how.startswith("cannot") and "video" not in how]
+
+
+@pytest.mark.parametrize(
+    ("name", "reference"),
+    [
+        ("SC_rgb_rle_32bit_2frame.dcm", "SC_rgb_rle_32bit_2frame.dcm"),
+        ("rtdose_rle.dcm", "rtdose.dcm"),
+        ("SC_jpeg_no_color_transform.dcm", "SC_jpeg_no_color_transform.dcm"),
+        ("SC_rgb_jpeg.dcm", "SC_rgb_jpeg.dcm"),
+        ("examples_ybr_color.dcm", "examples_ybr_color.dcm"),
+        ("SC_ybr_full_422_uncompressed.dcm", "SC_ybr_full_422_uncompressed.dcm"),
+        ("SC_rgb_small_odd_big_endian.dcm", "SC_rgb_small_odd.dcm"),
+        ("rtdose_expb.dcm", "rtdose.dcm"),
+        ("J2K_pixelrep_mismatch.dcm", "J2K_pixelrep_mismatch.dcm"),
+        ("GDCMJ2K_TextGBR.dcm", "GDCMJ2K_TextGBR.dcm"),
+        ("liver_1frame.dcm", "liver_1frame.dcm"),
+        ("image_dfl.dcm", "image_dfl.dcm"),
+        ("MR_small_jpeg_ls_lossless.dcm", "MR_small.dcm"),
+        ("MR_small_jp2klossless.dcm", "MR_small.dcm"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_files_known_to_be_hard_agree_with_pydicom(name: str, reference: str) -> None:
+    pixels = read_header(Path(str(get_testdata_file(name))))[1]
+    assert pixels is not None
+    expected = pydicom.dcmread(str(get_testdata_file(reference))).pixel_array
+    np.testing.assert_array_equal(np.stack(list(pixels.frames())).reshape(expected.shape), expected)
+
+
+def test_one_image_in_nine_encodings_is_one_image() -> None:
+    found = []
+    for path in sorted(real("ts_same_image").iterdir()):
+        pixels = read_header(path)[1]
+        assert pixels is not None
+        found.append(next(pixels.frames()))
+    assert len(found) == 9
+    for other in found[1:]:
+        np.testing.assert_array_equal(other, found[0])
+
+
+def test_the_lossless_encodings_of_one_ct_are_one_ct() -> None:
+    folder = real("ct_16ts")
+    expected = pydicom.dcmread(next(folder.glob("*LittleEndianExplicit*1.2.1.dcm"))).pixel_array
+    for uid in ("1.2", "1.2.2", "1.2.1.99", "1.2.5", "1.2.4.57", "1.2.4.70", "1.2.4.80", "1.2.4.90"):
+        pixels = read_header(next(folder.glob(f"*Syntax_1.2.840.10008.{uid}.dcm")))[1]
+        assert pixels is not None
+        np.testing.assert_array_equal(next(pixels.frames()), expected, err_msg=uid)

@@ -1,0 +1,119 @@
+"""What cannot be read with certainty is held, and nothing of it is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import FileDataset
+from pydicom.tag import Tag
+
+from node.steps.anonymize import Anonymize
+from tests import make
+from tests.steps.anonymize.driver import SECRET, output, why_held
+from tests.steps.run_step import batch_of, run_step
+
+# The step must hold these where warnings are only printed, as in production.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+
+def _saved(tmp_path: Path, ds: FileDataset | None = None) -> Path:
+    path = tmp_path / "in.dcm"
+    (ds or make.ct_series(1)[0]).save_as(path, enforce_file_format=True)
+    return path
+
+
+def _raw(ds: FileDataset, tag: int, vr: str, value: bytes) -> FileDataset:
+    ds[tag] = RawDataElement(Tag(tag), vr, len(value), value, 0, False, True)
+    return ds
+
+
+@pytest.mark.parametrize("cut", [1, 3, 100, 241])
+def test_a_truncated_file_is_held(tmp_path: Path, cut: int) -> None:
+    path = _saved(tmp_path)
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert why_held(path, tmp_path)
+
+
+@pytest.mark.parametrize("extra", [b"\0", b"\x10\x00\x10\x00PN\x04", b"\xfe\xff\x0d\xe0\0\0\0\0Smith^John"])
+def test_bytes_behind_the_data_set_are_held(tmp_path: Path, extra: bytes) -> None:
+    path = _saved(tmp_path)
+    path.write_bytes(path.read_bytes() + extra)
+    assert "middle of an element" in why_held(path, tmp_path)
+
+
+@pytest.mark.parametrize("position", range(132, 1200, 37))
+def test_a_damaged_header_is_held_or_still_names_nobody(tmp_path: Path, position: int) -> None:
+    path = _saved(tmp_path)
+    damaged = bytearray(path.read_bytes())
+    damaged[position] ^= 0xFF
+    path.write_bytes(damaged)
+    batch = run_step(Anonymize(), batch_of([path]), tmp_path, {"secret": SECRET})
+    written = b"".join(item.path.read_bytes() for item in batch.items)
+    assert "Müster".encode() not in written
+    assert b"19500102" not in written
+
+
+@pytest.mark.parametrize("keyword", ["SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"])
+def test_an_instance_without_its_uids_is_held(tmp_path: Path, keyword: str) -> None:
+    ds = make.ct_series(1)[0]
+    delattr(ds, keyword)
+    assert "it has no" in why_held(ds, tmp_path)
+
+
+def test_a_uid_of_the_standard_as_an_instance_uid_is_held(tmp_path: Path) -> None:
+    ds = make.ct_series(1)[0]
+    ds.StudyInstanceUID = "1.2.840.10008.19500102"
+    assert "standard's own" in why_held(ds, tmp_path)
+
+
+def test_a_dicomdir_is_held(tmp_path: Path) -> None:
+    ds = make.ct_series(1)[0]
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.1.3.10"
+    assert "DICOMDIR" in why_held(ds, tmp_path)
+
+
+def test_an_unknown_character_set_is_held(tmp_path: Path) -> None:
+    path = _saved(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"ISO_IR 192", b"ISO_IR 999"))
+    assert "character set that it declares is unknown" in why_held(path, tmp_path)
+
+
+def test_text_that_does_not_decode_is_held_unless_it_is_removed(tmp_path: Path) -> None:
+    ds = make.ct_series(1)[0]
+    ds.Manufacturer, ds.ImageComments = "KEPT", "GONE"
+    path = _saved(tmp_path, ds)
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"GONE", b"G\xff\xfeE"))
+    assert output(path, tmp_path)
+    path.write_bytes(whole.replace(b"KEPT", b"K\xff\xfeT"))
+    assert "does not decode" in why_held(path, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr", "value"),
+    [
+        (0x00280030, "LO", b"Smith^John"),  # Pixel Spacing
+        (0x00081140, "OB", b"Smith^John"),  # Referenced Image Sequence
+        (0x00082218, "LT", b"Smith^John"),  # Anatomic Region Sequence
+    ],
+)
+def test_a_value_of_the_wrong_representation_is_held(tmp_path: Path, tag: int, vr: str, value: bytes) -> None:
+    assert f"is encoded as {vr}" in why_held(_raw(make.ct_series(1)[0], tag, vr, value), tmp_path)
+
+
+def test_a_reason_names_no_patient(tmp_path: Path) -> None:
+    ds = _raw(make.ct_series(1)[0], 0x00280030, "LO", b"Smith^John")
+    reason = why_held(ds, tmp_path)
+    assert not any(word in reason for word in ("Smith", "Müster", "T-0001", str(ds.StudyInstanceUID)))
+
+
+def test_sequences_nested_beyond_sense_are_held(tmp_path: Path) -> None:
+    item = b""
+    for _ in range(3000):
+        body = b"\xfe\xff\x00\xe0\xff\xff\xff\xff" + item + b"\xfe\xff\x0d\xe0\0\0\0\0"
+        item = b"\x08\x00\x18\x22SQ\0\0\xff\xff\xff\xff" + body + b"\xfe\xff\xdd\xe0\0\0\0\0"
+    path = _saved(tmp_path)
+    path.write_bytes(path.read_bytes() + item)
+    assert "RecursionError" in why_held(path, tmp_path)

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.dicom.uids import valid_uid
+from node.steps.anonymize.pseudonyms import Pseudonyms
+
+_SECRET = b"s" * 32
+_uids = st.lists(st.integers(0, 10**12), min_size=2, max_size=6).map(lambda n: "1.3." + ".".join(map(str, n)))
+
+
+@given(_uids)
+def test_a_uid_becomes_a_valid_one_and_always_the_same(uid: str) -> None:
+    mapped = Pseudonyms(_SECRET).uid(uid)
+    assert valid_uid(mapped)
+    assert mapped == Pseudonyms(_SECRET).uid(uid)
+    assert uuid.UUID(int=int(mapped.removeprefix("2.25."))).version == 8
+
+
+@given(st.sets(_uids, min_size=2, max_size=20))
+def test_different_uids_stay_different(uids: set[str]) -> None:
+    pseudonyms = Pseudonyms(_SECRET)
+    assert len({pseudonyms.uid(uid) for uid in uids}) == len(uids)
+
+
+@given(_uids)
+def test_another_secret_gives_another_uid(uid: str) -> None:
+    assert Pseudonyms(_SECRET).uid(uid) != Pseudonyms(b"t" * 32).uid(uid)
+
+
+def test_uids_of_the_standard_and_empty_ones_stay() -> None:
+    for uid in ("1.2.840.10008.1.2", "1.2.840.10008.5.1.4.1.1.2", ""):
+        assert Pseudonyms(_SECRET).uid(uid) == uid
+    assert Pseudonyms(_SECRET).uid("1.2.840.100080") != "1.2.840.100080"
+
+
+def test_another_process_gives_the_same() -> None:
+    code = (
+        "from node.steps.anonymize.pseudonyms import *; p = Pseudonyms(b's' * 32);"
+        "print(p.uid('1.3.6'), p.patient('a', 'b'))"
+    )
+    there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    here = Pseudonyms(_SECRET)
+    assert there == [here.uid("1.3.6"), here.patient("a", "b")]
+
+
+@given(st.text("0123456789abcXYZ-", min_size=1, max_size=20), st.text("HOSPITAL", max_size=8))
+def test_case_and_padding_of_a_patient_id_make_no_difference(patient_id: str, issuer: str) -> None:
+    pseudonyms = Pseudonyms(_SECRET)
+    assert pseudonyms.patient(issuer, patient_id) == pseudonyms.patient(f" {issuer.lower()}", f"{patient_id.upper()} ")
+    assert len(pseudonyms.patient(issuer, patient_id)) == 16
+
+
+def test_one_patient_id_at_two_issuers_is_two_patients() -> None:
+    assert Pseudonyms(_SECRET).patient("A", "1") != Pseudonyms(_SECRET).patient("B", "1")
+
+
+def test_a_short_secret_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 32"):
+        Pseudonyms(b"short")

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom.charset import decode_bytes, encode_string
+
+from node.steps.anonymize.text import UnreadableTextError, decode, encodings, words
+
+# The patient names of PS3.5 Annexes H to K.
+_EXAMPLES = [
+    (b"ISO_IR 100", b"Buc^J\xe9r\xf4me", "Buc^Jérôme"),
+    (b"ISO_IR 192", "Wang^XiaoDong=王^小东".encode(), "Wang^XiaoDong=王^小东"),
+    (b"GB18030", "Wang^XiaoDong=王^小东".encode("gb18030"), "Wang^XiaoDong=王^小东"),
+    (b"\\ISO 2022 IR 87", b"Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B", "Yamada^Tarou=山田^太郎"),
+    (b"\\ISO 2022 IR 149", b"Hong^Gildong=\x1b$)C\xfb\xf3^\x1b$)C\xd1\xce\xd4\xd7", "Hong^Gildong=洪^吉洞"),
+]
+
+
+@pytest.mark.parametrize(("declared", "value", "expected"), _EXAMPLES)
+def test_the_examples_of_the_standard_decode(declared: bytes, value: bytes, expected: str) -> None:
+    assert decode(value, encodings(declared)) == expected
+
+
+@given(st.text(min_size=1, max_size=20).filter(lambda text: text.strip(" \0") == text and "\x1b" not in text))
+def test_text_reads_as_pydicom_wrote_it(text: str) -> None:
+    assert decode(encode_string(text, ["utf8"]), ["utf8"]) == decode_bytes(text.encode(), ["utf8"], set())
+
+
+@pytest.mark.parametrize("declared", [b"ISO_IR 999", b"latin-1", b"\\ISO 2022 IR 0", b"\xff"])
+def test_an_unknown_term_is_never_guessed(declared: bytes) -> None:
+    with pytest.raises(UnreadableTextError, match="unknown"):
+        encodings(declared)
+
+
+@pytest.mark.parametrize(("declared", "value"), [(b"ISO_IR 192", b"\xff"), (b"ISO_IR 100", b"\x1b$Zx")])
+def test_what_does_not_decode_is_never_replaced(declared: bytes, value: bytes) -> None:
+    with pytest.raises(UnreadableTextError):
+        decode(value, encodings(declared))
+
+
+def test_words_are_found_whole_in_any_case_and_short_ones_are_not_looked_for() -> None:
+    found = words("Mustermann^Li", "0815/4711")
+    assert found is not None
+    assert found.search("for MUSTERMANN, Li")
+    assert found.search("id_0815/4711_x")
+    assert not found.search("Mustermannson Li 0815")
+    assert words("Li^Bo", "17") is None
