@@ -96,7 +96,14 @@ class Duplicates:
                 .order_by(receipt.c.id)
             ).all()
         for row in rows:
-            self._one(row.id, row.path, row.called_ae, row.sop_instance)
+            try:
+                self._one(row.id, row.path, row.called_ae, row.sop_instance)
+            except sa.exc.SQLAlchemyError:
+                raise
+            except Exception:  # worker loop: a pair that cannot be judged must not stop completion for the others
+                log.exception("instance %s could not be compared and is held", row.id)
+                with self.database.durable.begin() as connection:
+                    _set(connection, row.id, "held", "it came before with other bytes; comparing them failed", None)
         return len(rows)
 
     def _one(self, new: str, path: str, called_ae: str, sop_instance: str) -> None:
@@ -123,7 +130,8 @@ class Duplicates:
     ) -> None:
         if known is not None and difference is not None and not difference:
             _set(connection, new, "duplicate", "same content, encoded otherwise", known)
-        elif why and policy != "newest":
+        elif why:
+            # A damaged copy must not take the place of a good one, whichever came last.
             _set(connection, new, "held", why, known)
         elif policy == "hold" and known is not None:
             _set(connection, new, "held", f"it came before with other content; they differ in {difference}", known)
@@ -131,8 +139,7 @@ class Duplicates:
             _set(connection, new, "superseded", f"the first one is kept; they differ in {difference}", known)
         else:
             if known is not None:
-                text = why or f"they differ in {difference if difference is not None else 'content'}"
-                _set(connection, known, "superseded", f"a newer one came; {text}", new)
+                _set(connection, known, "superseded", f"a newer one came; they differ in {difference}", new)
             _set(connection, new, "current", "", known)
             self._join(connection, new)
 

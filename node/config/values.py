@@ -55,7 +55,7 @@ AETitle = Annotated[Text, AfterValidator(ae_title), Shown("AE title")]
 
 
 def _number(text: str, port: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) or not 1 <= int(port) <= 65535:
+    if not re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) or int(port) > 65535:
         raise ValueError(f'"{text}" needs a port from 1 to 65535, such as 127.0.0.1:11112')
     return int(port)
 
@@ -72,7 +72,7 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """`127.0.0.1:11112`, `pacs.example:104` or `[::1]:11112`. Raises ValueError."""
+        """`127.0.0.1:11112`, `pacs.example:104` or `[::1]:11112`; port 0 asks the system for a free one. Raises ValueError."""
         host, _, port = text.strip().rpartition(":")
         if host.startswith("[") and host.endswith("]"):
             host = host[1:-1]
@@ -123,7 +123,10 @@ class Remote:
         title, at, address = text.rpartition("@")
         if not at:
             raise ValueError(f'"{text}" is not AE@host:port, such as ARCHIVE@127.0.0.1:11113')
-        return cls(ae_title(title), Address.parse(address))
+        found = Address.parse(address)
+        if not found.port:
+            raise ValueError(f'"{text}" needs a port from 1 to 65535, such as ARCHIVE@127.0.0.1:11113')
+        return cls(ae_title(title), found)
 
 
 def _parsed(kind: Any) -> BeforeValidator:

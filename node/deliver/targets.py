@@ -30,8 +30,9 @@ def open_target(
             destination.as_ or calling_ae, Timeouts(answer=answer, network=answer),
         )  # fmt: skip
     assert destination.folder is not None  # a destination is one or the other, config checks it
+    # Copied, not linked: who edits a published file in place would change the spool's bytes with it.
     return FolderTarget(
-        destination.folder, Layout(destination.layout), Books(database, name), owner, taken=taken
+        destination.folder, Layout(destination.layout), Books(database, name), owner, taken=taken, link=False
     )
 
 

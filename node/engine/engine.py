@@ -81,7 +81,8 @@ class Engine:
             name=APPLICATION, system_database_url=self._url, system_database_engine=self._database,
             executor_id=self.process, application_version=VERSION, run_migrations=False, enable_otlp=False,
             serializer=DBOSPortableJSONSerializer(), log_level="WARNING",
-            notification_listener_polling_interval_sec=0.25,
+            notification_listener_polling_interval_sec=0.25,  # it asks nothing; `stop` waits for it
+            notification_coalesce_sec=1.0,
         )  # fmt: skip
         locks = AdvisoryLocks(self._database) if self._on_postgresql else FileLocks(self._data / "run" / "executors")
         self._reaper = Reaper(self._client, locks, self.process, body, self._enqueue, every=self._look)

@@ -97,7 +97,8 @@ class _Worker:
     def __init__(self, memory: int) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", "from node.pool.worker import main; main()", str(memory)],
+            # Warnings and log lines of libraries may quote values of the header.
+            [sys.executable, "-W", "ignore", "-c", "from node.pool.worker import main; main()", str(memory)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True,
         )  # fmt: skip
         self.tasks = 0

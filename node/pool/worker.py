@@ -6,6 +6,7 @@ process and the node that started it; nothing from the network is unpickled.
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import resource
@@ -13,7 +14,7 @@ import struct
 import sys
 from typing import BinaryIO
 
-from node.errors import CannotSucceed, NodeError
+from node.errors import CannotSucceed, NodeError, TryAgain
 
 LENGTH = struct.Struct(">Q")
 
@@ -22,6 +23,8 @@ def main() -> None:
     memory = int(sys.argv[1])
     if memory:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    for library in ("pydicom", "deid"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     # Codecs and libraries print; on the answer pipe that would be read as an answer.
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
@@ -33,8 +36,11 @@ def main() -> None:
         function, arguments = pickle.loads(task)
         try:
             answer: tuple[bool, object] = (True, function(*arguments))
+        except TryAgain as error:
+            answer = (False, TryAgain(str(error)))
         except NodeError as error:
-            answer = (False, error)
+            # Rebuilt plainly: a subclass with arguments of its own does not survive the pipe.
+            answer = (False, CannotSucceed(str(error)))
         except MemoryError:
             answer = (False, CannotSucceed(f"needs more memory than the {memory >> 20} MiB a worker may use"))
         except Exception as error:

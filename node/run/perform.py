@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from node.errors import CannotSucceed
 from node.model import Batch, Step
 
 
@@ -32,6 +33,9 @@ def perform(step: Step, batch: Batch, out: Path, given: Mapping[str, Any]) -> tu
     others = tuple(item for item in batch.items if item.kind not in step.accepts)
     if not wanted:
         return batch, []
+    if others and getattr(step, "deidentifies", False):
+        # They would go on beside what is de-identified, and be taken for it.
+        raise CannotSucceed(f"{step.name} cannot de-identify files made before it; put it before the steps that do")
     bench = Bench(out=out, given=given)
     made = step.run(replace(batch, items=wanted), bench)
     return replace(made, items=(*others, *made.items)), bench.notes

@@ -11,8 +11,7 @@ import errno
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -23,19 +22,17 @@ from node.engine.runs import DONE, STOP, Outcome
 from node.errors import CannotSucceed, TryAgain
 from node.index import Database, jobs
 from node.index.jobs import Job
-from node.model import UID, Batch, Disclosure, Held, Item, Kind, ReceiptId, Step
+from node.model import UID, Batch, Disclosure, Item, Kind, ReceiptId, Step
 from node.outbox import Outbox
 from node.run import results
 from node.run.goods import goods_of
-from node.run.perform import perform
-from node.pool import Bug, Pool, WorkerDied
+from node.run.parts import needs_all, perform_in_parts, sources_held
+from node.pool import Bug, Pool
 from node.run.supply import Supply
 from node.spool import Spool
 
 log = logging.getLogger("node.run")
 
-_PART = 12
-"""Instances given to a worker at once: small enough that a series keeps all workers busy."""
 _AGAIN = 5.0
 """Seconds before a step is tried again when the world was at fault."""
 _WORLD = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENFILE, errno.EMFILE, errno.ENOMEM})
@@ -129,66 +126,18 @@ class Runner:
 
     def _run(self, job: Job, step: Step, number: int, batch: Batch, folder: Path) -> None:
         began = time.monotonic()
-        if step.whole and batch.held and job.plan.partial == "hold":
-            raise CannotSucceed(
-                f"{len(_held(batch))} of its instances were held before it, and it needs the whole {job.kind}; "
-                "`partial: proceed` in the route goes on without them"
-            )
+        needs_all(step, batch, job.plan.partial)
         destination = getattr(step, "to", None) if step.name == "forward" else None
         notes: list[str] = []
         if destination is not None:
             made = batch
             notes.append(self._forward(job, step, str(destination), batch))
         else:
-            made, notes = self._perform(step, batch, folder / f"{number}-{step.name}")
+            out = folder / f"{number}-{step.name}"
+            made, notes = perform_in_parts(self.pool, step, batch, out, self.supply.for_step(step))
         self.reach(f"step {number} made its files")
         self._account(job, step, number, batch, made, notes, time.monotonic() - began)
         results.write(folder, number, made, notes)
-
-    def _perform(self, step: Step, batch: Batch, out: Path) -> tuple[Batch, list[str]]:
-        given = self.supply.for_step(step)
-        if step.whole or len(batch.items) <= 1:
-            return self.pool.call(perform, step, batch, out, given)
-        parts = [
-            replace(batch, items=batch.items[i : i + _PART], held=(), dropped=())
-            for i in range(0, len(batch.items), _PART)
-        ]
-        with ThreadPoolExecutor(max_workers=self.pool.size) as threads:
-            done = list(threads.map(lambda part: self._part(step, part, out, given), parts))
-        made = [m for m, _ in done]
-        return (
-            Batch(
-                items=tuple(i for m in made for i in m.items),
-                held=(*batch.held, *(h for m in made for h in m.held)),
-                dropped=(*batch.dropped, *(d for m in made for d in m.dropped)),
-                disclosure=made[0].disclosure,
-            ),
-            list(dict.fromkeys(note for _, notes in done for note in notes)),
-        )
-
-    def _part(
-        self, step: Step, part: Batch, out: Path, given: Mapping[str, object]
-    ) -> tuple[Batch, list[str]]:
-        """One part of a batch. When it kills its worker, its instances go one by one, and the one that does it
-        again is held alone."""
-        try:
-            return self.pool.call(perform, step, part, out, given)
-        except (CannotSucceed, Bug) as error:
-            if len(part.items) > 1:
-                alone = [self._part(step, replace(part, items=(item,)), out, given) for item in part.items]
-                return (
-                    Batch(
-                        items=tuple(i for b, _ in alone for i in b.items),
-                        held=tuple(h for b, _ in alone for h in b.held),
-                        dropped=tuple(d for b, _ in alone for d in b.dropped),
-                        disclosure=next((b.disclosure for b, _ in alone if b.items), part.disclosure),
-                    ),
-                    [n for _, notes in alone for n in notes],
-                )
-            if isinstance(error, WorkerDied):
-                log.warning("%s: %s", step.name, error)
-            reason = f"{step.name}: {_bug(error) if isinstance(error, Bug) else error}"
-            return replace(part, items=(), held=(Held(sources=part.items[0].sources, reason=reason),)), []
 
     def _account(
         self, job: Job, step: Step, number: int, given: Batch, made: Batch, notes: Iterable[str], seconds: float
@@ -196,7 +145,7 @@ class Runner:
         """Record what the step held, dropped and made; no member may vanish without a word."""
         newly = made.held[len(given.held) :]
         dropped = set(made.dropped) - set(given.dropped)
-        left = {s for item in made.items for s in item.sources} | dropped | _held(made)
+        left = {s for item in made.items for s in item.sources} | dropped | sources_held(made)
         vanished = {s for item in given.items for s in item.sources} - left
         if vanished:
             raise CannotSucceed(f"{len(vanished)} instances went in and neither came out nor were held")
@@ -206,7 +155,7 @@ class Runner:
             for held in newly:
                 jobs.hold_receipts(connection, job.id, held.sources, f"{step.name}: {held.reason}")
             jobs.drop_receipts(connection, job.id, dropped, f"{step.name} in route {job.plan.route}")
-            text = f"{number + 1}. {step.name}: {kinds}" + (f", {len(_held(made))} held" if made.held else "")
+            text = f"{number + 1}. {step.name}: {kinds}" + (f", {len(sources_held(made))} held" if made.held else "")
             jobs.remember(connection, job.id, "step", text, now, seconds)
             for note in notes:
                 jobs.remember(connection, job.id, "note", f"{step.name}: {note}", now)
@@ -257,10 +206,6 @@ class Runner:
             job = jobs.read(connection, job_id)
         if job is not None:
             self._hold(job, why)
-
-
-def _held(batch: Batch) -> set[ReceiptId]:
-    return {s for held in batch.held for s in held.sources}
 
 
 def _named(job: Job, number: int) -> str:

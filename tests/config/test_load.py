@@ -154,7 +154,7 @@ def test_numbers_are_text_where_text_is_meant() -> None:
         ("ae_title: []", "at least 1"),
         ("{}", '"ae_title" is missing'),
         ("listen: '::1:104'", "in brackets"),
-        ("listen: localhost:0", "port from 1 to 65535"),
+        ("listen: localhost:70000", "port from 1 to 65535"),
         ("listen: 11112", "host:port"),
         ("duplicates: newst", 'Did you mean "newest"?'),
         ("workers: 0", "workers"),

@@ -52,6 +52,8 @@ class Scripted:
                 self.until("go")
             case "busy", _:
                 threading.Event().wait(0.04)
+            case "slow", 1:
+                threading.Event().wait(0.4)
             case "again", 1:
                 return DONE if attempt == 3 else Outcome("again", after=0)
             case "later", 0:

@@ -79,6 +79,19 @@ def test_the_sign_starts_at_bits_stored_where_codec_and_header_disagree(signed: 
     np.testing.assert_array_equal(found[0], values if signed else twelve)
 
 
+def test_bits_stored_have_the_last_word_where_the_codestream_is_wider() -> None:
+    patterns = np.array([[0x0FFF, 0x0800], [0x07FF, 0]], np.uint16)  # 12 signed bits in a 16-bit codestream
+    found = decoded(layout((2, 2), JPEG + "80", stored=12, signed=True), bytes(imagecodecs.jpegls_encode(patterns)))
+    np.testing.assert_array_equal(found[0], [[-1, -2048], [2047, 0]])
+
+
+def test_native_colour_by_plane_becomes_colour_by_pixel() -> None:
+    pixels = np.random.default_rng(4).integers(0, 256, (6, 5, 3)).astype(np.uint8)
+    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1)).tobytes()
+    found = next(frames(layout(pixels.shape, NATIVE, allocated=8, stored=8, planar=True), planes))
+    np.testing.assert_array_equal(found, pixels)
+
+
 def test_a_value_above_bits_stored_is_refused_not_cut() -> None:
     coded = bytes(imagecodecs.jpegls_encode(np.full((8, 8), 0x1234, np.uint16)))
     with pytest.raises(CannotSucceed, match="more than the 8 'Bits Stored'"):

@@ -49,6 +49,14 @@ def test_an_enhanced_object_is_one_4d_volume_with_the_scale_of_each_frame() -> N
     assert [frame.slope for frame in found.frames[::4]] == [1.5, 2.5, 3.5]
 
 
+def test_a_frame_s_own_group_stands_before_the_shared_one() -> None:
+    ds = make.enhanced_mr(2, 1)
+    shared = ds.SharedFunctionalGroupsSequence[0]
+    shared.PlanePositionSequence = [Dataset()]
+    shared.PlanePositionSequence[0].ImagePositionPatient = [0, 0, 0]
+    assert [frame.position[2] for frame in frames([ds])] == [50, 53]
+
+
 def two_times(first_numbers: Sequence[int], second_numbers: Sequence[int]) -> list[Dataset]:
     series = make.ct_series(3) + make.ct_series(3)
     for ds, number in zip(series, [*first_numbers, *second_numbers], strict=True):

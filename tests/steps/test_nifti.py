@@ -184,6 +184,18 @@ def test_an_instance_is_converted_whole_or_held_whole(tmp_path: Path) -> None:
     assert not list((tmp_path / "out").iterdir())
 
 
+def test_a_volume_already_written_is_taken_back_when_its_instance_is_held(tmp_path: Path) -> None:
+    ds = make.enhanced_mr(4, 2)
+    for n in (4, 5, 6, 7):  # placed, but of no use: found out after the first volume was written
+        groups = ds.PerFrameFunctionalGroupsSequence[n]
+        groups.MRImageFrameTypeSequence[0].FrameType = ["ORIGINAL", "PRIMARY", "PHASE", "NONE"]
+        groups.PixelValueTransformationSequence[0].RescaleSlope = 0
+    _, result = converted([ds], tmp_path)
+    assert result.items == ()
+    assert "'Rescale Slope' is 0" in result.held[0].reason
+    assert not list((tmp_path / "out").iterdir())
+
+
 def test_what_has_no_pixels_is_held_beside_images_and_fails_alone(tmp_path: Path) -> None:
     batch, result = converted([*make.ct_series(2), make.report()], tmp_path)
     assert [(held.sources, held.reason) for held in result.held] == [(batch.items[2].sources, "nifti: no pixel data")]

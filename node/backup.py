@@ -1,0 +1,121 @@
+"""A copy of everything that cannot be made again, and putting it back.
+
+    <folder>/tables.jsonl.gz     every row, the same for SQLite and PostgreSQL
+    <folder>/spool, outbox       the files that the rows speak of
+    <folder>/secret              the key of the pseudonyms
+    <folder>/about.json          when, by which version
+
+Rows are read first and files after: what comes meanwhile has a file and no row, and the next start indexes
+it. After a restore the world may be further than the backup: what was on its way then may have been sent
+since, and what came since may have been processed. Neither is sent again by itself; both are held.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from node import __version__
+from node.engine.engine import Engine
+from node.errors import ConfigurationError
+from node.index import Database
+from node.index.copies import dump, load
+from node.index.schema import VERSION, delivery, job, metadata, obligation, parcel
+from node.index.versions import read_meta, write_meta
+
+_HELD = "restored from a backup while it was on its way: it may have been sent since; release it, or drop it"
+
+
+def backup(database: Database, data: Path, folder: Path, now: Callable[[], float] = time.time) -> int:
+    """Write a backup into a new folder, beside a running node. Returns the number of rows.
+
+    Raises ConfigurationError when the folder is there already.
+    """
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        raise ConfigurationError(f"{folder} exists already: name a new folder") from None
+    taken = now()
+    with database.reader.connect() as connection:
+        rows = dump(connection, folder / "tables.jsonl.gz")
+    for name in ("spool", "outbox"):
+        _copy_tree(data / name, folder / name)
+    if (data / "secret").exists():
+        _copy(data / "secret", folder / "secret")
+    about = {"taken": taken, "version": __version__, "schema": VERSION}
+    (folder / "about.json").write_text(json.dumps(about))
+    return rows
+
+
+def restore(database: Database, engine: Engine, data: Path, folder: Path) -> int:
+    """Put a backup back. The node must be stopped. Returns the number of rows.
+
+    Files that came after the backup stay in the spool; the next start indexes them as held. Raises
+    ConfigurationError when the folder is no backup, or of a newer program.
+    """
+    try:
+        about = json.loads((folder / "about.json").read_text())
+    except (OSError, ValueError):
+        raise ConfigurationError(f"{folder} is no backup: it has no readable about.json") from None
+    if about["schema"] > VERSION:
+        raise ConfigurationError(f"{folder} was made by dicom-node {about['version']}, which is newer than this one")
+    for name in ("spool", "outbox"):
+        _copy_tree(folder / name, data / name)
+    if (folder / "secret").exists():
+        _copy(folder / "secret", data / "secret")
+    engine.clear()
+    with database.durable.begin() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(sa.delete(table))
+        rows = load(connection, folder / "tables.jsonl.gz")
+        if read_meta(connection, "schema") != str(VERSION):
+            write_meta(connection, "schema", str(VERSION))
+        write_meta(connection, "restored", str(about["taken"]))
+        _hold_what_was_on_its_way(connection)
+    return rows
+
+
+def _hold_what_was_on_its_way(connection: sa.Connection) -> None:
+    running = job.c.state.in_(("queued", "running"))
+    connection.execute(sa.update(job).where(running).values(state="held", reason=_HELD))
+    connection.execute(
+        sa.update(parcel).where(parcel.c.state == "waiting").values(state="held", reason=_HELD)
+    )
+    connection.execute(
+        sa.update(delivery).where(delivery.c.state == "waiting").values(state="held", reason=_HELD, next_at=None)
+    )
+    connection.execute(
+        sa.update(obligation)
+        .where(obligation.c.state.in_(("in_job", "waiting")))
+        .values(state="held", reason=_HELD)
+    )
+
+
+def _copy_tree(source: Path, target: Path) -> None:
+    if not source.is_dir():
+        return
+    for path in sorted(source.rglob("*")):
+        if path.is_file() and "incoming" not in path.relative_to(source).parts and path.suffix != ".part":
+            goal = target / path.relative_to(source)
+            goal.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                _copy(path, goal)
+            except FileNotFoundError:  # delivered, or removed by retention, while we copied
+                continue
+
+
+def _copy(source: Path, target: Path) -> None:
+    hidden = target.with_name(target.name + ".copy")
+    shutil.copy2(source, hidden)
+    descriptor = os.open(hidden, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    hidden.replace(target)

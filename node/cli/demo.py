@@ -1,0 +1,309 @@
+"""`dicom-node demo`: the whole way on this machine, with real images over real sockets.
+
+The images are those that ship inside pydicom. A node and an archive listen on free loopback ports; everything
+lies in a temporary folder, or in the one that `--data` names. Nothing is assumed: the archive is asked what it
+holds, the folder is looked into, and the ledger is counted.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from node.deliver.base import Parcel
+    from node.index.ledger import Ledger
+    from node.service import Service
+
+RULES = """\
+node:
+  ae_title: NODE
+  listen: 127.0.0.1:0
+  data: ./data
+  status: off
+  limits: {{keep_free: 64MiB}}
+complete: {{series: {{quiet: 2s}}, study: {{quiet: 3s}}}}
+destinations:
+  archive: {{dicom: "ARCHIVE@127.0.0.1:{port}", accepts: deidentified}}
+  share: {{folder: ./out, accepts: deidentified, layout: "{{PatientID}}/{{SeriesNumber}}_{{Modality}}"}}
+routes:
+  - name: volumes
+    when: {{Modality: [CT, MR, PT]}}
+    steps: [anonymize, {{forward: archive}}, decompress, nifti, {{forward: {{to: share, what: [nifti, report]}}}}]
+  - name: everything-else
+    when: otherwise
+    steps: [anonymize, {{forward: archive}}]
+"""
+
+EXPECTED_VOLUMES = ("CT_small.dcm", "MR_small.dcm")
+"""Images of pydicom that must come out as a volume: one slice each, with thickness and position."""
+_PATIENCE = 180.0
+
+
+def demo(folder: Path | None, as_json: bool) -> int:
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        return _demo(folder.resolve(), as_json)
+    with tempfile.TemporaryDirectory(prefix="dicom-node-demo-") as temporary:
+        return _demo(Path(temporary), as_json, kept=False)
+
+
+def _demo(folder: Path, as_json: bool, *, kept: bool = True) -> int:
+    from node.report.log import configure
+    from node.service import build
+
+    say = Teller(quiet=as_json)
+    configure("console", "ERROR")
+    for old in ("data", "out", "archive"):
+        shutil.rmtree(folder / old, ignore_errors=True)
+    archive = Archive(folder / "archive")
+    try:
+        rules = folder / "rules.yaml"
+        rules.write_text(RULES.format(port=archive.port))
+        service = build(rules)
+        service.start()
+        try:
+            port = service.listening[0][1]
+            say.line(f"node NODE listens on 127.0.0.1:{port}, archive ARCHIVE on 127.0.0.1:{archive.port}")
+            sent = _send(port, say)
+            ledger = _wait(service, say)
+            facts = _facts(service, folder, archive, sent, ledger)
+        finally:
+            service.stop()
+    finally:
+        archive.stop()
+    if as_json:
+        print(json.dumps(facts))
+    else:
+        _tell(facts, folder, kept)
+    return 0 if facts["balanced"] and not facts["missing"] else 1
+
+
+@dataclass(slots=True)
+class Teller:
+    """Progress: a line that is rewritten on a terminal, plain lines elsewhere, nothing with --json."""
+
+    quiet: bool
+    _last: str = ""
+
+    def line(self, text: str) -> None:
+        if not self.quiet:
+            print(text, flush=True)
+
+    def progress(self, text: str) -> None:
+        if self.quiet or text == self._last:
+            return
+        self._last = text
+        if sys.stdout.isatty():
+            print(f"\r\x1b[2K{text}", end="", flush=True)
+        else:
+            print(text, flush=True)
+
+    def done(self) -> None:
+        if not self.quiet and sys.stdout.isatty():
+            print()
+
+
+class Archive:
+    """A storage SCP that writes what it gets into a folder: the node's own receiver with another keeper."""
+
+    def __init__(self, folder: Path) -> None:
+        from node.receive.scp import Receiver
+        from node.receive.session import Sessions
+
+        folder.mkdir(parents=True)
+        self.keeper = Shelf(folder)
+        self._receiver = Receiver(
+            keeper=self.keeper, sessions=Sessions(), admit=lambda origin: None, idle=lambda: 60.0  # type: ignore[arg-type]  # a Shelf keeps as a Keeper does
+        )  # fmt: skip
+        self.port = self._receiver.start([("127.0.0.1", 0)])[0][1]
+
+    def stop(self) -> None:
+        self._receiver.stop(2.0)
+
+
+@dataclass(slots=True)
+class Shelf:
+    """Keeps instances as files named by their SOP Instance UID, and counts how often each came."""
+
+    folder: Path
+    times: dict[str, int] = field(default_factory=dict)
+
+    def reach(self, point: str) -> None:
+        """No points here."""
+
+    def keep(self, data: bytes | memoryview, transfer_syntax: Any, origin: Any, command: Any = None) -> Any:
+        from node.dicom.header import read_header
+        from node.dicom.identity import identify
+        from node.dicom.part10 import file_meta
+        from node.moment import new_receipt, utc_now
+        from node.spool import Kept
+
+        identity = identify(read_header(data, transfer_syntax).header, transfer_syntax)
+        receipt = new_receipt()
+        meta, _ = file_meta(identity, origin, receipt, utc_now())
+        path = self.folder / f"{identity.sop_instance}.dcm"
+        path.write_bytes(meta + bytes(data))
+        self.times[identity.sop_instance] = self.times.get(identity.sop_instance, 0) + 1
+        kept = Kept(receipt=receipt, path=path, size=len(data), sha256="", received=utc_now(), origin=origin)
+        return kept, identity
+
+
+def _send(port: int, say: Teller) -> dict[str, int]:
+    """Send pydicom's images; returns how many were offered and acknowledged."""
+    from node.deliver.base import Outcome
+    from node.deliver.dicom import DicomTarget
+
+    parcels = images()
+    answered: list[Any] = []
+
+    def record(parcel: Parcel, result: Any) -> None:
+        answered.append(result)
+        say.progress(f"sent {len(answered)} of {len(parcels)} images")
+
+    DicomTarget("NODE", "127.0.0.1", port, "DEMO").deliver(parcels, record, lambda: False)
+    say.done()
+    acknowledged = sum(1 for r in answered if r.outcome is Outcome.DELIVERED)
+    return {"offered": len(parcels), "acknowledged": acknowledged}
+
+
+def images() -> list[Parcel]:
+    """The instances among the files that ship inside pydicom; the broken ones among them are left out."""
+    import pydicom.data
+
+    from node.deliver.base import Parcel
+    from node.dicom.header import read_header_of
+    from node.dicom.identity import identify
+    from node.dicom.sniff import NotAnInstance, sniff
+    from node.errors import NodeError
+    from node.model import Kind
+
+    found: list[Parcel] = []
+    for path in sorted((Path(pydicom.data.__file__).parent / "test_files").glob("*.dcm")):
+        sniffed = sniff(path)
+        if isinstance(sniffed, NotAnInstance) or not sniffed.part10:
+            continue
+        try:
+            identify(
+                read_header_of(path, sniffed.transfer_syntax, sniffed.dataset_offset).header, sniffed.transfer_syntax
+            )
+        except NodeError:
+            continue
+        found.append(
+            Parcel(
+                number=len(found), path=path, kind=Kind.DICOM, sop_class=sniffed.sop_class,
+                sop_instance=sniffed.sop_instance, transfer_syntax=sniffed.transfer_syntax,
+            )
+        )  # fmt: skip
+    return found
+
+
+def _wait(service: Service, say: Teller) -> Ledger:
+    """Until every instance is somewhere for good."""
+    from node.model import State
+    from node.report.health import take_ledger
+    from node.service import routed
+
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        with service.database.reader.connect() as connection:
+            ledger = take_ledger(connection, service.spool, routed(service.rules.current()))
+        moving = ledger.states[State.IN_JOB] + ledger.states[State.WAITING] + ledger.unindexed
+        say.progress(
+            f"{moving} on the way, {ledger.states[State.DELIVERED]} delivered, {ledger.states[State.HELD]} held"
+        )
+        if not moving or time.monotonic() > deadline:
+            say.done()
+            return ledger
+        time.sleep(0.2)
+
+
+def _facts(
+    service: Service, folder: Path, archive: Archive, sent: dict[str, int], ledger: Ledger
+) -> dict[str, Any]:
+    from node.index.overview import overview
+    from node.index.story import story
+    from node.model import State
+    from node.service import routed
+
+    kinds = routed(service.rules.current())
+    with service.database.reader.connect() as connection:
+        series = [s for uid in _series(connection) if (s := story(connection, uid, kinds)) is not None]
+        held = overview(connection)["held"]
+    volumes = sorted(str(p.relative_to(folder)) for p in (folder / "out").rglob("*.nii.gz"))
+    return {
+        "sent": sent, "series": series, "held": held, "volumes": volumes,
+        "archive": len(archive.keeper.times), "repeated": sum(1 for n in archive.keeper.times.values() if n > 1),
+        "ledger": {s.value: n for s, n in ledger.states.items()}, "acknowledged": ledger.acknowledged,
+        "balanced": ledger.balanced and not ledger.states[State.IN_JOB] and not ledger.states[State.WAITING],
+        "missing": _missing(series, archive, volumes, sent, ledger),
+    }  # fmt: skip
+
+
+def _series(connection: Any) -> Sequence[str]:
+    import sqlalchemy as sa
+
+    from node.index.schema import receipt
+
+    rows: Sequence[str] = connection.scalars(sa.select(receipt.c.series).distinct().order_by(receipt.c.series)).all()
+    return rows
+
+
+def _missing(
+    series: Sequence[dict[str, Any]], archive: Archive, volumes: Sequence[str], sent: dict[str, int], ledger: Ledger
+) -> list[str]:
+    """What should be there and is not: compared with what archive and folder really hold."""
+    missing = []
+    if sent["acknowledged"] != sent["offered"]:
+        missing.append(f"{sent['offered'] - sent['acknowledged']} images were not acknowledged")
+    if ledger.acknowledged != sent["acknowledged"]:
+        missing.append(f"the ledger counts {ledger.acknowledged} of {sent['acknowledged']} acknowledged images")
+    owed = sum(
+        o["instances"]
+        for s in series for u in s["units"] if u["kind"] == "series" for j in u["jobs"] for o in j["obligations"]
+        if o["target"] == "archive" and o["state"] == "delivered"
+    )  # fmt: skip
+    if owed != len(archive.keeper.times):
+        missing.append(f"{owed} instances count as delivered, the archive holds {len(archive.keeper.times)}")
+    placed = sum(1 for s in series for u in s["units"] for j in u["jobs"] if _made_volumes(j))
+    if placed > len(volumes) or len(volumes) < len(EXPECTED_VOLUMES):
+        missing.append(f"{placed} series were converted, the folder holds {len(volumes)} volumes")
+    return missing
+
+
+def _made_volumes(job: dict[str, Any]) -> bool:
+    return any(o["target"] == "share" and o["state"] == "delivered" for o in job["obligations"])
+
+
+def _tell(facts: dict[str, Any], folder: Path, kept: bool) -> None:
+    for one in facts["series"]:
+        first = one["instances"][0]
+        print(f"\nseries {one['uid']}: {len(one['instances'])} from {first['calling_ae']}")
+        for unit in (u for u in one["units"] if u["kind"] == "series"):
+            for closed in unit["completions"]:
+                print(f"  complete: {closed['evidence']}")
+            for job in unit["jobs"]:
+                for line in job["history"]:
+                    if line["what"] == "step":
+                        print(f"  {job['route']}: {line['text']}")
+                for owed in job["obligations"]:
+                    why = f": {owed['reason']}" if owed["reason"] else ""
+                    print(f"  to {owed['target']}: {owed['instances']} {owed['state']}{why}")
+    print("\nledger: " + ", ".join(f"{n} {s}" for s, n in facts["ledger"].items() if n), end="")
+    print(f"; {facts['acknowledged']} acknowledged, {'balanced' if facts['balanced'] else 'NOT BALANCED'}")
+    print(f"archive: {facts['archive']} instances; volumes: {len(facts['volumes'])}")
+    for text in facts["missing"]:
+        print(f"MISSING: {text}", file=sys.stderr)
+    if kept:
+        print(f"files: {folder / 'archive'}, {folder / 'out'}, {folder / 'data'}; rules: {folder / 'rules.yaml'}")
+    else:
+        print("the files were temporary; keep them with --data DIR")
+
+

@@ -1,0 +1,108 @@
+"""Commands that only read: status, explain, ledger."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from node.cli.opened import opened
+
+
+def ledger(path: Path, as_json: bool) -> int:
+    from node.model import State
+    from node.report.health import take_ledger
+    from node.service import routed
+
+    with opened(path) as node, node.database.reader.connect() as connection:
+        found = take_ledger(connection, node.spool, routed(node.config))
+    if as_json:
+        facts: dict[str, Any] = {state.value: n for state, n in found.states.items()}
+        print(json.dumps({**facts, "acknowledged": found.acknowledged, "balanced": found.balanced}))
+    else:
+        for state in State:
+            print(f"{state.value:<12} {found.states[state]:>8}")
+        print(f"{'acknowledged':<12} {found.acknowledged:>8}   {'balanced' if found.balanced else 'NOT BALANCED'}")
+        if found.unindexed:
+            print(f"{found.unindexed} in the spool have no row yet; a running node indexes them", file=sys.stderr)
+        for receipt in found.unaccounted[:20]:
+            print(f"instance {receipt} is nowhere: please report this", file=sys.stderr)
+    return 0 if found.balanced else 1
+
+
+def status(path: Path, as_json: bool) -> int:
+    from node.index.overview import overview
+
+    with opened(path) as node, node.database.reader.connect() as connection:
+        facts = overview(connection)
+    if as_json:
+        print(json.dumps(facts))
+        return 1 if facts["held"] else 0
+    print(f"open units   {facts['open']}")
+    print(f"jobs         {facts['queued']} queued, {facts['running']} running")
+    for one in facts["deliveries"]:
+        due = f", next try {_moment(one['next_at'])}" if one["next_at"] else ""
+        why = f": {one['reason']}" if one["reason"] else ""
+        print(f"waiting      {one['files']} files for {one['destination']}{due}{why}")
+    for one in facts["held"]:
+        print(f"held         {one['instances']} instances, {one['where']}: {one['reason']}")
+    return 1 if facts["held"] else 0
+
+
+def explain(uid: str, path: Path, as_json: bool) -> int:
+    from node.index.story import story
+    from node.service import routed
+
+    with opened(path) as node, node.database.reader.connect() as connection:
+        facts = story(connection, uid, routed(node.config))
+    if facts is None:
+        print(f"{uid} was never received here", file=sys.stderr)
+        return 1
+    print(json.dumps(facts)) if as_json else _print_story(facts)
+    return 0
+
+
+def _print_story(facts: dict[str, Any]) -> None:
+    instances = facts["instances"]
+    print(f"{facts['uid']}: {len(instances)} instances received")
+    senders: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for one in instances:
+        senders.setdefault((one["calling_ae"], one["sender"], one["called_ae"]), []).append(one)
+    for (calling, sender, called), group in senders.items():
+        first, last = min(i["received"] for i in group), max(i["received"] for i in group)
+        print(f"  {len(group)} from {calling or 'a folder'} at {sender} to {called}, {_moment(first)} to {_moment(last)}")
+    counts: dict[tuple[str, str], int] = {}
+    for one in instances:
+        counts[one["state"], one["reason"]] = counts.get((one["state"], one["reason"]), 0) + 1
+    for (state, reason), count in sorted(counts.items()):
+        print(f"  {count} {state}" + (f": {reason}" if reason else ""))
+    for unit in facts["units"]:
+        _print_unit(unit)
+
+
+def _print_unit(unit: dict[str, Any]) -> None:
+    print(f"\n{unit['kind']} {unit['uid']} to {unit['called_ae']}: generation {unit['generation']}, {unit['state']}")
+    for closed in unit["completions"]:
+        print(f"  {_moment(closed['at'])} generation {closed['generation']} complete ({closed['evidence']})")
+        for route in closed["routes"]:
+            mark = "took it" if route["matched"] else "did not take it"
+            print(f"    route {route['route']} {mark}: {'; '.join(route['because'])}")
+    for job in unit["jobs"]:
+        reason = f": {job['reason']}" if job["reason"] else ""
+        print(f"  job {job['job']} (generation {job['generation']}, try {job['tries']}) {job['state']}{reason}")
+        for line in job["history"]:
+            seconds = f" in {line['seconds']:.2f} s" if line["seconds"] is not None else ""
+            print(f"    {_moment(line['at'])} {line['text']}{seconds}")
+        for delivery in job["deliveries"]:
+            files = ", ".join(f"{n} {state}" for state, n in delivery["files"].items())
+            reason = f": {delivery['reason']}" if delivery["reason"] else ""
+            print(f"    delivery to {delivery['destination']} {delivery['state']} ({files}){reason}")
+        for owed in job["obligations"]:
+            reason = f": {owed['reason']}" if owed["reason"] else ""
+            print(f"    owed to {owed['target']}: {owed['instances']} {owed['state']}{reason}")
+
+
+def _moment(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}Z"

@@ -1,0 +1,40 @@
+"""A node's database and spool, opened beside a running node or without one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from node.config import Config
+    from node.index import Database
+    from node.spool import Spool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    config: Config
+    database: Database
+    spool: Spool
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Opened]:
+    """Raises ConfigurationError. Starts nothing, and takes no part in receiving."""
+    from node.config import load
+    from node.moment import new_receipt, process_name, utc_now
+    from node.service import open_database
+    from node.spool import Files, Spool
+    from node.steps import STEPS
+
+    config = load(path, STEPS)
+    database = open_database(config)
+    spool = Spool(config.node.data / "spool", process_name(), files=Files(), clock=utc_now, ids=new_receipt)
+    try:
+        yield Opened(config=config, database=database, spool=spool)
+    finally:
+        spool.close()
+        database.close()

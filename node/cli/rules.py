@@ -1,0 +1,53 @@
+"""`dicom-node check` and `dicom-node schema`"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+
+def check(path: Path, as_json: bool) -> int:
+    from node.config import load
+    from node.config.rehearsal import run_tests
+    from node.errors import ConfigurationError
+    from node.steps import STEPS
+
+    try:
+        config = load(path, STEPS)
+    except ConfigurationError as error:
+        if as_json:
+            problems = [
+                {"file": p.file, "line": p.line, "column": p.column, "path": p.path, "text": p.text}
+                for p in error.problems
+            ]
+            print(json.dumps({"problems": problems or [{"text": str(error)}], "tests": []}))
+        else:
+            print(error, file=sys.stderr)
+        return 2
+    results = run_tests(config)
+    failed = [r for r in results if not r.passed]
+    if as_json:
+        tests = [{"name": r.name, "passed": r.passed, "expected": r.expected, "got": r.got} for r in results]
+        print(json.dumps({"problems": [], "tests": tests}))
+        return 1 if failed else 0
+    print(f"{path}: {len(config.routes)} routes, {len(config.destinations)} destinations, {len(config.peers)} peers")
+    for result in results:
+        print(f"{'passed' if result.passed else 'FAILED'}  {result.name}")
+        if not result.passed:
+            print(f"        expected {_names(result.expected)}, got {_names(result.got)}")
+            for reason in result.because:
+                print(f"        {reason}")
+    return 1 if failed else 0
+
+
+def _names(routes: tuple[str, ...]) -> str:
+    return ", ".join(routes) or "no route"
+
+
+def schema() -> int:
+    from node.config.editor import json_schema
+    from node.steps import STEPS
+
+    print(json.dumps(json_schema(STEPS), indent=2))
+    return 0

@@ -1,0 +1,170 @@
+"""Commands that need no node: show, echo, send."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from node.errors import CannotSucceed, ConfigurationError, TryAgain
+
+if TYPE_CHECKING:
+    from node.config import Destination
+    from node.deliver.base import Parcel, Result, Target
+
+
+def show(path: Path, tag: str | None, as_json: bool) -> int:
+    from node.dicom.encoding import Malformed
+    from node.dicom.header import read_header_of
+    from node.dicom.sniff import NotAnInstance, sniff
+
+    try:
+        found = sniff(path)
+        if isinstance(found, NotAnInstance):
+            print(f"{path}: {found.reason}", file=sys.stderr)
+            return 1
+        header = read_header_of(path, found.transfer_syntax, found.dataset_offset).header
+    except (OSError, Malformed) as error:
+        print(f"{path}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
+        return 1
+    if tag is None:
+        if as_json:
+            print(json.dumps(header, ensure_ascii=False, indent=2))
+        else:
+            for line in _lines(header, 0):
+                print(line)
+        return 0
+    values = _values(header, tag)
+    print(json.dumps(values, ensure_ascii=False) if as_json else "\\".join(_text(v) for v in values))
+    return 0 if values else 1
+
+
+def _lines(header: Any, depth: int) -> Iterator[str]:
+    from node.dicom.attributes import describe
+
+    for key, (vr, values) in sorted(header.items()):
+        indent = "  " * depth
+        if vr == "SQ":
+            yield f"{indent}{describe(int(key, 16))} {vr}: {len(values or [])} items"
+            for item in values or []:
+                yield from _lines(item, depth + 1)
+        else:
+            text = "(not shown: long or binary)" if values is None else "\\".join(_text(v) for v in values)
+            yield f"{indent}{describe(int(key, 16))} {vr}: {text}"
+
+
+def _text(value: object) -> str:
+    return "(long)" if value is None else str(value)
+
+
+def _values(header: Any, path: str) -> list[Any]:
+    """The values at a keyword, a tag or a dotted path; of every item on the way. Raises ConfigurationError."""
+    from node.dicom.attributes import PrivateTag, key_of, parse_tag, suggestions, tag_of
+
+    first, _, rest = path.partition(".")
+    tag = tag_of(first)
+    if tag is None:
+        parsed = parse_tag(first)
+        if parsed is None or isinstance(parsed, PrivateTag):
+            near = suggestions(first)
+            hint = f' Did you mean "{near[0]}"?' if near else ""
+            raise ConfigurationError(f'"{first}" is neither a keyword nor a tag (gggg,eeee).{hint}')
+        tag = parsed
+    _, values = header.get(key_of(tag), (None, []))
+    if not rest:
+        return list(values or [])
+    return [v for item in values or [] if isinstance(item, dict) for v in _values(item, rest)]
+
+
+def echo(name: str, config: Path, as_json: bool) -> int:
+    target, _ = _target(name, config)
+    try:
+        text, good = target.check(), True
+    except TryAgain as error:
+        text, good = str(error), False
+    if as_json:
+        print(json.dumps({"destination": name, "answers": good, "text": text}))
+    else:
+        print(text, file=sys.stdout if good else sys.stderr)
+    return 0 if good else 1
+
+
+def send(name: str, paths: Sequence[Path], config: Path, as_json: bool) -> int:
+    from node.deliver.base import Outcome
+
+    target, destination = _target(name, config)
+    parcels, left_out = _parcels(paths)
+    results: dict[int, tuple[Parcel, Result]] = {}
+    why = ""
+    try:
+        if parcels:
+            target.deliver(parcels, lambda p, r: results.__setitem__(p.number, (p, r)), lambda: False)
+    except (TryAgain, CannotSucceed) as error:
+        why = str(error)
+    good = sum(1 for _, r in results.values() if r.outcome is Outcome.DELIVERED)
+    failed = [(str(p.path), r.text or r.outcome.value) for p, r in results.values() if r.outcome is not Outcome.DELIVERED]
+    failed += [(str(p.path), why or "not sent") for p in parcels if p.number not in results]
+    if as_json:
+        print(json.dumps({"delivered": good, "failed": failed, "left_out": left_out}))
+    else:
+        for path, reason in (*failed, *left_out):
+            print(f"{path}: {reason}", file=sys.stderr)
+        print(f"{good} of {len(parcels)} instances delivered to {destination or name}")
+    return 0 if good == len(parcels) and parcels else 1
+
+
+def _target(name: str, path: Path) -> tuple[Target, str]:
+    """A destination or a peer of rules.yaml, or AE@host:port. Raises ConfigurationError."""
+    from node.config import Destination, Remote, load
+    from node.config.values import Address
+    from node.deliver.targets import open_target
+    from node.steps import STEPS
+
+    if "@" in name:
+        try:
+            return open_target(name, Destination(dicom=Remote.parse(name)), "DICOM-NODE", None), name
+        except ValueError as error:
+            raise ConfigurationError(f'"{name}": {error}') from None
+    config = load(path, STEPS)
+    own = config.node.ae_title[0]
+    found: Destination | None = config.destinations.get(name)
+    peer = config.peers.get(name)
+    if found is None and peer is not None and peer.port is not None:
+        host = str(peer.host[0].network_address)
+        found = Destination(dicom=Remote(ae_title=peer.ae_title, address=Address(host, peer.port)))
+    if found is None:
+        known = ", ".join([*config.destinations, *config.peers]) or "none"
+        raise ConfigurationError(f'no destination "{name}" in {path}; there are: {known}')
+    return open_target(name, found, own, None), name
+
+
+def files_in(paths: Sequence[Path]) -> Iterator[Path]:
+    """Files named, and every file below folders named, in order. Raises ConfigurationError for what is not there."""
+    for path in paths:
+        if not path.exists():
+            raise ConfigurationError(f"{path} does not exist")
+        yield from sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+
+
+def _parcels(paths: Sequence[Path]) -> tuple[list[Parcel], list[tuple[str, str]]]:
+    from node.deliver.base import Parcel
+    from node.dicom.sniff import NotAnInstance, sniff
+    from node.model import Kind
+
+    parcels, left_out = [], []
+    for path in files_in(paths):
+        found = sniff(path)
+        if isinstance(found, NotAnInstance):
+            left_out.append((str(path), found.reason))
+        elif not found.part10:
+            left_out.append((str(path), "it has no file meta information; the node's `watch` takes such files"))
+        else:
+            parcels.append(
+                Parcel(
+                    number=len(parcels), path=path, kind=Kind.DICOM, sop_class=found.sop_class,
+                    sop_instance=found.sop_instance, transfer_syntax=found.transfer_syntax,
+                )
+            )  # fmt: skip
+    return parcels, left_out

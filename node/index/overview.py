@@ -1,0 +1,60 @@
+"""What is open, running, waiting and held at this moment, for `status`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from node.index.schema import delivery, job, obligation, parcel, receipt, unit
+
+
+def overview(connection: sa.Connection) -> dict[str, Any]:
+    """Counts and lines, without patient data."""
+    jobs = dict(connection.execute(sa.select(job.c.state, sa.func.count()).group_by(job.c.state)).tuples().all())
+    return {
+        "open": connection.scalar(sa.select(sa.func.count()).where(unit.c.state == "open")) or 0,
+        "queued": jobs.get("queued", 0),
+        "running": jobs.get("running", 0),
+        "deliveries": _waiting(connection),
+        "held": _held(connection),
+    }
+
+
+def _waiting(connection: sa.Connection) -> list[dict[str, Any]]:
+    rows = connection.execute(
+        sa.select(
+            delivery.c.destination, delivery.c.reason, sa.func.count().label("files"),
+            sa.func.min(delivery.c.next_at).label("next_at"),
+        )
+        .join(parcel, parcel.c.delivery == delivery.c.id)
+        .where(delivery.c.state == "waiting", parcel.c.state == "waiting")
+        .group_by(delivery.c.destination, delivery.c.reason)
+        .order_by(delivery.c.destination)
+    )  # fmt: skip
+    return [dict(row) for row in rows.mappings()]
+
+
+def _held(connection: sa.Connection) -> list[dict[str, Any]]:
+    at_receipt = connection.execute(
+        sa.select(receipt.c.called_ae, receipt.c.reason, sa.func.count())
+        .where(receipt.c.state == "held")
+        .group_by(receipt.c.called_ae, receipt.c.reason)
+    )
+    found = [{"where": f"received as {ae}", "reason": why, "instances": n} for ae, why, n in at_receipt]
+    in_jobs = connection.execute(
+        sa.select(
+            job.c.route, unit.c.kind, unit.c.uid, obligation.c.reason,
+            sa.func.count(sa.distinct(obligation.c.receipt)),
+        )
+        .join(job, job.c.id == obligation.c.job)
+        .join(unit, unit.c.id == job.c.unit)
+        .where(obligation.c.state == "held")
+        .group_by(job.c.route, unit.c.kind, unit.c.uid, obligation.c.reason)
+        .order_by(unit.c.uid)
+    )  # fmt: skip
+    found += [
+        {"where": f"route {route}, {kind} {uid}", "reason": why, "instances": n}
+        for route, kind, uid, why, n in in_jobs
+    ]
+    return found

@@ -1,0 +1,95 @@
+"""A step over a batch, in worker processes: part by part where it may, and no member lost on the way."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from node.errors import CannotSucceed
+from node.model import Batch, Held, ReceiptId, Step
+from node.pool import Bug, Pool, WorkerDied
+from node.run.perform import perform
+from node.run.supply import Supply
+
+log = logging.getLogger("node.run")
+
+_PART = 12
+"""Instances given to a worker at once: small enough that a series keeps all workers busy."""
+
+Made = tuple[Batch, list[str]]
+"""What a step gave, and its notes."""
+
+
+def perform_in_parts(pool: Pool, step: Step, batch: Batch, out: Path, given: Mapping[str, object]) -> Made:
+    """Run one step. Raises what it raises for the whole batch; a member at fault alone is held alone."""
+    if step.whole or len(batch.items) <= 1:
+        return pool.call(perform, step, batch, out, given)
+    parts = [
+        replace(batch, items=batch.items[i : i + _PART], held=(), dropped=())
+        for i in range(0, len(batch.items), _PART)
+    ]
+    with ThreadPoolExecutor(max_workers=pool.size) as threads:
+        made, notes = _together(batch, list(threads.map(lambda part: _part(pool, step, part, out, given), parts)))
+    return replace(made, held=(*batch.held, *made.held), dropped=(*batch.dropped, *made.dropped)), notes
+
+
+def _part(pool: Pool, step: Step, part: Batch, out: Path, given: Mapping[str, object]) -> Made:
+    """When a part fails as a whole its instances go one by one, and the one that fails again is held alone."""
+    try:
+        return pool.call(perform, step, part, out, given)
+    except (CannotSucceed, Bug) as error:
+        if len(part.items) > 1:
+            return _together(
+                part, [_part(pool, step, replace(part, items=(item,)), out, given) for item in part.items]
+            )
+        if isinstance(error, Bug):
+            log.error("%s: %s\n%s", step.name, error, error.trace)
+        elif isinstance(error, WorkerDied):
+            log.warning("%s: %s", step.name, error)
+        reason = f"a fault in the node ({error}); see its log" if isinstance(error, Bug) else str(error)
+        return replace(part, items=(), held=(Held(sources=part.items[0].sources, reason=reason),)), []
+
+
+def _together(batch: Batch, made: Sequence[Made]) -> Made:
+    """One batch from its parts. A part of which nothing came out says nothing about the disclosure."""
+    parts = [m for m, _ in made]
+    disclosures = {m.disclosure for m in parts if m.items} or {m.disclosure for m in parts}
+    if len(disclosures) > 1:
+        raise CannotSucceed("its parts do not agree on whether they are de-identified")
+    together = Batch(
+        items=tuple(i for m in parts for i in m.items),
+        held=tuple(h for m in parts for h in m.held),
+        dropped=tuple(d for m in parts for d in m.dropped),
+        disclosure=disclosures.pop() if disclosures else batch.disclosure,
+    )
+    return together, list(dict.fromkeys(note for _, notes in made for note in notes))
+
+
+def needs_all(step: Step, batch: Batch, partial: str) -> None:
+    """Raise CannotSucceed when a step over the whole unit would work without members that were held."""
+    if step.whole and batch.held and partial == "hold":
+        raise CannotSucceed(
+            f"{len(sources_held(batch))} of its instances were held before it, and it needs all of them; "
+            "`partial: proceed` in the route goes on without them"
+        )
+
+
+def sources_held(batch: Batch) -> set[ReceiptId]:
+    return {source for held in batch.held for source in held.sources}
+
+
+def run_chain(
+    pool: Pool, supply: Supply, steps: Sequence[Step], batch: Batch, work: Path, *, partial: str
+) -> Made:
+    """All steps of a route but `forward`, one after the other, without a database. Raises as the steps do."""
+    notes: list[str] = []
+    for number, step in enumerate(steps):
+        if step.name == "forward":
+            continue
+        needs_all(step, batch, partial)
+        batch, said = perform_in_parts(pool, step, batch, work / f"{number}-{step.name}", supply.for_step(step))
+        notes += [f"{step.name}: {text}" for text in said]
+    return batch, notes
