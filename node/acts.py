@@ -4,6 +4,9 @@ retry     what failed is tried again: held jobs and deliveries, and deliveries t
 release   a person has decided that what is held may go on as it is: instances held at receipt, late arrivals,
           units that wait for the decision about a held member, deliveries.
 drop      a person gives it up: it is over, and the ledger says who is missing.
+
+A job that never began waits for a decision, and to try again decides nothing: only `release` begins it. The
+guard at the exit is no one's to release: a delivery that its destination does not accept is held again.
 """
 
 from __future__ import annotations
@@ -17,9 +20,15 @@ import sqlalchemy as sa
 from node.engine.engine import Engine
 from node.engine.runs import Task
 from node.index import Database, jobs
-from node.index.intake import join_units
+from node.index.generations import give_way
+from node.index.giving_up import drop_in_delivery, drop_in_job, in_outbox
+from node.index.intake import join_again
 from node.index.schema import delivery, job, obligation, parcel, receipt
-from node.model import UID, Identity, ReceiptId, UnitKind
+from node.model import UnitKind
+from node.outbox.settle import settle
+
+Found = tuple[str, str]
+"""(id, state)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +43,10 @@ class Done:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acts:
-    """Works beside a running node and without one: the engine takes jobs in the same transaction."""
+    """Works beside a running node and without one: the engine takes jobs in the same transaction.
+
+    A subject is a study, series or instance UID, a receipt, a job, route, delivery or destination, or `all`.
+    """
 
     database: Database
     engine: Engine
@@ -43,74 +55,83 @@ class Acts:
     """Destination name -> deliveries side by side; None for one that rules.yaml does not have."""
 
     def retry(self, subject: str) -> Done:
-        """`subject`: a study, series, instance, job or destination; `all` for everything held."""
         with self.database.durable.begin() as connection:
-            lines = [self._requeue_job(connection, j, "retry") for j in self._jobs(connection, subject, ("held",))]
-            for key, state in self._deliveries(connection, subject, ("held", "waiting")):
-                lines.append(self._send_again(connection, key, state, "retry"))
-        return Done(tuple(line for line in lines if line))
+            lines = [self._run_again(connection, j, "retry") for j in self._held_jobs(connection, subject)]
+            deliveries = self._deliveries(connection, subject, ("held", "waiting"))
+            lines += [self._send_again(connection, key, "retry") for key, state in deliveries if state == "held"]
+        # After the commit: the engine writes with a connection of its own, which SQLite would keep waiting.
+        waiting = [key for key, state in deliveries if state == "waiting"]
+        lines += [f"delivery {key} is tried now" for key in waiting if self.engine.hurry(Task.DELIVERY, key)]
+        return Done(tuple(lines))
 
     def release(self, subject: str) -> Done:
         with self.database.durable.begin() as connection:
             lines = [self._admit(connection, r) for r in self._receipts(connection, subject, ("held",))]
-            for job_id in self._jobs(connection, subject, ("held",)):
-                lines.append(self._requeue_job(connection, job_id, "release", proceed=True))
-            for key, state in self._deliveries(connection, subject, ("held",)):
-                lines.append(self._send_again(connection, key, state, "release"))
-        return Done(tuple(line for line in lines if line))
+            lines += [self._run_again(connection, j, "release") for j in self._held_jobs(connection, subject)]
+            lines += [
+                self._send_again(connection, key, "release")
+                for key, _ in self._deliveries(connection, subject, ("held",))
+            ]
+        return Done(tuple(lines))
 
     def drop(self, subject: str) -> Done:
+        """A UID or receipt drops what is held or waits for these instances, and no others that share a job or a
+        delivery with them."""
         with self.database.durable.begin() as connection:
-            now = self.database.now(connection)
-            lines = []
-            for receipt_id in self._receipts(connection, subject, ("held", "unjudged")):
-                connection.execute(
-                    sa.update(receipt).where(receipt.c.id == receipt_id).values(state="dropped", reason="by a person")
-                )
-                jobs.remember(connection, receipt_id, "act", "dropped by a person", now)
-                lines.append(f"instance {receipt_id} is dropped")
-            for job_id in self._jobs(connection, subject, ("held",)):
-                connection.execute(sa.update(job).where(job.c.id == job_id).values(state="dropped", finished=now))
-                lines.append(f"job {job_id} is dropped")
+            undecided = self._receipts(connection, subject, ("held", "unjudged"))
+            lines = [self._drop_receipt(connection, r) for r in undecided]
+            named = set(connection.scalars(sa.select(receipt.c.id).where(_names(subject))))
+            receipts = named if named and subject != "all" else None
+            dropped = []
             for key, _ in self._deliveries(connection, subject, ("held", "waiting")):
-                self._drop_delivery(connection, key)
-                lines.append(f"delivery {key} is dropped")
-            lines += self._drop_obligations(connection, subject, now)
+                if files := drop_in_delivery(connection, key, receipts):
+                    dropped.append(key)
+                    lines.append(f"delivery {key}: {files} files are dropped")
+            for job_id in connection.scalars(sa.select(job.c.id).where(self._of(subject)).order_by(job.c.id)).all():
+                now = self.database.now(connection)
+                if owed := drop_in_job(connection, job_id, receipts, now):
+                    jobs.remember(connection, job_id, "act", f"{owed} held obligations dropped by a person", now)
+                    lines.append(f"job {job_id}: {owed} obligations are dropped")
+            over = self._over(connection, dropped)
+        for key in over:
+            self.engine.cancel(Task.DELIVERY, key)
         return Done(tuple(lines))
 
     # ---- which ----------------------------------------------------------------------------------------
 
-    def _of_subject(self, subject: str) -> sa.ColumnElement[bool]:
-        """Jobs that a subject names."""
+    def _of(self, subject: str) -> sa.ColumnElement[bool]:
+        """Jobs that a subject names, itself or by an instance."""
         if subject == "all":
             return sa.true()
-        named = sa.select(receipt.c.id).where(
-            sa.or_(
-                receipt.c.study == subject, receipt.c.series == subject, receipt.c.sop_instance == subject,
-                receipt.c.id == subject,
-            )
-        )  # fmt: skip
-        of_instance = sa.select(obligation.c.job).where(obligation.c.receipt.in_(named))
+        of_instance = sa.select(obligation.c.job).where(
+            obligation.c.receipt.in_(sa.select(receipt.c.id).where(_names(subject)))
+        )
         return sa.or_(job.c.id == subject, job.c.route == subject, job.c.id.in_(of_instance))
 
-    def _jobs(self, connection: sa.Connection, subject: str, states: Sequence[str]) -> list[str]:
-        """Jobs in these states, and with `held` those that ended and still owe what was held in them."""
+    def _held_jobs(self, connection: sa.Connection, subject: str) -> list[str]:
+        """Held ones, and those that went on without members that were held in them. What is held in an outbox is
+        its delivery's to send again."""
         owing = sa.select(obligation.c.job).where(obligation.c.state == "held")
-        undelivered = sa.select(delivery.c.job).where(delivery.c.state == "held")
-        chosen = sa.or_(
-            job.c.state.in_(states),
-            sa.and_(job.c.state == "done", job.c.id.in_(owing), job.c.id.not_in(undelivered)),
-        )
-        return list(
-            connection.scalars(sa.select(job.c.id).where(self._of_subject(subject), chosen).order_by(job.c.id))
-        )
+        chosen = sa.or_(job.c.state == "held", sa.and_(job.c.state == "done", job.c.id.in_(owing)))
+        found = connection.execute(
+            sa.select(job.c.id, job.c.state).where(self._of(subject), chosen).order_by(job.c.id)
+        ).all()
+        return [r.id for r in found if r.state == "held" or self._held_in(connection, r.id)]
 
-    def _deliveries(self, connection: sa.Connection, subject: str, states: Sequence[str]) -> list[tuple[str, str]]:
+    def _held_in(self, connection: sa.Connection, job_id: str) -> bool:
+        rows = connection.execute(
+            sa.select(obligation.c.receipt, obligation.c.target).where(
+                obligation.c.job == job_id, obligation.c.state == "held"
+            )
+        )
+        return bool({(r, t) for r, t in rows} - in_outbox(connection, job_id))
+
+    def _deliveries(self, connection: sa.Connection, subject: str, states: Sequence[str]) -> list[Found]:
         rows = connection.execute(
             sa.select(delivery.c.id, delivery.c.state)
             .join(job, job.c.id == delivery.c.job)
             .where(
-                sa.or_(self._of_subject(subject), delivery.c.destination == subject, delivery.c.id == subject),
+                sa.or_(self._of(subject), delivery.c.destination == subject, delivery.c.id == subject),
                 delivery.c.state.in_(states),
             )
             .order_by(delivery.c.id)
@@ -118,49 +139,50 @@ class Acts:
         return [(r[0], r[1]) for r in rows]
 
     def _receipts(self, connection: sa.Connection, subject: str, states: Sequence[str]) -> list[str]:
-        named = sa.or_(
-            receipt.c.study == subject, receipt.c.series == subject, receipt.c.sop_instance == subject,
-            receipt.c.id == subject, sa.true() if subject == "all" else sa.false(),
-        )  # fmt: skip
-        return list(connection.scalars(sa.select(receipt.c.id).where(named, receipt.c.state.in_(states))))
+        rows = connection.scalars(
+            sa.select(receipt.c.id).where(_names(subject), receipt.c.state.in_(states)).order_by(receipt.c.id)
+        )
+        return list(rows)
+
+    def _over(self, connection: sa.Connection, keys: Sequence[str]) -> list[str]:
+        return list(
+            connection.scalars(sa.select(delivery.c.id).where(delivery.c.id.in_(keys), delivery.c.state != "waiting"))
+        )
 
     # ---- how ------------------------------------------------------------------------------------------
 
-    def _requeue_job(self, connection: sa.Connection, job_id: str, act: str, *, proceed: bool = False) -> str:
+    def _run_again(self, connection: sa.Connection, job_id: str, act: str) -> str:
         row = connection.execute(sa.select(job).where(job.c.id == job_id)).one()
+        later = give_way(connection, job_id)
+        if later is not None:
+            return f"job {job_id} is not run: generation {later} works on all of it again"
+        if act == "retry" and row.tries == 0:
+            return f"job {job_id} waits for a decision: release it or drop it"
         plan = json.loads(row.plan)
-        if proceed and row.state == "held" and plan["partial"] == "hold":
+        if act == "release" and row.state == "held" and plan["partial"] == "hold":
             plan["partial"] = "proceed"
         tries = jobs.requeue(connection, job_id, json.dumps(plan))
         self.engine.enqueue_job(connection, job_id, len(plan["steps"]), tries=tries)
         jobs.remember(connection, job_id, "act", f"{act} by a person", self.database.now(connection))
-        return f"job {job_id} runs again"
+        return f"job {job_id} runs again" if row.tries else f"job {job_id} runs"
 
-    def _send_again(self, connection: sa.Connection, key: str, state: str, act: str) -> str:
+    def _send_again(self, connection: sa.Connection, key: str, act: str) -> str:
         row = connection.execute(sa.select(delivery).where(delivery.c.id == key)).one()
-        if state == "waiting":
-            hurried = self.engine.hurry(Task.DELIVERY, key)
-            return f"delivery {key} is tried now" if hurried else ""
         concurrent = self.concurrent(row.destination)
         if concurrent is None:
             return f"delivery {key} stays held: destination {row.destination} is not in rules.yaml"
+        later = give_way(connection, row.job)
+        if later is not None:
+            return f"delivery {key} is not sent: generation {later} works on all of it again"
         connection.execute(
             sa.update(parcel)
             .where(parcel.c.delivery == key, parcel.c.state == "held")
             .values(state="waiting", reason="")
         )
-        connection.execute(
-            sa.update(delivery)
-            .where(delivery.c.id == key)
-            .values(state="waiting", reason="", tries=row.tries + 1, failures=0, failing_since=None)
-        )
-        connection.execute(
-            sa.update(obligation)
-            .where(
-                obligation.c.job == row.job, obligation.c.target == row.destination, obligation.c.state == "held"
-            )
-            .values(state="waiting", reason="")
-        )
+        again = {"state": "waiting", "reason": "", "failures": 0, "failing_since": None, "next_at": None}
+        connection.execute(sa.update(delivery).where(delivery.c.id == key).values(**again, tries=row.tries + 1))
+        # Not every obligation held for this destination: one may be held in the job, with no file here.
+        settle(connection, key, row.job, row.destination)
         self.engine.enqueue_delivery(connection, key, row.destination, concurrent, tries=row.tries + 1)
         jobs.remember(connection, row.job, "act", f"{act} of {row.destination}", self.database.now(connection))
         return f"delivery {key} is sent again"
@@ -182,44 +204,21 @@ class Acts:
             sa.update(receipt).where(receipt.c.id == receipt_id).values(state="current", reason="released by a person")
         )
         now = self.database.now(connection)
-        identity = Identity(
-            sop_class=UID(row.sop_class), sop_instance=UID(row.sop_instance), study=UID(row.study),
-            series=UID(row.series), transfer_syntax=UID(row.transfer_syntax),
-        )  # fmt: skip
-        join_units(connection, [(ReceiptId(receipt_id), row.called_ae, identity)], self.kinds, now)
+        join_again(connection, receipt_id, self.kinds, now)
         jobs.remember(connection, receipt_id, "act", "released by a person", now)
         return f"instance {receipt_id} goes on"
 
-    def _drop_delivery(self, connection: sa.Connection, key: str) -> None:
-        row = connection.execute(sa.select(delivery).where(delivery.c.id == key)).one()
+    def _drop_receipt(self, connection: sa.Connection, receipt_id: str) -> str:
         connection.execute(
-            sa.update(parcel)
-            .where(parcel.c.delivery == key, parcel.c.state.in_(("waiting", "held")))
-            .values(state="dropped", reason="by a person")
+            sa.update(receipt).where(receipt.c.id == receipt_id).values(state="dropped", reason=jobs.BY_A_PERSON)
         )
-        connection.execute(
-            sa.update(delivery).where(delivery.c.id == key).values(state="dropped", reason="by a person")
-        )
-        connection.execute(
-            sa.update(obligation)
-            .where(
-                obligation.c.job == row.job, obligation.c.target == row.destination,
-                obligation.c.state.in_(("waiting", "held")),
-            )
-            .values(state="dropped", reason="by a person")
-        )  # fmt: skip
-        self.engine.cancel(Task.DELIVERY, key)
-
-    def _drop_obligations(self, connection: sa.Connection, subject: str, now: float) -> list[str]:
-        """What a job that went on still owes for members that were held in it."""
-        ids = list(connection.scalars(sa.select(job.c.id).where(self._of_subject(subject))))
-        found = connection.execute(
-            sa.update(obligation)
-            .where(obligation.c.job.in_(ids), obligation.c.state == "held")
-            .values(state="dropped", reason="by a person")
-        ).rowcount
-        for job_id in ids if found else []:
-            jobs.remember(connection, job_id, "act", "what it held was dropped by a person", now)
-        return [f"{found} obligations are dropped"] if found else []
+        jobs.remember(connection, receipt_id, "act", "dropped by a person", self.database.now(connection))
+        return f"instance {receipt_id} is dropped"
 
 
+def _names(subject: str) -> sa.ColumnElement[bool]:
+    """Receipts that a subject names by a UID or by their own id."""
+    if subject == "all":
+        return sa.true()
+    columns = (receipt.c.study, receipt.c.series, receipt.c.sop_instance, receipt.c.id)
+    return sa.or_(*(column == subject for column in columns))

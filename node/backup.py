@@ -84,16 +84,12 @@ def restore(database: Database, engine: Engine, data: Path, folder: Path) -> int
 def _hold_what_was_on_its_way(connection: sa.Connection) -> None:
     running = job.c.state.in_(("queued", "running"))
     connection.execute(sa.update(job).where(running).values(state="held", reason=_HELD))
-    connection.execute(
-        sa.update(parcel).where(parcel.c.state == "waiting").values(state="held", reason=_HELD)
-    )
+    connection.execute(sa.update(parcel).where(parcel.c.state == "waiting").values(state="held", reason=_HELD))
     connection.execute(
         sa.update(delivery).where(delivery.c.state == "waiting").values(state="held", reason=_HELD, next_at=None)
     )
     connection.execute(
-        sa.update(obligation)
-        .where(obligation.c.state.in_(("in_job", "waiting")))
-        .values(state="held", reason=_HELD)
+        sa.update(obligation).where(obligation.c.state.in_(("in_job", "waiting"))).values(state="held", reason=_HELD)
     )
 
 

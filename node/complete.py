@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from node.model import Unit
+from node.model import Unit, UnitKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,38 +73,45 @@ def quiet_time(facts: Facts) -> Evidence | None:
     return Evidence("quiet", f"{_count(facts.unit)}, quiet for {_seconds(facts.policy.quiet)}")
 
 
-SOURCES: tuple[Source, ...] = (quiet_time,)
+def alone(facts: Facts) -> Evidence | None:
+    """A unit that is one instance has nothing to wait for."""
+    return Evidence("instance", "it is one instance") if facts.unit.kind is UnitKind.INSTANCE else None
+
+
+SOURCES: tuple[Source, ...] = (alone, quiet_time)
 """Asked in order; the first that answers closes the unit."""
 
 
 def judge(facts: Facts, sources: tuple[Source, ...] = SOURCES) -> Wait | Complete:
     """Decide for one unit at one moment."""
+    still = _still(facts)
+    if not still:
+        for source in sources:
+            evidence = source(facts)
+            if evidence is not None:
+                return Complete(evidence)
     deadline = facts.unit.first + facts.policy.at_most
     if facts.now >= deadline:
-        return Complete(
-            Evidence("at_most", f"{_count(facts.unit)}, {_seconds(facts.policy.at_most)} after the first{_open(facts)}")
-        )
-    soon = min(facts.now + timedelta(seconds=1), deadline)
-    if facts.receiving:
-        return Wait(soon, "an instance for it is arriving")
-    if facts.unindexed:
-        return Wait(soon, "a receiver has acknowledged instances that are not indexed yet")
-    if facts.unjudged:
-        return Wait(soon, f"{facts.unjudged} instances with a known UID and other bytes are being compared")
-    for source in sources:
-        evidence = source(facts)
-        if evidence is not None:
-            return Complete(evidence)
+        pending = f" ({', '.join(still)})" if still else ""
+        text = f"{_count(facts.unit)}, {_seconds(facts.policy.at_most)} after the first{pending}"
+        return Complete(Evidence("at_most", text))
+    if still:
+        return Wait(min(facts.now + timedelta(seconds=1), deadline), still[0])
     return Wait(min(facts.unit.last + facts.policy.quiet, deadline), "quiet time is not over")
+
+
+def _still(facts: Facts) -> list[str]:
+    """What says that more of this unit is on its way."""
+    reasons = (
+        (facts.receiving, "an instance for it is arriving"),
+        (facts.unindexed, "a receiver has acknowledged instances that are not indexed yet"),
+        (facts.unjudged, f"{facts.unjudged} with a known UID and other bytes are being compared"),
+    )
+    return [text for holds, text in reasons if holds]
 
 
 def _count(unit: Unit) -> str:
     return f"{unit.count} instance" + ("" if unit.count == 1 else "s")
-
-
-def _open(facts: Facts) -> str:
-    still = [text for on, text in ((facts.receiving, "still receiving"), (facts.unindexed, "not all indexed")) if on]
-    return f" ({', '.join(still)})" if still else ""
 
 
 def _seconds(duration: timedelta) -> str:

@@ -1,7 +1,8 @@
 """Files leave when nothing needs them any more; rows stay as the ledger's tombstones.
 
 An instance as received leaves the spool when every obligation for it is over and `keep: received` has passed.
-What is held, waits, is in a job, or went through no route stays: a person may still need it.
+What is held, waits, is in a job, or went through no route stays: a person may still need it. So do the other
+members of a job that still owes something: a retry makes everything from the spool again.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from node.index import Database
 from node.index.ledger import instance_states
 from node.index.schema import job, obligation, receipt
 from node.model import State, UnitKind
+from node.outbox import Outbox
 from node.run.results import job_folder
 from node.spool import Spool
 
@@ -29,6 +31,8 @@ log = logging.getLogger("node.retention")
 OVER = frozenset({State.DELIVERED, State.PRODUCED, State.DROPPED, State.DUPLICATE, State.SUPERSEDED, State.IGNORED})
 _EVERY = 300.0
 _GROUP = 500
+_UNTOUCHED = 3600.0
+"""Seconds: a folder without a row may belong to a job that is just being made."""
 
 
 @dataclass(slots=True)
@@ -37,11 +41,13 @@ class Retention:
 
     database: Database
     spool: Spool
+    outbox: Outbox
     work: Path
     engine: Engine
     config: Callable[[], Config]
     reach: Callable[[str], None] = lambda point: None
     _last: float = field(default_factory=time.monotonic)
+    _swept: bool = False
 
     def sometimes(self) -> None:
         """Called often; does its work every five minutes."""
@@ -50,72 +56,121 @@ class Retention:
             self.once()
 
     def once(self) -> tuple[int, int]:
-        """Remove what is over. Returns (instances, work folders) removed."""
+        """Remove what is over. Returns (instances, folders of jobs and deliveries) removed."""
         keep = self.config().node.keep
         with self.database.reader.connect() as connection:
             now = self.database.now(connection)
         instances = self._received(now - keep.received.total_seconds())
-        folders = self._finished(now - keep.finished.total_seconds())
+        if not self._swept:
+            self._left_behind()
+            self._swept = True
+        folders = self._work(now - keep.finished.total_seconds())
+        folders += self.outbox.clear(keep.finished.total_seconds())
         self.engine.prune(keep.finished)
         self.spool.forget_empty_folders()
         if instances or folders:
-            log.info("retention removed %d instances and %d work folders", instances, folders)
+            log.info("retention removed %d instances and %d folders", instances, folders)
         return instances, folders
 
     def _received(self, before: float) -> int:
-        """The row forgets the file first, then the file goes: a crash between the two leaves a file without a
-        use, which `_orphans` finds, and never a row that names a file that is gone."""
         removed = 0
-        routed = frozenset(UnitKind)
-        old = sa.and_(receipt.c.received < before, receipt.c.path.is_not(None))
+        last = ""
         while True:
             with self.database.reader.connect() as connection:
                 ids = connection.scalars(
-                    sa.select(receipt.c.id).where(old).order_by(receipt.c.id).limit(_GROUP).offset(0)
+                    sa.select(receipt.c.id)
+                    .where(receipt.c.received < before, receipt.c.path.is_not(None), receipt.c.id > last)
+                    .order_by(receipt.c.id)
+                    .limit(_GROUP)
                 ).all()
-                states = dict(instance_states(connection, routed, receipt.c.id.in_(ids))) if ids else {}
-                paths = dict(
-                    connection.execute(sa.select(receipt.c.id, receipt.c.path).where(receipt.c.id.in_(ids)))
-                    .tuples()
-                    .all()
-                )
-            over = [r for r, state in states.items() if state in OVER and not self._needed(r)]
-            if ids:
-                old = sa.and_(old, receipt.c.id > max(ids))
-            else:
+                over = _over(connection, ids)
+            if not ids:
                 return removed
-            if over:
-                with self.database.durable.begin() as connection:
-                    connection.execute(
-                        sa.update(receipt).where(receipt.c.id.in_(over)).values(path=None, header=None)
-                    )
-                self.reach("retention forgot")
-                for one in over:
-                    self.spool.files.remove(self.spool.where(paths[one]))
-                removed += len(over)
+            last = ids[-1]
+            removed += self._forget(over)
 
-    def _needed(self, receipt_id: str) -> bool:
-        """A job that runs may still read it, whatever its own obligations say."""
-        with self.database.reader.connect() as connection:
-            return bool(
-                connection.scalar(
-                    sa.select(sa.func.count())
-                    .select_from(obligation)
-                    .join(job, job.c.id == obligation.c.job)
-                    .where(obligation.c.receipt == receipt_id, job.c.state.in_(("queued", "running", "held")))
-                )
-            )
+    def _forget(self, ids: Sequence[str]) -> int:
+        """The row forgets the file first, then the file goes: a crash between the two leaves a file without a
+        use, which `_left_behind` finds, and never a row that names a file that is gone."""
+        if not ids:
+            return 0
+        with self.database.durable.begin() as connection:
+            ids = _over(connection, ids)  # again: a late arrival may need it since
+            rows = connection.execute(sa.select(receipt.c.id, receipt.c.path).where(receipt.c.id.in_(ids))).all()
+            connection.execute(sa.update(receipt).where(receipt.c.id.in_(ids)).values(path=None, header=None))
+        self.reach("retention forgot")
+        for row in rows:
+            self.spool.files.remove(self.spool.where(row.path))
+        return len(rows)
 
-    def _finished(self, before: float) -> int:
+    def _left_behind(self) -> None:
+        """Files whose rows forgot them before a crash. Once in a process: only a crash makes them."""
+        group: list[Path] = []
+        for path in self.spool.kept():
+            group.append(path)
+            if len(group) == _GROUP:
+                self._remove_forgotten(group)
+                group = []
+        self._remove_forgotten(group)
+
+    def _remove_forgotten(self, paths: Iterable[Path]) -> None:
+        by_id = {path.stem: path for path in paths}
         with self.database.reader.connect() as connection:
-            done = connection.execute(
-                sa.select(job.c.id, job.c.tries).where(job.c.state.in_(("done", "dropped")), job.c.finished < before)
+            forgotten = connection.scalars(
+                sa.select(receipt.c.id).where(receipt.c.id.in_(by_id), receipt.c.path.is_(None))
             ).all()
-        removed = 0
-        for job_id, tries in done:
-            for one in range(1, tries + 1):
-                folder = job_folder(self.work, job_id, one)
-                if folder.is_dir():
-                    shutil.rmtree(folder, ignore_errors=True)
-                    removed += 1
-        return removed
+        for one in forgotten:
+            self.spool.files.remove(by_id[one])
+
+    def _work(self, before: float) -> int:
+        """Folders of jobs that ended before then, and of none."""
+        with self.database.reader.connect() as connection:
+            rows = connection.execute(
+                sa.select(job.c.id, job.c.tries).where(
+                    sa.or_(job.c.state.in_(("queued", "running", "held")), job.c.finished >= before)
+                )
+            ).all()
+        needed = {job_folder(self.work, row.id, n) for row in rows for n in range(1, row.tries + 1)}
+        untouched = time.time() - _UNTOUCHED
+        over = [
+            folder
+            for folder in (self.work.iterdir() if self.work.is_dir() else ())
+            if folder not in needed and _touched(folder) < untouched
+        ]
+        for folder in over:
+            shutil.rmtree(folder, ignore_errors=True)
+        return len(over)
+
+
+def _touched(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except FileNotFoundError:  # another process removed it
+        return float("inf")
+
+
+def _over(connection: sa.Connection, ids: Sequence[str]) -> list[str]:
+    """Those of these receipts whose file nothing needs any more."""
+    if not ids:
+        return []
+    states = instance_states(connection, frozenset(UnitKind), receipt.c.id.in_(ids))
+    over = {receipt_id for receipt_id, state in states if state in OVER}
+    return sorted(over - _needed(connection, over))
+
+
+def _needed(connection: sa.Connection, ids: Iterable[str]) -> set[str]:
+    """Members of a job that runs or may run again, and instances that another one is held against."""
+    chosen = list(ids)
+    owing = sa.select(obligation.c.job).where(obligation.c.state == "held")
+    of_jobs = (
+        sa.select(obligation.c.receipt)
+        .join(job, job.c.id == obligation.c.job)
+        .where(
+            obligation.c.receipt.in_(chosen),
+            sa.or_(job.c.state.in_(("queued", "running", "held")), job.c.id.in_(owing)),
+        )
+    )
+    compared = sa.select(receipt.c.against).where(
+        receipt.c.against.in_(chosen), receipt.c.state.in_(("held", "unjudged"))
+    )
+    return {r for r in connection.scalars(of_jobs.union(compared)) if r is not None}

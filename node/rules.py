@@ -26,6 +26,8 @@ class Rules:
 
     def __init__(self, path: Path, steps: Mapping[str, type[Step]], config: Config | None = None) -> None:
         self.path, self._steps = path, steps
+        self.stamp = stamp(path)
+        """Of the file that was read last."""
         self._config = config if config is not None else load(path, steps)
         self._lock = threading.Lock()
         self.reloads = 0
@@ -38,6 +40,7 @@ class Rules:
     def reload(self) -> bool:
         """Read the file again. False, and the old rules stay, when it is broken."""
         with self._lock:
+            self.stamp = stamp(self.path)  # before it is read: a change meanwhile is another change
             try:
                 config = load(self.path, self._steps)
             except ConfigurationError as error:
@@ -50,25 +53,46 @@ class Rules:
             waiting = [key for key in _FIXED if getattr(config.node, key) != getattr(self._config.node, key)]
             if waiting:
                 log.warning("node: %s changed in rules.yaml; that takes effect at the next start", ", ".join(waiting))
+                as_before = {key: getattr(self._config.node, key) for key in waiting}
+                config = config.model_copy(update={"node": config.node.model_copy(update=as_before)})
             self._config = config
             self.reloads += 1
             log.info("rules.yaml is in force: %d routes, %d destinations", len(config.routes), len(config.destinations))
             return True
 
 
-class RulesWatch:
-    """Reloads when the file changes; editors replace files, so the folder is watched."""
+Stamp = tuple[int, int, int, int]
 
-    def __init__(self, rules: Rules, changed: Callable[[], None]) -> None:
-        self._rules, self._changed = rules, changed
+
+def stamp(path: Path) -> Stamp | None:
+    """Changes whenever the content of a file may have: also when another file, or what a link leads to, took its
+    name. None when there is none."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
+
+
+class RulesWatch:
+    """Reloads when the file changes. Editors replace files and Kubernetes the folder behind a link, so the folder is
+    watched and the file looked at; where the system tells nothing (NFS, no watches left), every few seconds."""
+
+    def __init__(self, rules: Rules, changed: Callable[[], None], *, look: float = 5.0) -> None:
+        """look: seconds between looks when nothing was told."""
+        self._rules, self._changed, self._look = rules, changed, look
         self._wake, self._stop = threading.Event(), threading.Event()
         self._observer = Observer()
         self._observer.daemon = True
-        self._observer.schedule(_Waker(rules.path, self._wake), str(rules.path.resolve().parent), recursive=False)
+        for folder in {rules.path.absolute().parent, rules.path.resolve().parent}:
+            self._observer.schedule(_Waker(self._wake), str(folder), recursive=False)
         self._thread = threading.Thread(target=self._run, name="rules", daemon=True)
 
     def start(self) -> None:
-        self._observer.start()
+        try:
+            self._observer.start()
+        except OSError as error:
+            log.warning("the folder of rules.yaml cannot be watched (%s); it is looked at instead", error.strerror)
         self._thread.start()
 
     def stop(self) -> None:
@@ -78,24 +102,30 @@ class RulesWatch:
         self._thread.join(5)
 
     def _run(self) -> None:
-        while True:
-            self._wake.wait()
-            if self._stop.is_set():
-                return
+        while not self._stop.is_set():
+            self._wake.wait(self._look)
             self._wake.clear()
-            # An editor writes in several strokes; the last one within this time is the one that counts.
-            while self._wake.wait(0.2) and not self._stop.is_set():
-                self._wake.clear()
-            if self._rules.reload():
+            if stamp(self._rules.path) != self._rules.stamp and self._settled() and self._rules.reload():
                 self._changed()
+
+    def _settled(self) -> bool:
+        """An editor writes in several strokes, and may take the file away for a moment: wait, up to two seconds,
+        until it stays as it is. False when the node stops."""
+        before = stamp(self._rules.path)
+        for _ in range(10):
+            if self._stop.wait(0.2):
+                return False
+            now = stamp(self._rules.path)
+            if now == before and now is not None:
+                break
+            before = now
+        return True
 
 
 class _Waker(FileSystemEventHandler):
-    def __init__(self, path: Path, wake: threading.Event) -> None:
-        self._name, self._wake = path.name, wake
+    def __init__(self, wake: threading.Event) -> None:
+        self._wake = wake
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        if event.event_type not in ("created", "modified", "moved", "deleted"):
-            return
-        if self._name in (Path(str(event.src_path)).name, Path(str(event.dest_path)).name):
+        if event.event_type in ("created", "modified", "moved", "deleted"):
             self._wake.set()

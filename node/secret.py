@@ -6,6 +6,7 @@ database knows one fingerprint does not start with another.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import os
@@ -20,21 +21,30 @@ SMALLEST = 32
 
 def load_or_make(path: Path) -> bytes:
     """The secret in a file; made when the file is not there. Raises ConfigurationError."""
+    if not path.exists():
+        _make(path)
+    return _read(path)
+
+
+def _make(path: Path) -> None:
+    """Whole and on the disk under its name, or not there: half a secret would be refused at every later start,
+    and two processes that start together must end up with one."""
+    hidden = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return _read(path)
-    with os.fdopen(descriptor, "wb") as file:
-        secret = secrets.token_hex(SMALLEST).encode()
-        file.write(secret + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_hex(SMALLEST).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(hidden, path)
+    finally:
+        hidden.unlink()
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
-    return secret
 
 
 def _read(path: Path) -> bytes:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-_REAL = Path(os.environ.get("DICOM_NODE_REAL_IMAGES", Path(__file__).parents[1] / ".." / "shared" / "data" / "dicom")).resolve()
+_REAL = Path(
+    os.environ.get("DICOM_NODE_REAL_IMAGES", Path(__file__).parents[1] / ".." / "shared" / "data" / "dicom")
+).resolve()
 
 
 def real(name: str) -> Path:

@@ -30,20 +30,34 @@ def postgresql_server() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="dicom-node-pg-"))
     server = pgserver.get_server(folder / "data", cleanup_mode="stop")
     try:
+        _hurry(server.get_uri())
         yield server.get_uri()
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _hurry(url: str) -> None:
+    """No test cuts the power of the server, so its commits need not wait for the disk."""
+    admin = sa.create_engine(
+        sa.make_url(url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool
+    )
+    with admin.connect() as connection:
+        for name in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.exec_driver_sql(f"ALTER SYSTEM SET {name} = off")
+        connection.exec_driver_sql("SELECT pg_reload_conf()")
+
+
 @contextmanager
-def postgresql_database(server: str) -> Iterator[str]:
-    """The URL of a new, empty database; dropped at the end, with whatever is still connected to it."""
+def postgresql_database(server: str, template: str | None = None) -> Iterator[str]:
+    """The URL of a new database, empty or like `template`, the URL of another one that nobody is connected to;
+    dropped at the end, with whatever is still connected to it."""
     name = f"test_{next(_numbers)}"
     url = sa.make_url(server).set(drivername="postgresql+psycopg")
     admin = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with admin.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        like = f" TEMPLATE {sa.make_url(template).database}" if template else ""
+        connection.exec_driver_sql(f"CREATE DATABASE {name}{like}")
     try:
         yield url.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
     finally:

@@ -205,7 +205,7 @@ class Instance:
         )
 
 
-class Rejected(Exception):  # noqa: N818  # an answer, as PS3.8 calls it
+class Rejected(Exception):  # an answer, as PS3.8 calls it
     """A-ASSOCIATE-RJ: result, source, reason (PS3.8 Table 9-21)."""
 
     def __init__(self, result: int, source: int, reason: int) -> None:
@@ -213,7 +213,7 @@ class Rejected(Exception):  # noqa: N818  # an answer, as PS3.8 calls it
         super().__init__(f"rejected {result}/{source}/{reason}")
 
 
-class Gone(Exception):  # noqa: N818  # a state of the association
+class Gone(Exception):  # a state of the association
     """The node aborted, or closed the connection."""
 
 

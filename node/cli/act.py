@@ -14,13 +14,12 @@ def act(which: Literal["retry", "release", "drop"], subject: str, path: Path, as
     from node.acts import Acts
     from node.engine.engine import Engine
     from node.moment import process_name
-    from node.service import kinds
 
     with opened(path) as node:
         engine = Engine(node.database.derived, node.config.node.data, process_name())
         try:
             acts = Acts(
-                database=node.database, engine=engine, kinds=kinds(node.config),
+                database=node.database, engine=engine, kinds=node.config.kinds,
                 concurrent=lambda name: d.concurrent if (d := node.config.destinations.get(name)) else None,
             )  # fmt: skip
             done = getattr(acts, which)(subject)

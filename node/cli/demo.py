@@ -12,10 +12,13 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from node.cli.demo_archive import Archive, images
 
 if TYPE_CHECKING:
     from node.deliver.base import Parcel
@@ -88,7 +91,7 @@ def _demo(folder: Path, as_json: bool, *, kept: bool = True) -> int:
 
 @dataclass(slots=True)
 class Teller:
-    """Progress: a line that is rewritten on a terminal, plain lines elsewhere, nothing with --json."""
+    """Progress: a line that is rewritten on a terminal, its last state elsewhere, nothing with --json."""
 
     quiet: bool
     _last: str = ""
@@ -98,62 +101,13 @@ class Teller:
             print(text, flush=True)
 
     def progress(self, text: str) -> None:
-        if self.quiet or text == self._last:
-            return
-        self._last = text
-        if sys.stdout.isatty():
+        if not self.quiet and text != self._last and sys.stdout.isatty():
             print(f"\r\x1b[2K{text}", end="", flush=True)
-        else:
-            print(text, flush=True)
+        self._last = text
 
     def done(self) -> None:
-        if not self.quiet and sys.stdout.isatty():
-            print()
-
-
-class Archive:
-    """A storage SCP that writes what it gets into a folder: the node's own receiver with another keeper."""
-
-    def __init__(self, folder: Path) -> None:
-        from node.receive.scp import Receiver
-        from node.receive.session import Sessions
-
-        folder.mkdir(parents=True)
-        self.keeper = Shelf(folder)
-        self._receiver = Receiver(
-            keeper=self.keeper, sessions=Sessions(), admit=lambda origin: None, idle=lambda: 60.0  # type: ignore[arg-type]  # a Shelf keeps as a Keeper does
-        )  # fmt: skip
-        self.port = self._receiver.start([("127.0.0.1", 0)])[0][1]
-
-    def stop(self) -> None:
-        self._receiver.stop(2.0)
-
-
-@dataclass(slots=True)
-class Shelf:
-    """Keeps instances as files named by their SOP Instance UID, and counts how often each came."""
-
-    folder: Path
-    times: dict[str, int] = field(default_factory=dict)
-
-    def reach(self, point: str) -> None:
-        """No points here."""
-
-    def keep(self, data: bytes | memoryview, transfer_syntax: Any, origin: Any, command: Any = None) -> Any:
-        from node.dicom.header import read_header
-        from node.dicom.identity import identify
-        from node.dicom.part10 import file_meta
-        from node.moment import new_receipt, utc_now
-        from node.spool import Kept
-
-        identity = identify(read_header(data, transfer_syntax).header, transfer_syntax)
-        receipt = new_receipt()
-        meta, _ = file_meta(identity, origin, receipt, utc_now())
-        path = self.folder / f"{identity.sop_instance}.dcm"
-        path.write_bytes(meta + bytes(data))
-        self.times[identity.sop_instance] = self.times.get(identity.sop_instance, 0) + 1
-        kept = Kept(receipt=receipt, path=path, size=len(data), sha256="", received=utc_now(), origin=origin)
-        return kept, identity
+        if not self.quiet:
+            print("" if sys.stdout.isatty() else self._last, flush=True)
 
 
 def _send(port: int, say: Teller) -> dict[str, int]:
@@ -174,47 +128,15 @@ def _send(port: int, say: Teller) -> dict[str, int]:
     return {"offered": len(parcels), "acknowledged": acknowledged}
 
 
-def images() -> list[Parcel]:
-    """The instances among the files that ship inside pydicom; the broken ones among them are left out."""
-    import pydicom.data
-
-    from node.deliver.base import Parcel
-    from node.dicom.header import read_header_of
-    from node.dicom.identity import identify
-    from node.dicom.sniff import NotAnInstance, sniff
-    from node.errors import NodeError
-    from node.model import Kind
-
-    found: list[Parcel] = []
-    for path in sorted((Path(pydicom.data.__file__).parent / "test_files").glob("*.dcm")):
-        sniffed = sniff(path)
-        if isinstance(sniffed, NotAnInstance) or not sniffed.part10:
-            continue
-        try:
-            identify(
-                read_header_of(path, sniffed.transfer_syntax, sniffed.dataset_offset).header, sniffed.transfer_syntax
-            )
-        except NodeError:
-            continue
-        found.append(
-            Parcel(
-                number=len(found), path=path, kind=Kind.DICOM, sop_class=sniffed.sop_class,
-                sop_instance=sniffed.sop_instance, transfer_syntax=sniffed.transfer_syntax,
-            )
-        )  # fmt: skip
-    return found
-
-
 def _wait(service: Service, say: Teller) -> Ledger:
     """Until every instance is somewhere for good."""
     from node.model import State
     from node.report.health import take_ledger
-    from node.service import routed
 
     deadline = time.monotonic() + _PATIENCE
     while True:
         with service.database.reader.connect() as connection:
-            ledger = take_ledger(connection, service.spool, routed(service.rules.current()))
+            ledger = take_ledger(connection, service.spool, service.rules.current().routed)
         moving = ledger.states[State.IN_JOB] + ledger.states[State.WAITING] + ledger.unindexed
         say.progress(
             f"{moving} on the way, {ledger.states[State.DELIVERED]} delivered, {ledger.states[State.HELD]} held"
@@ -225,15 +147,12 @@ def _wait(service: Service, say: Teller) -> Ledger:
         time.sleep(0.2)
 
 
-def _facts(
-    service: Service, folder: Path, archive: Archive, sent: dict[str, int], ledger: Ledger
-) -> dict[str, Any]:
+def _facts(service: Service, folder: Path, archive: Archive, sent: dict[str, int], ledger: Ledger) -> dict[str, Any]:
     from node.index.overview import overview
     from node.index.story import story
     from node.model import State
-    from node.service import routed
 
-    kinds = routed(service.rules.current())
+    kinds = service.rules.current().routed
     with service.database.reader.connect() as connection:
         series = [s for uid in _series(connection) if (s := story(connection, uid, kinds)) is not None]
         held = overview(connection)["held"]
@@ -296,6 +215,12 @@ def _tell(facts: dict[str, Any], folder: Path, kept: bool) -> None:
                 for owed in job["obligations"]:
                     why = f": {owed['reason']}" if owed["reason"] else ""
                     print(f"  to {owed['target']}: {owed['instances']} {owed['state']}{why}")
+    held: Counter[str] = Counter()
+    for one in facts["held"]:
+        held[one["reason"]] += one["instances"]
+    print("\nheld for a person, and not sent:")
+    for reason, count in held.most_common():
+        print(f"{count:>4}  {reason}")
     print("\nledger: " + ", ".join(f"{n} {s}" for s, n in facts["ledger"].items() if n), end="")
     print(f"; {facts['acknowledged']} acknowledged, {'balanced' if facts['balanced'] else 'NOT BALANCED'}")
     print(f"archive: {facts['archive']} instances; volumes: {len(facts['volumes'])}")
@@ -305,5 +230,3 @@ def _tell(facts: dict[str, Any], folder: Path, kept: bool) -> None:
         print(f"files: {folder / 'archive'}, {folder / 'out'}, {folder / 'data'}; rules: {folder / 'rules.yaml'}")
     else:
         print("the files were temporary; keep them with --data DIR")
-
-

@@ -9,22 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from node.cli.opened import opened
+from node.cli.table import show
 
 
 def ledger(path: Path, as_json: bool) -> int:
     from node.model import State
     from node.report.health import take_ledger
-    from node.service import routed
 
     with opened(path) as node, node.database.reader.connect() as connection:
-        found = take_ledger(connection, node.spool, routed(node.config))
+        found = take_ledger(connection, node.spool, node.config.routed)
     if as_json:
         facts: dict[str, Any] = {state.value: n for state, n in found.states.items()}
         print(json.dumps({**facts, "acknowledged": found.acknowledged, "balanced": found.balanced}))
     else:
-        for state in State:
-            print(f"{state.value:<12} {found.states[state]:>8}")
-        print(f"{'acknowledged':<12} {found.acknowledged:>8}   {'balanced' if found.balanced else 'NOT BALANCED'}")
+        counts = [(state.value, found.states[state], "", "") for state in State]
+        show([*counts, ("acknowledged", found.acknowledged, "balanced" if found.balanced else "NOT BALANCED", "")])
         if found.unindexed:
             print(f"{found.unindexed} in the spool have no row yet; a running node indexes them", file=sys.stderr)
         for receipt in found.unaccounted[:20]:
@@ -40,23 +39,21 @@ def status(path: Path, as_json: bool) -> int:
     if as_json:
         print(json.dumps(facts))
         return 1 if facts["held"] else 0
-    print(f"open units   {facts['open']}")
-    print(f"jobs         {facts['queued']} queued, {facts['running']} running")
+    rows = [("open units", facts["open"], "", ""), ("queued jobs", facts["queued"], "", "")]
+    rows.append(("running jobs", facts["running"], "", ""))
     for one in facts["deliveries"]:
         due = f", next try {_moment(one['next_at'])}" if one["next_at"] else ""
-        why = f": {one['reason']}" if one["reason"] else ""
-        print(f"waiting      {one['files']} files for {one['destination']}{due}{why}")
-    for one in facts["held"]:
-        print(f"held         {one['instances']} instances, {one['where']}: {one['reason']}")
+        rows.append(("waiting", one["files"], f"for {one['destination']}{due}", one["reason"]))
+    rows += [("held", one["instances"], one["where"], one["reason"]) for one in facts["held"]]
+    show(rows)
     return 1 if facts["held"] else 0
 
 
 def explain(uid: str, path: Path, as_json: bool) -> int:
     from node.index.story import story
-    from node.service import routed
 
     with opened(path) as node, node.database.reader.connect() as connection:
-        facts = story(connection, uid, routed(node.config))
+        facts = story(connection, uid, node.config.routed)
     if facts is None:
         print(f"{uid} was never received here", file=sys.stderr)
         return 1
@@ -72,7 +69,9 @@ def _print_story(facts: dict[str, Any]) -> None:
         senders.setdefault((one["calling_ae"], one["sender"], one["called_ae"]), []).append(one)
     for (calling, sender, called), group in senders.items():
         first, last = min(i["received"] for i in group), max(i["received"] for i in group)
-        print(f"  {len(group)} from {calling or 'a folder'} at {sender} to {called}, {_moment(first)} to {_moment(last)}")
+        print(
+            f"  {len(group)} from {calling or 'a folder'} at {sender} to {called}, {_moment(first)} to {_moment(last)}"
+        )
     counts: dict[tuple[str, str], int] = {}
     for one in instances:
         counts[one["state"], one["reason"]] = counts.get((one["state"], one["reason"]), 0) + 1

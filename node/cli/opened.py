@@ -26,9 +26,9 @@ def opened(path: Path) -> Iterator[Opened]:
     """Raises ConfigurationError. Starts nothing, and takes no part in receiving."""
     from node.config import load
     from node.moment import new_receipt, process_name, utc_now
-    from node.service import open_database
     from node.spool import Files, Spool
     from node.steps import STEPS
+    from node.stores import open_database
 
     config = load(path, STEPS)
     database = open_database(config)

@@ -16,7 +16,6 @@ from node.cli.tools import files_in
 from node.errors import ConfigurationError
 from node.model import Batch, Item, Kind, Origin, ReceiptId
 
-
 if TYPE_CHECKING:
     from node.config import Config, Route
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 def check(path: Path, as_json: bool) -> int:
     from node.config import load
-    from node.config.rehearsal import run_tests
     from node.errors import ConfigurationError
+    from node.rehearsal import run_tests
     from node.steps import STEPS
 
     try:

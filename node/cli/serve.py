@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -19,7 +20,11 @@ def serve(path: Path) -> int:
     done = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: done.set())
-    service = build(path, config=config)
+    try:
+        service = build(path, config=config)
+    except OSError as error:
+        print(f"node: status: cannot listen on {config.node.status}: {error.strerror or error}", file=sys.stderr)
+        return 2
     try:
         service.start()
     except OSError as error:
@@ -28,6 +33,10 @@ def serve(path: Path) -> int:
         return 2
     addresses = ", ".join(f"{host}:{port}" for host, port in service.listening)
     print(f"dicom-node ready: {'/'.join(config.node.ae_title)} on {addresses}, data in {config.node.data}", flush=True)
-    done.wait()
-    service.stop()
+    while not done.wait(1.0):
+        # The system may hand a signal to any thread, and Python runs its handler only when this one wakes up.
+        pass
+    if not service.stop():
+        sys.stdout.flush()
+        os._exit(0)  # a thread that waits for a peer would keep the process alive for as long as that takes
     return 0

@@ -104,7 +104,9 @@ def send(name: str, paths: Sequence[Path], config: Path, as_json: bool) -> int:
     except (TryAgain, CannotSucceed) as error:
         why = str(error)
     good = sum(1 for _, r in results.values() if r.outcome is Outcome.DELIVERED)
-    failed = [(str(p.path), r.text or r.outcome.value) for p, r in results.values() if r.outcome is not Outcome.DELIVERED]
+    failed = [
+        (str(p.path), r.text or r.outcome.value) for p, r in results.values() if r.outcome is not Outcome.DELIVERED
+    ]
     failed += [(str(p.path), why or "not sent") for p in parcels if p.number not in results]
     if as_json:
         print(json.dumps({"delivered": good, "failed": failed, "left_out": left_out}))
@@ -153,7 +155,8 @@ def _parcels(paths: Sequence[Path]) -> tuple[list[Parcel], list[tuple[str, str]]
     from node.dicom.sniff import NotAnInstance, sniff
     from node.model import Kind
 
-    parcels, left_out = [], []
+    parcels: list[Parcel] = []
+    left_out: list[tuple[str, str]] = []
     for path in files_in(paths):
         found = sniff(path)
         if isinstance(found, NotAnInstance):

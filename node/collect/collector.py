@@ -10,8 +10,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from traceback import format_tb
 
 import sqlalchemy as sa
 
@@ -28,6 +29,9 @@ from node.spool import Presence, Seen
 
 log = logging.getLogger("node.collect")
 
+_LATER = 60.0
+"""Seconds before a unit that met a bug is tried again."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collector:
@@ -41,6 +45,8 @@ class Collector:
     """Decide what is unjudged; returns how many were decided."""
     reach: Callable[[str], None]
     poll: float = 1.0
+    failed: dict[int, float] = field(default_factory=dict)
+    """Units that could not be judged, and until when (database clock) they are left alone."""
 
     def run(self, stop: threading.Event, wake: threading.Event) -> None:
         """Until `stop`: one round whenever `wake` is set, and at least every `poll` seconds."""
@@ -62,16 +68,39 @@ class Collector:
     def once(self) -> float:
         """One round. Returns seconds until the next one is due (at most `poll`)."""
         config = self.config()
+        # In this order: what is acknowledged after `now` cannot break a quiet time that was over at `now`, and
+        # what was acknowledged before is in the marks, and in the index before the units are read.
+        with self.database.reader.connect() as connection:
+            now = self.database.now(connection)
+        began = time.monotonic()
         marks = self.presence.live()
         self.judge_duplicates()
         unindexed = not self._indexed(marks)
         with self.database.reader.connect() as connection:
-            now = self.database.now(connection)
             waits = shortest(config)
             candidates = units.open_units(connection, now, waits)
             due = [units.next_ripe(connection, now, waits)]
-        due += [self._consider(config, candidate, marks, unindexed) for candidate in candidates]
-        return min([self.poll, *(max(0.02, at - now) for at in due if at is not None)])
+        due += [self._tried(config, candidate, marks, unindexed, now) for candidate in candidates]
+        passed = time.monotonic() - began
+        return min([self.poll, *(max(0.02, at - now - passed) for at in due if at is not None)])
+
+    def _tried(
+        self, config: Config, candidate: Open, marks: Sequence[Seen], unindexed: bool, now: float
+    ) -> float | None:
+        """One unit; what goes wrong with it must not keep all the others open."""
+        if self.failed.get(candidate.unit.id, 0.0) > now:
+            return None
+        try:
+            return self._consider(config, candidate, marks, unindexed, now)
+        except sa.exc.OperationalError:
+            raise
+        except Exception as error:  # worker loop: a bug met in one unit is one unit's
+            self.failed[candidate.unit.id] = now + _LATER
+            log.error(
+                "%s %s stays open, tried again in %g s: %s\n%s", candidate.unit.kind, candidate.unit.uid, _LATER,
+                type(error).__name__, "".join(format_tb(error.__traceback__)),
+            )  # fmt: skip
+            return None
 
     def _indexed(self, marks: Sequence[Seen]) -> bool:
         """Wait, shortly, until what these processes had acknowledged is in the index."""
@@ -82,16 +111,16 @@ class Collector:
             ahead = {m.process: ahead[m.process] for m in self.presence.live() if m.indexed < ahead.get(m.process, 0)}
         return not ahead
 
-    def _consider(self, config: Config, candidate: Open, marks: Sequence[Seen], unindexed: bool) -> float | None:
+    def _consider(
+        self, config: Config, candidate: Open, marks: Sequence[Seen], unindexed: bool, now: float
+    ) -> float | None:
         """Judge one unit; returns when to judge it again, if it is not closed."""
         keys = {f"{candidate.unit.called_ae}/{uid}" for uid in (candidate.study, candidate.series) if uid}
         if candidate.unit.kind is not UnitKind.STUDY:
             keys.discard(f"{candidate.unit.called_ae}/{candidate.study}")
-        with self.database.reader.connect() as connection:
-            now = datetime.fromtimestamp(self.database.now(connection), UTC)
         verdict = judge(
             Facts(
-                unit=candidate.unit, policy=policy_for(config, candidate.unit), now=now,
+                unit=candidate.unit, policy=policy_for(config, candidate.unit), now=datetime.fromtimestamp(now, UTC),
                 receiving=any(keys & m.receiving for m in marks), unindexed=unindexed, unjudged=candidate.unjudged,
             )
         )  # fmt: skip
@@ -136,9 +165,10 @@ def _job(
     debts = owed(late, [(m.receipt, m.generation) for m in members], generation, targets)
     if not debts:
         return None
-    if verdict.undecided:
+    if verdict.undecided and late is not Late.IGNORE:
         # To guess could send what should have been dropped, or drop what should have been sent.
         reason = f"it cannot be told whether this route takes it: {'; '.join(verdict.because)}"
         debts = [(receipt, target, "held", reason) for receipt, target, _, _ in debts]
     starts = any(state == "in_job" for _, _, state, _ in debts)
-    return NewJob(plan=plan, owed=debts, replaces=again and late is Late.RERUN, delta=again and late is Late.DELTA, starts=starts)
+    rerun = late is Late.RERUN
+    return NewJob(plan=plan, owed=debts, replaces=again and rerun, delta=not rerun, starts=starts)

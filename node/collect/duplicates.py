@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import mmap
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +25,12 @@ from node.config import Config
 from node.dicom.attributes import describe
 from node.dicom.content import header_difference
 from node.dicom.part10 import read_meta
-from node.errors import CannotSucceed
+from node.errors import CannotSucceed, TryAgain
 from node.imaging.same import same_pixels
 from node.index import Database
-from node.index.intake import join_units
+from node.index.intake import join_again
 from node.index.schema import receipt
-from node.model import UID, Identity, ReceiptId, UnitKind
+from node.model import UnitKind
 from node.pool import Bug, Pool
 from node.spool import Spool
 
@@ -54,15 +55,15 @@ class Difference:
 def compare(a: Path, b: Path) -> Difference:
     """In a worker process: decode and compare two spool files. Raises CannotSucceed when one cannot be read."""
     first, second = read_meta(a), read_meta(b)
-    with a.open("rb") as one, b.open("rb") as two:
-        with (
-            mmap.mmap(one.fileno(), 0, access=mmap.ACCESS_READ) as ours,
-            mmap.mmap(two.fileno(), 0, access=mmap.ACCESS_READ) as theirs,
-        ):
-            paths = header_difference(
-                ours[first.dataset_offset :], first.transfer_syntax,
-                theirs[second.dataset_offset :], second.transfer_syntax,
-            )  # fmt: skip
+    with (
+        a.open("rb") as one, b.open("rb") as two,
+        mmap.mmap(one.fileno(), 0, access=mmap.ACCESS_READ) as ours,
+        mmap.mmap(two.fileno(), 0, access=mmap.ACCESS_READ) as theirs,
+    ):  # fmt: skip
+        paths = header_difference(
+            ours[first.dataset_offset :], first.transfer_syntax,
+            theirs[second.dataset_offset :], second.transfer_syntax,
+        )  # fmt: skip
     if first.transfer_syntax != second.transfer_syntax:
         # How samples are laid out goes with the encoding; what they say is compared decoded.
         paths = tuple(p for p in paths if p not in _LAYOUT)
@@ -79,7 +80,7 @@ def _named(path: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duplicates:
-    """Decides what is unjudged. One process at a time per instance: the row's state is the lock."""
+    """Decides what is unjudged. Several processes may: each decision is made once, under the row's lock."""
 
     database: Database
     spool: Spool
@@ -87,23 +88,19 @@ class Duplicates:
     config: Callable[[], Config]
     kinds: Callable[[], frozenset[UnitKind]]
 
-    def judge(self) -> int:
-        """Decide all that is unjudged now. Returns how many."""
+    def judge(self, seconds: float = 1.0) -> int:
+        """Decide what is unjudged now, for about so long: completion waits meanwhile. Returns how many."""
+        began = time.monotonic()
         with self.database.reader.connect() as connection:
             rows = connection.execute(
                 sa.select(receipt.c.id, receipt.c.path, receipt.c.called_ae, receipt.c.sop_instance)
                 .where(receipt.c.state == "unjudged")
                 .order_by(receipt.c.id)
             ).all()
-        for row in rows:
-            try:
-                self._one(row.id, row.path, row.called_ae, row.sop_instance)
-            except sa.exc.SQLAlchemyError:
-                raise
-            except Exception:  # worker loop: a pair that cannot be judged must not stop completion for the others
-                log.exception("instance %s could not be compared and is held", row.id)
-                with self.database.durable.begin() as connection:
-                    _set(connection, row.id, "held", "it came before with other bytes; comparing them failed", None)
+        for done, row in enumerate(rows):
+            if time.monotonic() - began > seconds:
+                return done
+            self._one(row.id, row.path, row.called_ae, row.sop_instance)
         return len(rows)
 
     def _one(self, new: str, path: str, called_ae: str, sop_instance: str) -> None:
@@ -116,18 +113,34 @@ class Duplicates:
             ).first()  # fmt: skip
         difference: Difference | None = None
         why = ""
-        if known is not None and known.path is not None:
+        if known is not None:
             try:
-                difference = self.pool.call(compare, self.spool.where(known.path), self.spool.where(path))
-            except (CannotSucceed, Bug, OSError) as error:
-                why = f"it came before with other bytes, and the two cannot be compared: {error}"
+                difference, why = self._compare(known.path, path)
+            except TryAgain:
+                return
         policy = self.config().node.duplicates
         with self.database.durable.begin() as connection:
-            self._decide(connection, new, known.id if known is not None else None, difference, policy, why)
+            # What was compared may be decided by another process, dropped by a person or replaced by now.
+            if _is(connection, new, "unjudged") and (known is None or _is(connection, known.id, "current")):
+                self._decide(connection, new, known.id if known is not None else None, difference, policy, why)
+
+    def _compare(self, known: str | None, new: str) -> tuple[Difference | None, str]:
+        """(what they differ in, or None; why they cannot be compared). Raises TryAgain."""
+        before = "it came before with other bytes"
+        if known is None:
+            return None, f"{before}, and that file has left the spool (keep: received)"
+        try:
+            return self.pool.call(compare, self.spool.where(known), self.spool.where(new)), ""
+        except Bug as error:
+            log.error("two instances cannot be compared: %s\n%s", error, error.trace)
+            return None, f"{before}, and comparing them met a fault in the node ({error}); see its log"
+        except CannotSucceed as error:
+            return None, f"{before}, and the two cannot be compared: {error}"
 
     def _decide(
-        self, connection: sa.Connection, new: str, known: str | None, difference: Difference | None, policy: str, why: str
-    ) -> None:
+        self, connection: sa.Connection, new: str, known: str | None, difference: Difference | None, policy: str,
+        why: str,
+    ) -> None:  # fmt: skip
         if known is not None and difference is not None and not difference:
             _set(connection, new, "duplicate", "same content, encoded otherwise", known)
         elif why:
@@ -141,21 +154,14 @@ class Duplicates:
             if known is not None:
                 _set(connection, known, "superseded", f"a newer one came; they differ in {difference}", new)
             _set(connection, new, "current", "", known)
-            self._join(connection, new)
-
-    def _join(self, connection: sa.Connection, new: str) -> None:
-        """The new one belongs to its units from now on; a complete one opens its next generation."""
-        join(connection, new, self.kinds(), self.database.now(connection))
+            # It belongs to its units from now on; a complete one opens its next generation.
+            join_again(connection, new, self.kinds(), self.database.now(connection))
 
 
-def join(connection: sa.Connection, receipt_id: str, kinds: frozenset[UnitKind], now: float) -> None:
-    """Put an instance whose row is there already into its units."""
-    row = connection.execute(sa.select(receipt).where(receipt.c.id == receipt_id)).one()
-    identity = Identity(
-        sop_class=UID(row.sop_class), sop_instance=UID(row.sop_instance), study=UID(row.study),
-        series=UID(row.series), transfer_syntax=UID(row.transfer_syntax),
-    )  # fmt: skip
-    join_units(connection, [(ReceiptId(receipt_id), row.called_ae, identity)], kinds, now)
+def _is(connection: sa.Connection, receipt_id: str, state: str) -> bool:
+    """Whether it is so, and stays so until the end of the transaction."""
+    found = connection.scalar(sa.select(receipt.c.state).where(receipt.c.id == receipt_id).with_for_update())
+    return bool(found == state)
 
 
 def _set(connection: sa.Connection, receipt_id: str, state: str, reason: str, against: str | None) -> None:

@@ -9,9 +9,11 @@ from node.model import Unit, UnitKind
 
 
 def policy_for(config: Config, unit: Unit) -> Policy:
-    """The longest quiet time of all senders of this unit: closing early splits it, closing late only waits."""
-    quiet, at_most = config.complete.waiting(unit.kind, list(config.peers_of(unit.senders)))
-    return Policy(quiet=quiet, at_most=at_most)
+    """The longest times of all senders of this unit, also of one that is no peer: closing early splits it,
+    closing late only waits."""
+    peers = [list(config.peers_of([sender])) for sender in unit.senders] or [[]]
+    waits = [config.complete.waiting(unit.kind, of_one) for of_one in peers]
+    return Policy(quiet=max(quiet for quiet, _ in waits), at_most=max(most for _, most in waits))
 
 
 def shortest(config: Config) -> Waits:

@@ -3,7 +3,7 @@
 reader -> section, values, units       text, marks and single values
 schema <- peers, destinations, when, options
 load   <- checks, flow                 what must fit together
-rehearsal, reference, editor           `tests:`, docs/CONFIGURATION.md, JSON Schema
+reference, editor                      docs/CONFIGURATION.md, JSON Schema
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ def _unreadable(file: str, line: int, column: int, text: str) -> Document:
     return Document(file=file, data=None, values={}, keys={}, problems=(Problem(file, line, column, "", text),))
 
 
-class _TooMuch(Exception):  # noqa: N818  never leaves this module
+class _TooMuch(Exception):  # never leaves this module
     """The document expands beyond MOST_NODES."""
 
 

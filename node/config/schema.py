@@ -17,7 +17,7 @@ from node.config.section import Section, Surroundings
 from node.config.this_node import Node
 from node.config.values import Shown, Text, named, one_or_list
 from node.config.when import compile_when
-from node.model import Origin, Plan, Step, UnitKind
+from node.model import Kind, Origin, Plan, Step, UnitKind
 
 
 def _when(value: Any) -> Any:
@@ -106,6 +106,27 @@ class Config(Section):
         for peer in self.peers.values():
             if any(peer.sent(origin) for origin in origins):
                 yield peer
+
+    def charset_of(self, origin: Origin) -> str | None:
+        """What is read where a data set names no character set."""
+        return next((peer.charset for peer in self.peers_of([origin]) if peer.charset), None)
+
+    @property
+    def routed(self) -> frozenset[UnitKind]:
+        """Kinds of units that some route works on; series when there is no route, so that instances settle."""
+        return frozenset(route.unit for route in self.routes) or frozenset({UnitKind.SERIES})
+
+    @property
+    def kinds(self) -> frozenset[UnitKind]:
+        """Kinds of units that instances are put into: series and study always, so that a new route finds open ones."""
+        return frozenset({UnitKind.SERIES, UnitKind.STUDY}) | self.routed
+
+    def takes(self, name: str) -> frozenset[Kind]:
+        """What a destination can take: DICOM goes to an application entity, everything to a folder."""
+        destination = self.destinations.get(name)
+        if destination is None:
+            return frozenset()
+        return frozenset({Kind.DICOM}) if destination.dicom is not None else frozenset(Kind)
 
 
 def freeze(route: Route) -> Plan:

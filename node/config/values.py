@@ -72,7 +72,7 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """`127.0.0.1:11112`, `pacs.example:104` or `[::1]:11112`; port 0 asks the system for a free one. Raises ValueError."""
+        """`127.0.0.1:11112`, `pacs.example:104` or `[::1]:11112`; port 0 asks for a free one. Raises ValueError."""
         host, _, port = text.strip().rpartition(":")
         if host.startswith("[") and host.endswith("]"):
             host = host[1:-1]

@@ -123,7 +123,7 @@ class _Reading:
             elif operator == "regex":
                 fits += self.tried(here, lambda: compare.Regex.of(_plain(operand)))  # noqa: B023  called at once
             elif operator in ("gt", "ge", "lt", "le"):
-                fits += self.tried(here, lambda: compare.Bound(operator, _bound(limit(operand), operand)))  # noqa: B023
+                fits += self.tried(here, lambda: compare.Bound(operator, _bound(limit(operand), operand)))  # noqa: B023  as above
             else:
                 self.wrong(here, f'unknown key "{operator}".{suggestion(operator, OPERATORS)}', on_key=True)
         # A lower and an upper bound speak of one value: 5 and 50 do not make a value between 10 and 20.

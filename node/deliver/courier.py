@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from traceback import format_tb
 
 import sqlalchemy as sa
 
@@ -65,32 +66,37 @@ class Courier:
         except CannotSucceed as error:
             return self._hold(delivery, str(error))
         except Exception as error:  # worker loop: a bug holds this delivery, and the others go on
-            log.exception("delivery %s held", key)
+            # Without the error's text, which may quote what was in a data set.
+            log.error("delivery %s: %s\n%s", key, type(error).__name__, "".join(format_tb(error.__traceback__)))
             return self._hold(delivery, f"a fault in the node ({type(error).__name__}); see its log")
         return self._finish(delivery, destination)
 
     def _send(self, delivery: Delivery, destination: Destination, waiting: list[Waiting]) -> None:
-        target = self.open(delivery, destination, self.outbox.places(delivery))
+        """Raises TryAgain when something has to be sent again, and what the target raises."""
+        target = self.open(delivery, destination, self.outbox.published(delivery))
         same = self._there(delivery, destination, waiting)
-        if same:
-            self.outbox.delivered(delivery, same, _instance)
-        by_number = {w.number: w for w in waiting if w not in same}
+        if same and not self.outbox.delivered(delivery, same):
+            return
+        there = {w.number for w in same}
+        by_number = {w.number: w for w in waiting if w.number not in there}
+        wanted = True
+        later: list[str] = []
 
         def record(parcel: Parcel, result: Result) -> None:
+            nonlocal wanted
             one = by_number[parcel.number]
             self.reach("delivery answered")
             if result.outcome is Answer.DELIVERED:
-                self.outbox.delivered(delivery, [one], _instance, result.place)
+                wanted = self.outbox.delivered(delivery, [one], result.place)
             elif result.outcome is Answer.REFUSED:
-                self.outbox.refused(delivery, one, result.text)
+                wanted = self.outbox.refused(delivery, one, result.text)
             else:
                 later.append(result.text)
             self.reach("delivery recorded")
 
-        later: list[str] = []
         if by_number:
             self.reach("delivery begins")
-            target.deliver([_parcel(w) for w in by_number.values()], record, self.stop)
+            target.deliver([_parcel(w) for w in by_number.values()], record, lambda: self.stop() or not wanted)
         if later:
             raise TryAgain(later[0])
 
@@ -101,12 +107,14 @@ class Courier:
         """
         if destination.dicom is None:
             return []
-        known = self.outbox.already(delivery.destination, [_instance(w) for w in waiting])
-        return [w for w in waiting if known.get(_instance(w)) == w.content]
+        known = self.outbox.already(delivery.destination, [w.sop_instance for w in waiting])
+        return [w for w in waiting if known.get(w.sop_instance) == w.content]
 
     def _finish(self, delivery: Delivery, destination: Destination) -> Outcome:
         again = self.outbox.read(delivery.id)
-        if again is None or again[1]:  # stopped in between, or the same delivery was given more meanwhile
+        if again is None or again[0].state != "waiting":  # a person, or a later generation, decided meanwhile
+            return STOP
+        if again[1]:  # stopped in between, or the same delivery was given more meanwhile
             return Outcome("again", 1.0)
         if destination.folder is not None and not delivery.delta:
             try:
@@ -123,10 +131,13 @@ class Courier:
         """What an earlier generation put into the folder and this one did not goes away."""
         target = self.open(delivery, destination, [])
         if isinstance(target, FolderTarget):
-            target.finish(self.outbox.places(delivery))
+            target.finish(self.outbox.in_force(delivery))
 
     def _later(self, delivery: Delivery, destination: Destination, reason: str) -> Outcome:
-        failures, since = self.outbox.failed(delivery, reason)
+        noted = self.outbox.failed(delivery, reason)
+        if noted is None:
+            return STOP
+        failures, since = noted
         with self.database.reader.connect() as connection:
             now = datetime.fromtimestamp(self.database.now(connection), UTC)
         first = datetime.fromtimestamp(since, UTC)
@@ -139,9 +150,9 @@ class Courier:
         return Outcome("again", max(0.0, (at - now).total_seconds()))
 
     def _hold(self, delivery: Delivery, reason: str) -> Outcome:
-        log.warning("delivery %s held: %s", delivery.id, reason)
-        self.outbox.hold(delivery, reason)
-        self._remember(delivery, f"held: {reason}")
+        if self.outbox.hold(delivery, reason):
+            log.warning("delivery %s held: %s", delivery.id, reason)
+            self._remember(delivery, f"{delivery.destination}: held: {reason}")
         return STOP
 
     def poisoned(self, key: str, why: str) -> None:
@@ -152,11 +163,6 @@ class Courier:
     def _remember(self, delivery: Delivery, text: str) -> None:
         with self.database.durable.begin() as connection:
             jobs.remember(connection, delivery.job, "delivery", text, self.database.now(connection))
-
-
-def _instance(one: Waiting) -> str:
-    """What a destination knows a parcel by."""
-    return one.sop_instance or one.name
 
 
 def _parcel(one: Waiting) -> Parcel:

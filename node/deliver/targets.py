@@ -19,21 +19,26 @@ from node.index.schema import published
 
 def open_target(
     name: str, destination: Destination, calling_ae: str, database: Database | None, owner: str = "",
-    taken: Collection[str] = (),
+    taken: Collection[str] = (), delta: bool = False,
 ) -> Target:  # fmt: skip
     """`calling_ae` is the node's own title, where `as:` does not give another. Without a database a folder's
-    files belong to nobody; good enough to check it."""
+    files belong to nobody; good enough to check it.
+
+    delta   what the owner has published before stays, also under a name that comes again
+    """
     if destination.dicom is not None:
         answer = destination.timeout.total_seconds()
         return DicomTarget(
             destination.dicom.ae_title, destination.dicom.address.host, destination.dicom.address.port,
-            destination.as_ or calling_ae, Timeouts(answer=answer, network=answer),
+            destination.as_ or calling_ae,
+            Timeouts(connect=min(10.0, answer), associate=min(30.0, answer), answer=answer, network=answer),
         )  # fmt: skip
     assert destination.folder is not None  # a destination is one or the other, config checks it
     # Copied, not linked: who edits a published file in place would change the spool's bytes with it.
-    return FolderTarget(
-        destination.folder, Layout(destination.layout), Books(database, name), owner, taken=taken, link=False
-    )
+    books = Books(database, name)
+    if delta:
+        taken = {*taken, *books.published(owner)}
+    return FolderTarget(destination.folder, Layout(destination.layout), books, owner, taken=taken, link=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,5 @@ class Books:
             return
         with self.database.durable.begin() as connection:
             connection.execute(
-                sa.delete(published).where(
-                    published.c.destination == self.destination, published.c.path == path
-                )
+                sa.delete(published).where(published.c.destination == self.destination, published.c.path == path)
             )

@@ -37,6 +37,4 @@ def connect(url: str, data: Path) -> Database:
     check_versions(durable)
     if url != "sqlite":  # every commit of PostgreSQL is on the disk: the two doors may be one
         return Database(derived=durable, durable=durable, reader=open_reader(url, data))
-    return Database(
-        derived=open_database(url, data, full_sync=False), durable=durable, reader=open_reader(url, data)
-    )
+    return Database(derived=open_database(url, data, full_sync=False), durable=durable, reader=open_reader(url, data))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,14 @@ def dump(connection: sa.Connection, path: Path) -> int:
             for row in connection.execute(sa.select(table)).mappings():
                 file.write(json.dumps([table.name, {k: _plain(v) for k, v in row.items()}]) + "\n")
                 count += 1
+    with hidden.open("rb") as written:
+        os.fsync(written.fileno())
     hidden.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # a migration begins only when its copy cannot be lost any more
+    finally:
+        os.close(folder)
     return count
 
 

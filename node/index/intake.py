@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from node.index import Database
 from node.index.database import insert
 from node.index.schema import member, produced, receipt, unit
-from node.model import Identity, Origin, ReceiptId, UnitKind
+from node.model import UID, Identity, Origin, ReceiptId, UnitKind
 
 LOOP = "this node made this instance; it came back from {calling_ae}: check the routes of both systems"
 TWO_SERIES = "the same SOP Instance UID came before in another series; which one is right is not decided here"
@@ -83,10 +83,10 @@ class Intake:
         return {r for r in wanted if r not in known}
 
 
-def _record(
-    connection: sa.Connection, arrivals: Sequence[Arrival], kinds: frozenset[UnitKind], now: float
-) -> Counted:
-    fresh = _without_known(connection, arrivals)
+def _record(connection: sa.Connection, arrivals: Sequence[Arrival], kinds: frozenset[UnitKind], now: float) -> Counted:
+    # In one order everywhere: two processes that are sent the same instances would otherwise wait for each
+    # other's rows on PostgreSQL, and one of them be ended as the victim of a deadlock.
+    fresh = sorted(_without_known(connection, arrivals), key=lambda a: (a.origin.called_ae, a.identity.sop_instance))
     before = _current(connection, fresh)
     loops = _made_here(connection, fresh)
     rows, members = [], []
@@ -169,6 +169,16 @@ def _made_here(connection: sa.Connection, arrivals: Sequence[Arrival]) -> dict[s
         contents, ours = found.get(instance, (set(), False))
         found[instance] = (contents | {content}, ours or bool(renamed))
     return found
+
+
+def join_again(connection: sa.Connection, receipt_id: str, kinds: Collection[UnitKind], now: float) -> None:
+    """Put an instance into its units that had a row and belonged to none: it was held, or was being compared."""
+    row = connection.execute(sa.select(receipt).where(receipt.c.id == receipt_id)).one()
+    identity = Identity(
+        sop_class=UID(row.sop_class), sop_instance=UID(row.sop_instance), study=UID(row.study),
+        series=UID(row.series), transfer_syntax=UID(row.transfer_syntax),
+    )  # fmt: skip
+    join_units(connection, [(ReceiptId(receipt_id), row.called_ae, identity)], kinds, now)
 
 
 def unit_keys(identity: Identity, kinds: Iterable[UnitKind]) -> list[tuple[UnitKind, str, str, str]]:

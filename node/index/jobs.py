@@ -21,9 +21,15 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from node.index.generations import give_way
 from node.index.schema import history, job, obligation, receipt, unit
 from node.index.units import plan_of
 from node.model import UID, Origin, Plan, ReceiptId, UnitKind
+
+BY_A_PERSON = "by a person"
+"""The reason of what an operator dropped."""
+
+SENT_NOTHING = "the route sends nothing made from it there"
 
 OUTPUT = "output"
 """The target of a route that sends to no destination: what it made is its result."""
@@ -131,25 +137,49 @@ def drop_receipts(connection: sa.Connection, job_id: str, receipts: Iterable[Rec
     _move(connection, job_id, receipts, {"in_job"}, "dropped", reason)
 
 
-def hand_over(connection: sa.Connection, job_id: str, target: str, receipts: Iterable[ReceiptId], state: str) -> None:
-    """Obligations to one target leave the job: `waiting` in the outbox, or `dropped` because the route sends
-    other kinds of files there."""
-    why = "" if state == "waiting" else "the route sends nothing made from it there"
-    _move(connection, job_id, receipts, {"in_job"}, state, why, target)
+def hand_over(connection: sa.Connection, job_id: str, target: str, receipts: Iterable[ReceiptId]) -> None:
+    """Obligations to one target leave the job for the outbox: something made from these receipts waits there."""
+    _move(connection, job_id, receipts, {"in_job"}, "waiting", "", target)
+
+
+def send_nothing(connection: sa.Connection, job_id: str, target: str, receipts: Iterable[ReceiptId]) -> None:
+    """Obligations to one target are over, because the route sends other kinds of files there."""
+    _move(connection, job_id, receipts, {"in_job"}, "dropped", SENT_NOTHING, target)
+
+
+def given_up(connection: sa.Connection, job_id: str, target: str) -> set[ReceiptId]:
+    """Receipts that a person dropped for this target; a retry of the job must not send them after all."""
+    rows = connection.scalars(
+        sa.select(obligation.c.receipt).where(
+            obligation.c.job == job_id, obligation.c.target == target,
+            obligation.c.state == "dropped", obligation.c.reason == BY_A_PERSON,
+        )
+    )  # fmt: skip
+    return {ReceiptId(r) for r in rows}
 
 
 def finish(connection: sa.Connection, job_id: str, now: float) -> None:
+    """The last step is over: what is left is the route's output."""
+    mine = sa.and_(obligation.c.job == job_id, obligation.c.state == "in_job")
+    connection.execute(
+        sa.update(obligation).where(mine, obligation.c.target == OUTPUT).values(state="produced", reason="")
+    )
+    # Nothing should be left for a destination; if it is, a person hears of it and not only the ledger.
     connection.execute(
         sa.update(obligation)
-        .where(obligation.c.job == job_id, obligation.c.target == OUTPUT, obligation.c.state == "in_job")
-        .values(state="produced")
+        .where(mine)
+        .values(state="held", reason="the route ended without a word on it, a fault in the node")
     )
     connection.execute(
-        sa.update(job).where(job.c.id == job_id).values(state="done", finished=now)
+        sa.update(job)
+        .where(job.c.id == job_id, job.c.state.in_(("queued", "running")))
+        .values(state="done", finished=now)
     )
+    give_way(connection, job_id)
 
 
 def hold(connection: sa.Connection, job_id: str, reason: str, now: float) -> None:
+    """The job cannot go on; if a later generation works on all of it again, that one is held or not instead."""
     connection.execute(
         sa.update(job)
         .where(job.c.id == job_id, job.c.state.in_(("queued", "running")))
@@ -160,6 +190,7 @@ def hold(connection: sa.Connection, job_id: str, reason: str, now: float) -> Non
         .where(obligation.c.job == job_id, obligation.c.state == "in_job")
         .values(state="held", reason=reason)
     )
+    give_way(connection, job_id)
 
 
 def requeue(connection: sa.Connection, job_id: str, plan: str | None = None) -> int:
@@ -198,5 +229,3 @@ def remember(
 ) -> None:
     """A line for `explain`. No patient data."""
     connection.execute(sa.insert(history).values(subject=subject, at=now, what=what, text=text, seconds=seconds))
-
-

@@ -11,7 +11,7 @@ from node.index.schema import delivery, job, obligation, parcel, receipt, unit
 
 def overview(connection: sa.Connection) -> dict[str, Any]:
     """Counts and lines, without patient data."""
-    jobs = dict(connection.execute(sa.select(job.c.state, sa.func.count()).group_by(job.c.state)).tuples().all())
+    jobs: dict[str, int] = dict(connection.execute(sa.select(job.c.state, sa.func.count()).group_by(job.c.state)).all())
     return {
         "open": connection.scalar(sa.select(sa.func.count()).where(unit.c.state == "open")) or 0,
         "queued": jobs.get("queued", 0),
@@ -54,7 +54,6 @@ def _held(connection: sa.Connection) -> list[dict[str, Any]]:
         .order_by(unit.c.uid)
     )  # fmt: skip
     found += [
-        {"where": f"route {route}, {kind} {uid}", "reason": why, "instances": n}
-        for route, kind, uid, why, n in in_jobs
+        {"where": f"route {route}, {kind} {uid}", "reason": why, "instances": n} for route, kind, uid, why, n in in_jobs
     ]
     return found

@@ -121,7 +121,7 @@ job = sa.Table(
     sa.Column("delta", sa.Boolean, nullable=False),  # works on late arrivals alone
     sa.Column("state", sa.Text, nullable=False),  # queued | running | done | held | dropped
     sa.Column("reason", sa.Text, nullable=False, server_default=""),
-    sa.Column("tries", sa.Integer, nullable=False),  # how often it was given to the engine
+    sa.Column("tries", sa.Integer, nullable=False),  # how often it was given to the engine; 0: a person decides first
     sa.Column("created", sa.Float, nullable=False),
     sa.Column("finished", sa.Float),
     sa.Index("node_job_unit", "unit", "generation"),
@@ -180,6 +180,7 @@ parcel = sa.Table(
     # One file of a delivery; its bytes are a hard link in outbox/.
     sa.Column("delivery", sa.Text, sa.ForeignKey("node_delivery.id"), primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("step", sa.Integer, nullable=False),  # of the plan: a route may forward to one destination twice
     sa.Column("path", sa.Text, nullable=False),  # below outbox/
     sa.Column("name", sa.Text, nullable=False),  # file name as the step made it
     sa.Column("kind", sa.Text, nullable=False),
@@ -198,9 +199,9 @@ parcel = sa.Table(
 sent = sa.Table(
     "node_sent",
     metadata,
-    # What a destination has acknowledged: a rerun sends only what is not here.
+    # What an application entity has acknowledged: a rerun sends only what is not here.
     sa.Column("destination", sa.Text, primary_key=True),
-    sa.Column("instance", sa.Text, primary_key=True),  # SOP Instance UID, or owner and file name
+    sa.Column("instance", sa.Text, primary_key=True),  # SOP Instance UID
     sa.Column("content", sa.Text, nullable=False),  # SHA-256 of what it has now
     sa.Column("at", sa.Float, nullable=False),
 )

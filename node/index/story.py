@@ -41,6 +41,7 @@ def story(connection: sa.Connection, uid: str, routed: frozenset[UnitKind]) -> d
                 "transfer_syntax": r.transfer_syntax, "size": r.size,
                 "state": s.value if (s := states[r.id]) is not None else "unaccounted",
                 "reason": r.reason or _reason(connection, r.id), "against": r.against,
+                "history": _history(connection, r.id),
             }
             for r in rows
         ],
@@ -71,10 +72,10 @@ def _unit(connection: sa.Connection, row: sa.Row[tuple[Any, ...]]) -> dict[str, 
     ).all()
     return {
         "kind": row.kind, "uid": row.uid, "called_ae": row.called_ae, "state": row.state,
-        "generation": row.generation, "count": row.count, "first": row.first_at, "last": row.last_at,
+        "generation": row.generation, "count": row._mapping["count"], "first": row.first_at, "last": row.last_at,
         "completions": [
             {
-                "generation": c.generation, "at": c.at, "count": c.count, "evidence": c.evidence,
+                "generation": c.generation, "at": c.at, "count": c._mapping["count"], "evidence": c.evidence,
                 "routes": [{"route": n, "matched": m, "because": b} for n, m, b in json.loads(c.verdicts)],
             }
             for c in closed
@@ -90,13 +91,12 @@ def _job(connection: sa.Connection, row: sa.Row[tuple[Any, ...]]) -> dict[str, A
         .group_by(obligation.c.target, obligation.c.state, obligation.c.reason)
         .order_by(obligation.c.target, obligation.c.state)
     )
-    lines = connection.execute(sa.select(history).where(history.c.subject == row.id).order_by(history.c.id))
     deliveries = connection.execute(sa.select(delivery).where(delivery.c.job == row.id).order_by(delivery.c.id))
     return {
         "job": row.id, "route": row.route, "generation": row.generation, "state": row.state, "reason": row.reason,
         "tries": row.tries, "created": row.created, "finished": row.finished,
         "obligations": [{"target": t, "state": s, "reason": r, "instances": n} for t, s, r, n in owed],
-        "history": [{"at": h.at, "what": h.what, "text": h.text, "seconds": h.seconds} for h in lines],
+        "history": _history(connection, row.id),
         "deliveries": [
             {
                 "delivery": d.id, "destination": d.destination, "state": d.state, "reason": d.reason,
@@ -107,8 +107,13 @@ def _job(connection: sa.Connection, row: sa.Row[tuple[Any, ...]]) -> dict[str, A
     }  # fmt: skip
 
 
+def _history(connection: sa.Connection, subject: str) -> list[dict[str, Any]]:
+    lines = connection.execute(sa.select(history).where(history.c.subject == subject).order_by(history.c.id))
+    return [{"at": h.at, "what": h.what, "text": h.text, "seconds": h.seconds} for h in lines]
+
+
 def _files(connection: sa.Connection, delivery_id: str) -> dict[str, int]:
     rows = connection.execute(
         sa.select(parcel.c.state, sa.func.count()).where(parcel.c.delivery == delivery_id).group_by(parcel.c.state)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())

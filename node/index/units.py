@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from node.dicom.header import unpack
+from node.index.generations import replace_earlier
 from node.index.schema import completion, job, member, obligation, receipt, unit
 from node.model import UID, Header, Origin, Plan, ReceiptId, Unit, UnitKind
 
@@ -44,9 +45,9 @@ class NewJob:
     replaces: bool
     """It works on all members again, so what earlier generations still owe is this job's now."""
     delta: bool
-    """It works on late arrivals alone: what earlier generations published stays."""
+    """It works on late arrivals alone, now or when a person releases it: what earlier ones published stays."""
     starts: bool
-    """False: nothing to run, its obligations are over (held or ignored late arrivals)."""
+    """False: nothing to run. Its obligations wait for a person, or are over (ignored late arrivals)."""
 
 
 def job_id(unit_id: int, generation: int, route: str) -> str:
@@ -70,7 +71,8 @@ def open_units(connection: sa.Connection, now: float, waits: Waits) -> list[Open
         Open(
             unit=Unit(
                 id=r.id, kind=UnitKind(r.kind), called_ae=r.called_ae, uid=UID(r.uid), generation=r.generation,
-                count=r.count, first=_time(r.first_at), last=_time(r.last_at), senders=_senders(connection, r.id),
+                count=r._mapping["count"], first=_time(r.first_at), last=_time(r.last_at),
+                senders=_senders(connection, r.id),
             ),
             study=r.study, series=r.series, unjudged=_unjudged(connection, r),
         )
@@ -151,7 +153,7 @@ def close(
     verdicts: Sequence[tuple[str, bool, Sequence[str]]],
     jobs: Sequence[NewJob],
     now: float,
-    enqueue: Callable[[sa.Connection, str, int], None],
+    enqueue: Callable[[sa.Connection, str, int], object],
 ) -> bool:
     """Close one generation and make its jobs, in the caller's transaction.
 
@@ -182,7 +184,7 @@ def close(
 
 
 def _make(
-    connection: sa.Connection, of: Unit, new: NewJob, now: float, enqueue: Callable[[sa.Connection, str, int], None]
+    connection: sa.Connection, of: Unit, new: NewJob, now: float, enqueue: Callable[[sa.Connection, str, int], object]
 ) -> None:
     key = job_id(of.id, of.generation, new.plan.route)
     plan = {
@@ -192,11 +194,11 @@ def _make(
     connection.execute(
         sa.insert(job).values(
             id=key, unit=of.id, generation=of.generation, route=new.plan.route, plan=json.dumps(plan), delta=new.delta,
-            state=_first_state(new), tries=1, created=now, finished=None if new.starts else now,
+            state=_first_state(new), tries=int(new.starts), created=now, finished=None if new.starts else now,
         )
     )  # fmt: skip
     if new.replaces:
-        _replace(connection, of, new)
+        replace_earlier(connection, of.id, new.plan.route, of.generation)
     if new.owed:
         connection.execute(
             sa.insert(obligation),
@@ -210,24 +212,6 @@ def _first_state(new: NewJob) -> str:
     if new.starts:
         return "queued"
     return "held" if any(state == "held" for _, _, state, _ in new.owed) else "done"
-
-
-def _replace(connection: sa.Connection, of: Unit, new: NewJob) -> None:
-    """What earlier generations of this route were held with is tried again by this one."""
-    earlier = sa.select(job.c.id).where(
-        job.c.unit == of.id, job.c.route == new.plan.route, job.c.generation < of.generation
-    )
-    again = {r for r, _, _, _ in new.owed}
-    connection.execute(
-        sa.update(obligation)
-        .where(obligation.c.job.in_(earlier), obligation.c.receipt.in_(again), obligation.c.state == "held")
-        .values(state="replaced", reason=f"generation {of.generation} works on it again")
-    )
-    connection.execute(
-        sa.update(job)
-        .where(job.c.id.in_(earlier), job.c.state == "held")
-        .values(state="done", reason=f"replaced by generation {of.generation}")
-    )
 
 
 def plan_of(text: str) -> Plan:

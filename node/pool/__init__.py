@@ -1,6 +1,6 @@
 """Killable worker processes for what is heavy on the processor."""
 
 from node.pool.pool import Pool, WorkerDied
-from node.pool.worker import Bug
+from node.pool.worker import WORLD, Bug
 
-__all__ = ["Bug", "Pool", "WorkerDied"]
+__all__ = ["WORLD", "Bug", "Pool", "WorkerDied"]

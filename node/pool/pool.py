@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
 
-from node.errors import CannotSucceed
+from node.errors import CannotSucceed, TryAgain
 from node.pool.worker import receive, send
 
 P = ParamSpec("P")
@@ -49,17 +49,20 @@ class Pool:
     def call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a module-level function in a worker and return what it returns, or raise what it raised.
 
-        Raises WorkerDied when the process ended, CannotSucceed when it took longer than it may.
+        Raises WorkerDied when the process ended, CannotSucceed when it took longer than it may, TryAgain when
+        the pool was closed meanwhile: that is no fault of the task.
         """
         assert not kwargs, "tasks take positional arguments only"
         worker = self._free.get()
         try:
             worker = self._alive(worker)
             good, answer = worker.do(pickle.dumps((function, args), protocol=pickle.HIGHEST_PROTOCOL), self._seconds)
-        except BaseException:
+        except BaseException as error:
             if worker is not None:
                 self._end(worker)
                 worker = None
+            if self._closed and isinstance(error, WorkerDied):
+                raise TryAgain("the node is stopping") from error
             raise
         finally:
             self._free.put(worker)
@@ -74,7 +77,7 @@ class Pool:
         if worker is None:
             with self._lock:
                 if self._closed:
-                    raise CannotSucceed("the node is stopping")
+                    raise TryAgain("the node is stopping")
                 worker = _Worker(self._memory)
                 self._all.add(worker)
         return worker
@@ -96,9 +99,10 @@ class Pool:
 class _Worker:
     def __init__(self, memory: int) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        program = "from node.pool.worker import main; main()"
         self.process = subprocess.Popen(
-            # Warnings and log lines of libraries may quote values of the header.
-            [sys.executable, "-W", "ignore", "-c", "from node.pool.worker import main; main()", str(memory)],
+            # Warnings of libraries may quote values of the header.
+            [sys.executable, "-W", "ignore", "-c", program, str(memory), str(os.getpid())],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True,
         )  # fmt: skip
         self.tasks = 0
@@ -110,7 +114,10 @@ class _Worker:
         self.tasks += 1
         try:
             send(stdin, task)  # type: ignore[arg-type]  # Popen types its pipes as IO[bytes]
-            if not select.select([stdout], [], [], seconds)[0]:
+            # Not select(): it refuses descriptors above 1023, which a node with many associations has.
+            answering = select.poll()
+            answering.register(stdout, select.POLLIN)
+            if not answering.poll(seconds * 1000):
                 raise CannotSucceed(f"it took longer than {seconds:g} s and was stopped")
             answer = receive(stdout)  # type: ignore[arg-type]  # as above
         except (BrokenPipeError, ConnectionResetError):

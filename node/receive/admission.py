@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
 
 from node.config import Config
 from node.model import Origin
@@ -42,7 +43,17 @@ def admit(
     limits = config.node.limits
     if len(open_associations) >= limits.associations:
         return Reject(*LOCAL_LIMIT, f"limits: associations ({limits.associations}) are in use")
-    same = sum(1 for o in open_associations if (o.sender, o.calling_ae) == (origin.sender, origin.calling_ae))
+    same = sum(1 for o in open_associations if o.sender == origin.sender)
     if same >= limits.per_sender:
         return Reject(*LOCAL_LIMIT, f"it has limits: per_sender ({limits.per_sender}) associations already")
     return None
+
+
+def plain(address: str) -> str:
+    """An IP address as peers and rules write it: a socket that listens on IPv6 and IPv4 shows `::ffff:10.1.2.3`."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return str(mapped or parsed)

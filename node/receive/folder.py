@@ -7,7 +7,6 @@ taken when its size and time have stood still between two looks: a copy that is 
 from __future__ import annotations
 
 import logging
-import mmap
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
 from node.dicom.sniff import NotAnInstance, sniff
+from node.dicom.status import OUT_OF_RESOURCES
 from node.errors import Refused
 from node.model import Origin
 from node.receive.keeper import Keeper
@@ -35,9 +35,7 @@ class Look:
     growing: tuple[Path, ...]
 
 
-def compare(
-    before: dict[Path, _Stamp], now: dict[Path, _Stamp], done: dict[Path, _Stamp]
-) -> Look:
+def compare(before: dict[Path, _Stamp], now: dict[Path, _Stamp], done: dict[Path, _Stamp]) -> Look:
     """Which files have stood still since the look before, those aside that were dealt with as they are."""
     fresh = {p: s for p, s in now.items() if done.get(p) != s}
     ready = tuple(sorted(p for p, s in fresh.items() if before.get(p) == s))
@@ -59,6 +57,8 @@ class FolderIntake:
     _seen: dict[Path, _Stamp] = field(default_factory=dict)
     _done: dict[Path, _Stamp] = field(default_factory=dict)
     """Files that stay where they are: not DICOM, refused, or in a folder that cannot be written."""
+    _told: dict[Path, _Stamp] = field(default_factory=dict)
+    """Files of which the log says already why they stay."""
     _wake: threading.Event = field(default_factory=threading.Event)
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -69,8 +69,13 @@ class FolderIntake:
         observer = Observer()
         observer.daemon = True
         observer.schedule(_Waker(self._wake), str(self.folder), recursive=True)
-        observer.start()
-        self._observer = observer
+        try:
+            observer.start()
+            self._observer = observer
+        except OSError as error:  # most often fs.inotify.max_user_watches
+            log.warning(
+                "folder %s: no events (%s); it is looked at every %g s", self.folder, error.strerror, self.rescan
+            )
         self._thread = threading.Thread(target=self._run, name=f"watch {self.folder.name}", daemon=True)
         self._thread.start()
 
@@ -79,12 +84,13 @@ class FolderIntake:
         self._wake.set()
         if self._observer is not None:
             self._observer.stop()  # type: ignore[attr-defined]  # watchdog's Observer is a platform's choice
+            self._observer.join(10)  # type: ignore[attr-defined]
         if self._thread is not None:
             self._thread.join(10)
 
     def _run(self) -> None:
-        growing = True
         while not self._stop.is_set():
+            growing = False
             try:
                 growing = bool(self.look().growing)
             except OSError as error:
@@ -99,7 +105,8 @@ class FolderIntake:
 
     def look(self) -> Look:
         """One look: take in what has stood still since the one before. Raises OSError for the folder itself."""
-        now = {p: s for p in sorted(self.folder.rglob("*")) if (s := _stamp(p)) is not None and not _hidden(p, self.folder)}
+        self.folder.stat()  # else a folder that is gone, or not mounted, would look empty
+        now = {p: s for p in sorted(self.folder.rglob("*")) if not _hidden(p, self.folder) and (s := _stamp(p))}
         look = compare(self._seen, now, self._done)
         self._seen = now
         for path in look.ready:
@@ -107,36 +114,51 @@ class FolderIntake:
                 break
             self._take(path, now[path])
         self._done = {p: s for p, s in self._done.items() if p in now}
+        self._told = {p: s for p, s in self._told.items() if p in now}
         return look
 
     def _take(self, path: Path, stamp: _Stamp) -> None:
-        origin = Origin(calling_ae="", called_ae=self.called_ae, sender=f"folder:{self.folder}")
         try:
-            found = sniff(path)
-            if isinstance(found, NotAnInstance):
-                level = logging.INFO if found.dicomdir else logging.WARNING
-                log.log(level, "%s is left where it is: %s", path, found.reason)
-                self._done[path] = stamp
-                return
-            with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-                data = memoryview(view)[found.dataset_offset :]
-                try:
-                    self.keeper.keep(data, found.transfer_syntax, origin)
-                finally:
-                    data.release()
+            kept = self._keep(path, stamp)
+        except FileNotFoundError:
+            return
         except Refused as error:
-            log.warning("%s is left where it is: %s", path, error)
-            self._done[path] = stamp
+            # A disk that is full today has room tomorrow; what is wrong with the file itself stays wrong.
+            self._leave(path, stamp, str(error), again=error.status == OUT_OF_RESOURCES)
             return
         except OSError as error:
-            log.warning("%s cannot be read: %s", path, error.strerror)
-            self._done[path] = stamp
+            self._leave(path, stamp, f"it cannot be read: {error.strerror}", again=True)
             return
+        if kept and _stamp(path) == stamp:
+            try:
+                self.keeper.spool.files.remove(path)
+            except OSError as error:
+                self._leave(path, stamp, f"it is taken in, and cannot be removed: {error.strerror}", again=False)
+
+    def _keep(self, path: Path, stamp: _Stamp) -> bool:
+        """False when it is no instance, or is being written to. Raises Refused, OSError."""
+        found = sniff(path)
+        if isinstance(found, NotAnInstance):
+            self._leave(
+                path, stamp, found.reason, again=False, level=logging.INFO if found.dicomdir else logging.WARNING
+            )
+            return False
+        self.keeper.check_room(stamp[0])
+        # Read, and not mapped: a mapped file that its writer cuts off ends the process (SIGBUS).
+        data = path.read_bytes()
+        if len(data) != stamp[0] or _stamp(path) != stamp:
+            return False
+        origin = Origin(calling_ae="", called_ae=self.called_ae, sender=f"folder:{self.folder}")
+        self.keeper.keep(memoryview(data)[found.dataset_offset :], found.transfer_syntax, origin)
         self.taken(origin)
-        try:
-            path.unlink()
-        except OSError as error:
-            log.warning("%s is taken in and cannot be removed: %s", path, error.strerror)
+        return True
+
+    def _leave(self, path: Path, stamp: _Stamp, why: str, *, again: bool, level: int = logging.WARNING) -> None:
+        """The file stays where it is, which is said once."""
+        if self._told.get(path) != stamp:
+            log.log(level, "%s is left where it is: %s", path, why)
+            self._told[path] = stamp
+        if not again:
             self._done[path] = stamp
 
 

@@ -57,7 +57,7 @@ class Keeper:
 
         Raises Refused with the status to answer.
         """
-        self._room(len(data))
+        self.check_room(len(data))
         if not len(data):
             raise Refused(CANNOT_UNDERSTAND, "the data set is empty")
         try:
@@ -67,26 +67,41 @@ class Keeper:
         identity = identify(reading.header, transfer_syntax)
         if command is not None:
             agree(command.sop_class, command.sop_instance, identity)
-        kept = self._write(data, identity, origin)
-        self.reach("instance visible")
-        self.presence.acknowledge()
+        # All that can fail comes before the bytes are visible: a kept instance always gets its row.
+        header = pack(reading.header)
+        kept = self._counted(data, identity, origin)
         self.hand_on(
             Arrival(
                 receipt=kept.receipt, path=self.spool.relative(kept.path), size=kept.size, sha256=kept.sha256,
-                received=kept.received, origin=origin, identity=identity, header=pack(reading.header),
+                received=kept.received, origin=origin, identity=identity, header=header,
             )
         )  # fmt: skip
         self.reach("instance handed on")
         return kept, identity
 
-    def _room(self, size: int) -> None:
+    def check_room(self, size: int) -> None:
+        """Raise Refused where one more instance of `size` bytes is too large, or the disk is too full."""
         if size > self.largest():
             raise Refused(OUT_OF_RESOURCES, f"larger than limits: instance ({size >> 20} MiB)")
-        room = self.spool.files.room(self.spool.root)
+        try:
+            room = self.spool.files.room(self.spool.root)
+        except OSError as error:
+            raise Refused(OUT_OF_RESOURCES, f"the spool cannot be looked at: {error.strerror}") from error
         if room.bytes - size < self.keep_free():
             raise Refused(OUT_OF_RESOURCES, f"{room.bytes >> 20} MiB are free, less than limits: keep_free asks for")
         if 0 <= room.inodes < MINIMUM_INODES:
             raise Refused(OUT_OF_RESOURCES, f"only {room.inodes} files can still be made on this file system")
+
+    def _counted(self, data: bytes | memoryview, identity: Identity, origin: Origin) -> Kept:
+        try:
+            self.presence.acknowledge()
+        except OSError as error:
+            raise Refused(OUT_OF_RESOURCES, f"the data folder cannot be written: {error.strerror}") from error
+        try:
+            return self._write(data, identity, origin)
+        except BaseException:
+            self.presence.withdraw()
+            raise
 
     def _write(self, data: bytes | memoryview, identity: Identity, origin: Origin) -> Kept:
         try:
@@ -95,7 +110,9 @@ class Keeper:
                 self.reach("instance begun")
                 incoming.write(data)
                 self.reach("instance written")
-                return incoming.keep()
+                kept = incoming.keep()
+                self.reach("instance visible")
+                return kept
             finally:
                 incoming.discard()
         except OSError as error:

@@ -6,10 +6,13 @@ quiet time, which is a second or more. So an ordinary instance costs no write he
 
 from __future__ import annotations
 
+import logging
 import threading
 
 from node.receive.session import Sessions
 from node.spool import Presence
+
+log = logging.getLogger("node.receive")
 
 _LONG = 0.2
 """Seconds."""
@@ -21,5 +24,10 @@ def publish(sessions: Sessions, presence: Presence, stop: threading.Event) -> No
     while not stop.wait(_LONG):
         now = sessions.receiving(_LONG)
         if now != shown:
-            presence.receive(now)
-            shown = now
+            try:
+                presence.receive(now)
+            except OSError as error:
+                # Tried again: a thread that ended here would leave the last list standing for ever.
+                log.warning("what is being received cannot be published: %s", error.strerror)
+            else:
+                shown = now

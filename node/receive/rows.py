@@ -6,12 +6,15 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import sqlalchemy as sa
 
+from node.dicom.header import pack
 from node.index.intake import Arrival, Intake
+from node.model import UID, Identity, Origin, ReceiptId
 from node.spool import Presence
 
 log = logging.getLogger("node.index")
@@ -19,6 +22,50 @@ log = logging.getLogger("node.index")
 _GROUP = 500
 _PAUSE = 0.02
 """Seconds in which a group gathers: a commit per instance would cost more than the rows."""
+
+
+def record(intake: Intake, group: Sequence[Arrival]) -> None:
+    """Write the rows of a group. One that the database does not take is held, alone; the others go on.
+
+    Raises sqlalchemy.exc.SQLAlchemyError when the database itself is at fault: then the group may be written
+    again as a whole, because a row that is there already is left as it is.
+    """
+    try:
+        intake.record(group)
+    except Exception as error:  # whatever is wrong with one row, a bug of ours too, must not stop the others
+        if _away(error):
+            raise
+        log.warning("a group of %d rows was refused (%s); written one by one", len(group), type(error).__name__)
+        for arrival in group:
+            _record_one(intake, arrival)
+
+
+def _record_one(intake: Intake, arrival: Arrival) -> None:
+    try:
+        intake.record([arrival])
+    except Exception as error:  # as above
+        if _away(error):
+            raise
+        log.error("the row of instance %s is refused (%s); it is held", arrival.receipt, type(error).__name__)
+        why = f"what it says of itself does not fit into the index ({type(error).__name__})"
+        intake.record([nameless(arrival.receipt, arrival.path, arrival.size, arrival.received, why)])
+
+
+def _away(error: Exception) -> bool:
+    """Whether the database is at fault, and not what was to be written."""
+    broken = isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated
+    return broken or isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError))
+
+
+def nameless(receipt: ReceiptId, path: str, size: int, received: datetime, why: str) -> Arrival:
+    """A row for a file of which nothing can be said, so that it is seen: held with a reason, in no unit."""
+    none = UID("")
+    return Arrival(
+        receipt=receipt, path=path, size=size, sha256="", received=received,
+        origin=Origin(calling_ae="", called_ae="", sender=""),
+        identity=Identity(sop_class=none, sop_instance=none, study=none, series=none, transfer_syntax=none),
+        header=pack({}), held=why,
+    )  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -31,6 +78,8 @@ class RowWriter:
     committed: Callable[[int], None]
     """Told after each commit: wakes completion up, counts."""
     reach: Callable[[str], None]
+    pause: float = 1.0
+    """Seconds between two tries when the database is away."""
     _queue: queue.SimpleQueue[Arrival | None] = field(default_factory=queue.SimpleQueue)
     _thread: threading.Thread | None = None
     _stopping: threading.Event = field(default_factory=threading.Event)
@@ -51,19 +100,19 @@ class RowWriter:
 
     def _run(self) -> None:
         waiting: list[Arrival] = []
-        while True:
+        while waiting or not self._stopping.is_set() or not self._queue.empty():
             waiting += self._gather(block=not waiting)
-            if not waiting:
-                if self._stopping.is_set():
-                    return
-                continue
-            if self._commit(waiting):
-                waiting = []
-            elif self._stopping.is_set():
-                log.warning("%d instances are in the spool and not in the index; the next start indexes them", len(waiting))
+            # In parts also after an outage: databases limit how many values one statement may have.
+            while waiting and self._commit(waiting[:_GROUP]):
+                del waiting[:_GROUP]
+            if waiting and self._stopping.is_set():
+                log.warning(
+                    "%d instances are in the spool and not in the index; the next start indexes them",
+                    len(waiting) + self._queue.qsize(),
+                )
                 return
-            else:
-                self._stopping.wait(1.0)
+            if waiting:
+                self._stopping.wait(self.pause)
 
     def _gather(self, *, block: bool) -> list[Arrival]:
         """What is queued, up to a group; waits for the first one."""
@@ -84,29 +133,18 @@ class RowWriter:
                 found.append(following)
         return found
 
-    def _commit(self, waiting: list[Arrival]) -> bool:
+    def _commit(self, group: list[Arrival]) -> bool:
         try:
             self.reach("before the rows")
-            self.intake.record(waiting)
-        except sa.exc.OperationalError as error:
-            log.warning("the database is away, %d instances wait for their rows: %s", len(waiting), type(error.orig).__name__)
+            record(self.intake, group)
+        except sa.exc.SQLAlchemyError as error:
+            cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+            log.warning("the database is away, instances wait for their rows: %s", type(cause).__name__)
             return False
-        except Exception:  # worker loop: a group that cannot be written must not end indexing
-            log.exception("rows could not be written; tried one by one")
-            return self._one_by_one(waiting)
-        self.presence.index(len(waiting))
+        except Exception:  # worker loop: a bug must not end indexing; the instances are in the spool
+            log.exception("%d rows could not be written; tried again", len(group))
+            return False
+        self.presence.index(len(group))
         self.reach("after the rows")
-        self.committed(len(waiting))
-        return True
-
-    def _one_by_one(self, waiting: list[Arrival]) -> bool:
-        done = 0
-        for arrival in waiting:
-            try:
-                self.intake.record([arrival])
-            except sa.exc.SQLAlchemyError as error:
-                log.error("instance %s stays without a row until the next start: %s", arrival.receipt, type(error).__name__)
-            done += 1
-        self.presence.index(done)
-        self.committed(done)
+        self.committed(len(group))
         return True

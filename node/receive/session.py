@@ -5,20 +5,39 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import TypeVar
 
 from node.model import Identity, Origin
 
 _REMEMBERED = 500
 """Units that an association is known to contribute to; a day-long one forgets the oldest."""
 
+_Reject = TypeVar("_Reject")
+
+
+class Phase(Enum):
+    """Where an association is with the message it sends."""
+
+    IDLE = auto()
+    ARRIVING = auto()
+    """Fragments come."""
+    SERVED = auto()
+    """It is here as a whole, and its answer is not out yet."""
+
 
 @dataclass(slots=True)
 class Session:
-    """One association. `receiving_since` is a monotonic time while an instance is on its way, else None."""
+    """One association."""
 
     origin: Origin
-    receiving_since: float | None = None
+    phase: Phase = Phase.IDLE
+    since: float = 0.0
+    """Monotonic time of the first fragment, unless IDLE."""
+    size: int = 0
+    """Bytes of the data set that came so far."""
     contributed: OrderedDict[str, None] = field(default_factory=OrderedDict)
     last_call: bool = False
     """The node stops: the instance in flight is answered, the next one is not."""
@@ -33,26 +52,31 @@ class Session:
 
 
 class Sessions:
-    """Every association of this process. Thread-safe."""
+    """Every association of this process, by a key of the transport's own. Thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = threading.Condition()
-        self._open: dict[int, Session] = {}
+        self._lock = threading.Condition(threading.RLock())
+        self._open: dict[Hashable, Session] = {}
+        self._stopping = False
 
-    def add(self, key: int, origin: Origin) -> Session:
-        with self._lock:
-            session = Session(origin)
-            self._open[key] = session
-            return session
+    def enter(self, key: Hashable, origin: Origin, admit: Callable[[Origin], _Reject | None]) -> _Reject | None:
+        """Ask `admit`, and add the association when it answers None.
 
-    def remove(self, key: int) -> None:
+        In one go, so that two that come at the same moment cannot both take the last place; `admit` may look at
+        `origins` of the others.
+        """
         with self._lock:
-            self._open.pop(key, None)
+            reject = admit(origin)
+            if reject is None:
+                self._open[key] = Session(origin)
+            return reject
+
+    def remove(self, key: Hashable) -> Session | None:
+        """The association is over; may be said twice."""
+        with self._lock:
+            session = self._open.pop(key, None)
             self._lock.notify_all()
-
-    def get(self, key: int) -> Session | None:
-        with self._lock:
-            return self._open.get(key)
+            return session
 
     def origins(self) -> list[Origin]:
         with self._lock:
@@ -62,19 +86,33 @@ class Sessions:
         with self._lock:
             return len(self._open)
 
-    def begin(self, key: int) -> None:
-        """The first fragment of an instance came."""
+    def arrive(self, key: Hashable, size: int) -> int:
+        """A fragment of a message came, with so many bytes of its data set. Returns how many there are so far."""
         with self._lock:
             session = self._open.get(key)
-            if session is not None and session.receiving_since is None:
-                session.receiving_since = time.monotonic()
+            if session is None:
+                return 0
+            if session.phase is Phase.IDLE and not self._stopping:
+                session.phase, session.since = Phase.ARRIVING, time.monotonic()
+            session.size += size
+            return session.size
 
-    def end(self, key: int) -> None:
-        """The instance is over: answered, or the association is gone."""
+    def serve(self, key: Hashable) -> Session | None:
+        """The message is here as a whole. None when it may not be answered: the association is over or the node
+        stops."""
+        with self._lock:
+            session = self._open.get(key)
+            if session is None or (self._stopping and not session.last_call):
+                return None
+            session.phase, session.last_call = Phase.SERVED, False
+            return session
+
+    def end(self, key: Hashable) -> None:
+        """The answer is out."""
         with self._lock:
             session = self._open.get(key)
             if session is not None:
-                session.receiving_since = None
+                session.phase, session.size = Phase.IDLE, 0
             self._lock.notify_all()
 
     def receiving(self, longer_than: float) -> set[str]:
@@ -84,23 +122,19 @@ class Sessions:
             return {
                 unit
                 for s in self._open.values()
-                if s.receiving_since is not None and s.receiving_since <= limit
+                if s.phase is not Phase.IDLE and s.since <= limit
                 for unit in s.contributed
             }
 
-    def last_calls(self) -> list[int]:
-        """The node stops: what is in flight may end. Returns the associations that are idle."""
+    def last_calls(self) -> list[Hashable]:
+        """The node stops: what is in flight may end, nothing else begins. Returns the associations that are idle."""
         with self._lock:
-            idle = []
-            for key, session in self._open.items():
-                session.last_call = session.receiving_since is not None
-                if not session.last_call:
-                    idle.append(key)
-            return idle
+            self._stopping = True
+            for session in self._open.values():
+                session.last_call = session.phase is not Phase.IDLE
+            return [key for key, session in self._open.items() if not session.last_call]
 
     def wait_until_answered(self, seconds: float) -> bool:
         """Until no instance is in flight, for at most so long."""
         with self._lock:
-            return self._lock.wait_for(
-                lambda: all(s.receiving_since is None for s in self._open.values()), timeout=seconds
-            )
+            return self._lock.wait_for(lambda: all(s.phase is Phase.IDLE for s in self._open.values()), timeout=seconds)

@@ -1,21 +1,25 @@
 """Instances in the spool that have no row: after a crash, a power cut, or a database that was away.
 
 The file is the truth, so everything about an instance is read from it again: provenance, called AE, hash.
+What cannot be said for certain is not guessed: the instance gets a row all the same, held with the reason.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from node.dicom.header import pack, read_header_of
 from node.dicom.identity import identify
 from node.dicom.part10 import read_meta
-from node.errors import NodeError
+from node.errors import CannotSucceed, Refused
 from node.index.intake import Arrival, Intake
-from node.model import UID, Identity, Origin, ReceiptId
+from node.model import Origin, ReceiptId
+from node.receive.rows import nameless, record
 from node.spool import Presence, Spool
 
 log = logging.getLogger("node.receive")
@@ -36,8 +40,10 @@ class Sweep:
 
     def start(self) -> int:
         """At start: everything. Returns how many instances got a row."""
+        # Asked before the walk: what dies during it may have kept something behind the walk's back.
+        gone = {*self.spool.abandoned(), *self.presence.dead()}
         count = self._index()
-        for process in {*self.spool.abandoned(), *self.presence.dead()}:
+        for process in gone - {mark.process for mark in self.presence.live()}:
             self._bury(process)
         return count
 
@@ -52,20 +58,18 @@ class Sweep:
         return count
 
     def _bury(self, process: str) -> None:
-        live = {mark.process for mark in self.presence.live()}
-        if process not in live:
-            begun = self.spool.abandon(process)
-            if begun:
-                log.info("%d instances that were being received when a process ended are discarded", begun)
-            self.presence.bury(process)
+        begun = self.spool.abandon(process)
+        if begun:
+            log.info("%d instances that were being received when a process ended are discarded", begun)
+        self.presence.bury(process)
 
     def _index(self) -> int:
         count = 0
         for group in self._groups():
             missing = self.intake.missing(ReceiptId(p.stem) for p in group)
-            arrivals = [self._arrival(p) for p in group if p.stem in missing]
+            arrivals = [a for p in group if p.stem in missing and (a := self._arrival(p)) is not None]
             if arrivals:
-                self.intake.record(arrivals)
+                record(self.intake, arrivals)
                 count += len(arrivals)
         if count:
             log.info("%d instances of the spool had no row; they have one now", count)
@@ -74,6 +78,9 @@ class Sweep:
     def _groups(self) -> Iterator[list[Path]]:
         group: list[Path] = []
         for path in self.spool.kept():
+            if not path.name.isprintable():
+                log.warning("a file in %s has a name that is no text; it is left alone", path.parent)
+                continue
             group.append(path)
             if len(group) == _GROUP:
                 yield group
@@ -81,36 +88,47 @@ class Sweep:
         if group:
             yield group
 
-    def _arrival(self, path: Path) -> Arrival:
-        """The row that the file gives. What it cannot say for certain holds it."""
-        receipt = ReceiptId(path.stem)
+    def _arrival(self, path: Path) -> Arrival | None:
+        """The row that the file gives. What it cannot say for certain holds it; None when it is gone meanwhile."""
         try:
-            meta = read_meta(path)
-            provenance = meta.provenance
-            if provenance is None:
-                return self._nameless(path, "it has no provenance: this node did not receive it")
-            if provenance.receipt != receipt:
-                return self._nameless(path, "its name is not that of its receipt: it was renamed or copied")
-            reading = read_header_of(
-                path, meta.transfer_syntax, meta.dataset_offset, self.charset(provenance.origin)
-            )
-            identity = identify(reading.header, meta.transfer_syntax)
-        except (NodeError, OSError) as error:
-            return self._nameless(path, f"its file in the spool cannot be read: {error}")
+            state = path.stat()
+            try:
+                return self._read(path)
+            except FileNotFoundError:
+                raise
+            except (CannotSucceed, Refused) as error:
+                why = str(error)
+            except OSError as error:
+                why = f"its file in the spool cannot be read: {error.strerror}"
+        except FileNotFoundError:
+            return None
+        changed = datetime.fromtimestamp(state.st_mtime, UTC)
+        return nameless(ReceiptId(path.stem), self.spool.relative(path), state.st_size, changed, why)
+
+    def _read(self, path: Path) -> Arrival:
+        """Raises CannotSucceed, Refused and OSError where the file does not say what it has to."""
+        receipt = ReceiptId(path.stem)
+        meta = read_meta(path)
+        provenance = meta.provenance
+        if provenance is None:
+            raise CannotSucceed("it has no provenance: this node did not receive it")
+        if provenance.receipt != receipt:
+            raise CannotSucceed("its name is not that of its receipt: it was renamed or copied")
+        if _sha256(path, meta.dataset_offset) != provenance.sha256:
+            raise CannotSucceed("its bytes are not those that were received: the file was cut or changed")
+        reading = read_header_of(path, meta.transfer_syntax, meta.dataset_offset, self.charset(provenance.origin))
         newest = self.newest()
         late = newest is not None and provenance.received.timestamp() > newest
         return Arrival(
             receipt=receipt, path=self.spool.relative(path), size=path.stat().st_size - meta.dataset_offset,
-            sha256=provenance.sha256, received=provenance.received, origin=provenance.origin, identity=identity,
-            header=pack(reading.header),
+            sha256=provenance.sha256, received=provenance.received, origin=provenance.origin,
+            identity=identify(reading.header, meta.transfer_syntax), header=pack(reading.header),
             held="newer than the backup that was restored; it may have been sent already" if late else "",
         )  # fmt: skip
 
-    def _nameless(self, path: Path, why: str) -> Arrival:
-        none = UID("")
-        return Arrival(
-            receipt=ReceiptId(path.stem), path=self.spool.relative(path), size=path.stat().st_size, sha256="",
-            received=self.spool.clock(), origin=Origin(calling_ae="", called_ae="", sender=""),
-            identity=Identity(sop_class=none, sop_instance=none, study=none, series=none, transfer_syntax=none),
-            header=pack({}), held=why,
-        )  # fmt: skip
+
+def _sha256(path: Path, offset: int) -> str:
+    """Of the data set, which begins at `offset`."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        return hashlib.file_digest(file, "sha256").hexdigest()

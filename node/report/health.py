@@ -61,11 +61,9 @@ class Health:
                 .join(parcel, parcel.c.delivery == delivery.c.id)
                 .where(parcel.c.state == "waiting")
                 .group_by(delivery.c.destination)
-            ).tuples()
-            waiting = dict(queues.all())
-            running = connection.scalar(
-                sa.select(sa.func.count()).where(job.c.state.in_(("queued", "running")))
             )
+            waiting: dict[str, int] = dict(queues.all())
+            running = connection.scalar(sa.select(sa.func.count()).where(job.c.state.in_(("queued", "running"))))
         ledger = self.ledger()
         return Figures(
             states={state.value: n for state, n in ledger.states.items()}, queues=waiting, jobs=int(running or 0)
@@ -81,8 +79,16 @@ class Health:
             return self._ledger
 
 
-def take_ledger(connection: sa.Connection, spool: Spool, routed: frozenset[UnitKind]) -> Ledger:
-    """Count now. The database is read after the spool was listed, so that what is indexed between the two is
-    not taken for missing."""
+def take_ledger(
+    connection: sa.Connection, spool: Spool, routed: frozenset[UnitKind], *, patience: float = 2.0
+) -> Ledger:
+    """Count now. An instance gets its row a moment after its file, and retention takes them in the other order;
+    so what does not fit is counted again, for at most `patience` seconds, before it is called a fault."""
     spooled = [ReceiptId(path.stem) for path in spool.kept()]
-    return count(connection, spooled, routed)
+    deadline = time.monotonic() + patience
+    while True:
+        ledger = count(connection, spooled, routed, lambda path: spool.where(path).exists())
+        if not (ledger.unindexed or ledger.missing) or time.monotonic() > deadline:
+            return ledger
+        connection.rollback()  # the next count must see another state of the database
+        time.sleep(0.05)

@@ -17,12 +17,11 @@ _LAYOUT_VRS = frozenset({"AE", "AS", "CS", "DA", "DT", "DS", "IS", "LO", "PN", "
 
 
 def goods_of(
-    items: Sequence[Item], kinds: Collection[Kind], received: Mapping[ReceiptId, tuple[UID, str]], anonymized: bool
+    items: Sequence[Item], kinds: Collection[Kind], received: Mapping[ReceiptId, tuple[UID, str]]
 ) -> list[Goods]:
     """The items of these kinds as goods, DICOM first.
 
     received    for each receipt its SOP Instance UID and the SHA-256 of its data set
-    anonymized  the batch is de-identified, so its UIDs were made here
 
     A file that is not DICOM has no header of its own: it takes the layout fields of the first DICOM item that
     was made from the same receipts, so that a volume lies beside its series.
@@ -32,7 +31,7 @@ def goods_of(
     found: list[Goods] = []
     # Read even when DICOM is not sent: their headers place the other files.
     for item in dicom:
-        one = _instance(item, received, anonymized)
+        one = _instance(item, received)
         for source in item.sources:
             fields.setdefault(source, one.fields)
         if Kind.DICOM in kinds:
@@ -43,7 +42,7 @@ def goods_of(
     return found
 
 
-def _instance(item: Item, received: Mapping[ReceiptId, tuple[UID, str]], anonymized: bool) -> Goods:
+def _instance(item: Item, received: Mapping[ReceiptId, tuple[UID, str]]) -> Goods:
     meta = read_meta(item.path)
     with item.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
         content = hashlib.sha256(memoryview(view)[meta.dataset_offset :]).hexdigest()
@@ -52,7 +51,8 @@ def _instance(item: Item, received: Mapping[ReceiptId, tuple[UID, str]], anonymi
     return Goods(
         path=item.path, kind=item.kind, sop_class=meta.sop_class or "", sop_instance=meta.sop_instance or "",
         transfer_syntax=meta.transfer_syntax, fields=layout_fields(header), content=content, sources=item.sources,
-        renamed=anonymized or all(uid != meta.sop_instance for uid, _ in origins),
+        # Not whenever it is de-identified: with retain_uids the UID is the sender's, who may send it again.
+        renamed=all(uid != meta.sop_instance for uid, _ in origins),
         changed=all(sha256 != content for _, sha256 in origins),
     )  # fmt: skip
 

@@ -28,8 +28,7 @@ def perform_in_parts(pool: Pool, step: Step, batch: Batch, out: Path, given: Map
     if step.whole or len(batch.items) <= 1:
         return pool.call(perform, step, batch, out, given)
     parts = [
-        replace(batch, items=batch.items[i : i + _PART], held=(), dropped=())
-        for i in range(0, len(batch.items), _PART)
+        replace(batch, items=batch.items[i : i + _PART], held=(), dropped=()) for i in range(0, len(batch.items), _PART)
     ]
     with ThreadPoolExecutor(max_workers=pool.size) as threads:
         made, notes = _together(batch, list(threads.map(lambda part: _part(pool, step, part, out, given), parts)))
@@ -42,9 +41,7 @@ def _part(pool: Pool, step: Step, part: Batch, out: Path, given: Mapping[str, ob
         return pool.call(perform, step, part, out, given)
     except (CannotSucceed, Bug) as error:
         if len(part.items) > 1:
-            return _together(
-                part, [_part(pool, step, replace(part, items=(item,)), out, given) for item in part.items]
-            )
+            return _together(part, [_part(pool, step, replace(part, items=(item,)), out, given) for item in part.items])
         if isinstance(error, Bug):
             log.error("%s: %s\n%s", step.name, error, error.trace)
         elif isinstance(error, WorkerDied):
@@ -81,9 +78,7 @@ def sources_held(batch: Batch) -> set[ReceiptId]:
     return {source for held in batch.held for source in held.sources}
 
 
-def run_chain(
-    pool: Pool, supply: Supply, steps: Sequence[Step], batch: Batch, work: Path, *, partial: str
-) -> Made:
+def run_chain(pool: Pool, supply: Supply, steps: Sequence[Step], batch: Batch, work: Path, *, partial: str) -> Made:
     """All steps of a route but `forward`, one after the other, without a database. Raises as the steps do."""
     notes: list[str] = []
     for number, step in enumerate(steps):

@@ -38,4 +38,10 @@ def perform(step: Step, batch: Batch, out: Path, given: Mapping[str, Any]) -> tu
         raise CannotSucceed(f"{step.name} cannot de-identify files made before it; put it before the steps that do")
     bench = Bench(out=out, given=given)
     made = step.run(replace(batch, items=wanted), bench)
-    return replace(made, items=(*others, *made.items)), bench.notes
+    return replace(
+        made,
+        items=(*others, *made.items),
+        # What an earlier step held or dropped stays so, whether this one says it again or not.
+        held=(*batch.held, *(h for h in made.held if h not in batch.held)),
+        dropped=(*batch.dropped, *(r for r in made.dropped if r not in batch.dropped)),
+    ), bench.notes

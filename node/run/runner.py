@@ -7,12 +7,13 @@ that may be repeated.
 
 from __future__ import annotations
 
-import errno
 import logging
+import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import format_tb
 
 import sqlalchemy as sa
 
@@ -22,12 +23,12 @@ from node.engine.runs import DONE, STOP, Outcome
 from node.errors import CannotSucceed, TryAgain
 from node.index import Database, jobs
 from node.index.jobs import Job
-from node.model import UID, Batch, Disclosure, Item, Kind, ReceiptId, Step
-from node.outbox import Outbox
+from node.model import Batch, Item, Kind, ReceiptId, Step
+from node.outbox import Outbox, delivery_id
+from node.pool import WORLD, Bug, Pool
 from node.run import results
 from node.run.goods import goods_of
 from node.run.parts import needs_all, perform_in_parts, sources_held
-from node.pool import Bug, Pool
 from node.run.supply import Supply
 from node.spool import Spool
 
@@ -35,7 +36,6 @@ log = logging.getLogger("node.run")
 
 _AGAIN = 5.0
 """Seconds before a step is tried again when the world was at fault."""
-_WORLD = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENFILE, errno.EMFILE, errno.ENOMEM})
 
 Reach = Callable[[str], None]
 """Called at named points; a test stops the process there."""
@@ -72,7 +72,7 @@ class Runner:
         try:
             return self._step(job, number)
         except (TryAgain, OSError) as error:
-            if isinstance(error, OSError) and error.errno not in _WORLD:
+            if isinstance(error, OSError) and error.errno not in WORLD:
                 return self._hold(job, f"{_named(job, number)}: {error.strerror or type(error).__name__}", error)
             log.warning("job %s: %s: tried again in %g s: %s", job.id, _named(job, number), _AGAIN, error)
             return Outcome("again", _AGAIN)
@@ -92,7 +92,7 @@ class Runner:
             jobs.start(connection, job.id)
         batch = self._input(job, thawed, number, folder)
         self.reach(f"step {number} begins")
-        if results.read(folder, number) is None or number == len(thawed) - 1:
+        if results.read(folder, number) is None:
             self._run(job, thawed[number], number, batch, folder)
         if number == len(thawed) - 1:
             self.reach("job ends")
@@ -131,9 +131,12 @@ class Runner:
         notes: list[str] = []
         if destination is not None:
             made = batch
-            notes.append(self._forward(job, step, str(destination), batch))
+            notes.append(self._forward(job, step, number, str(destination), batch))
         else:
             out = folder / f"{number}-{step.name}"
+            # What an interrupted try left here may be linked into the outbox: to write over it would change,
+            # under the courier's eyes, what is being sent.
+            shutil.rmtree(out, ignore_errors=True)
             made, notes = perform_in_parts(self.pool, step, batch, out, self.supply.for_step(step))
         self.reach(f"step {number} made its files")
         self._account(job, step, number, batch, made, notes, time.monotonic() - began)
@@ -160,38 +163,38 @@ class Runner:
             for note in notes:
                 jobs.remember(connection, job.id, "note", f"{step.name}: {note}", now)
 
-    def _forward(self, job: Job, step: Step, destination: str, batch: Batch) -> str:
+    def _forward(self, job: Job, step: Step, number: int, destination: str, batch: Batch) -> str:
         takes = self.takes(destination)
         if not takes:
             raise CannotSucceed(f'destination "{destination}" is not in rules.yaml any more; add it, then retry')
         what = getattr(step, "what", None)
         kinds = takes & frozenset(what) if what else takes
-        received = self._identities(job)
-        anonymized = batch.disclosure is Disclosure.DEIDENTIFIED
-        goods = self.pool.call(goods_of, batch.items, kinds, received, anonymized)
-        sent = {s for g in goods for s in g.sources}
-        rest = {s for item in batch.items for s in item.sources} - sent
-
-        def also(connection: sa.Connection, delivery: str, tries: int) -> None:
-            jobs.hand_over(connection, job.id, destination, sent, "waiting")
-            concurrent = self.concurrent(destination)
-            self.engine.enqueue_delivery(connection, delivery, destination, concurrent, tries=tries)
-
-        if goods:
-            self.outbox.put(job.id, destination, goods, batch.disclosure, also)
-        with self.database.durable.begin() as connection:
-            jobs.hand_over(connection, job.id, destination, rest, "dropped")
-        return f"{len(goods)} files for {destination}"
-
-    def _identities(self, job: Job) -> dict[ReceiptId, tuple[UID, str]]:
         with self.database.reader.connect() as connection:
-            return jobs.identities(connection, job.id)
+            received = jobs.identities(connection, job.id)
+            given_up = jobs.given_up(connection, job.id, destination)
+        items = tuple(item for item in batch.items if not given_up.issuperset(item.sources))
+        goods = self.pool.call(goods_of, items, kinds, received)
+        # What is owed to a destination is owed until the last step that sends there.
+        last = all(options.get("to") != destination for _, options in job.plan.steps[number + 1 :])
+
+        def also(connection: sa.Connection, sent: set[ReceiptId], tries: int | None) -> None:
+            if last:
+                jobs.hand_over(connection, job.id, destination, sent)
+                rest = {s for item in batch.items for s in item.sources} - sent
+                jobs.send_nothing(connection, job.id, destination, rest)
+            if tries is not None:
+                key, concurrent = delivery_id(job.id, destination), self.concurrent(destination)
+                self.engine.enqueue_delivery(connection, key, destination, concurrent, tries=tries)
+
+        self.outbox.put(job.id, destination, goods, batch.disclosure, step=number, also=also)
+        return f"{len(goods)} files for {destination}"
 
     def _hold(self, job: Job, reason: str, error: Exception | None = None) -> Outcome:
         if isinstance(error, Bug):
             log.error("job %s held: %s\n%s", job.id, reason, error.trace)
         elif error is not None:
-            log.error("job %s held: %s", job.id, reason, exc_info=error)
+            # Without the error's text, which may quote what was in a data set.
+            log.error("job %s held: %s\n%s", job.id, reason, "".join(format_tb(error.__traceback__)))
         else:
             log.warning("job %s held: %s", job.id, reason)
         with self.database.durable.begin() as connection:

@@ -25,6 +25,10 @@ class Room(NamedTuple):
 class Files:
     """The real file system. Descriptors are plain integers; every method raises OSError."""
 
+    def __init__(self) -> None:
+        self._durable: set[Path] = set()
+        """Folders whose names this process has seen onto the disk."""
+
     def create(self, path: Path) -> int:
         """Open a new file for writing. Raises FileExistsError when it is there."""
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
@@ -76,10 +80,16 @@ class Files:
         finally:
             os.close(descriptor)
 
-    def make_folder(self, folder: Path) -> None:
-        """Make `folder` and its parents, each name synced in its parent, also one that was there before.
+    def mkdir(self, folder: Path) -> None:
+        """Make one folder; that it is there already is fine."""
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir()
 
-        Another process may have made it a moment ago and not have synced it yet.
+    def make_folder(self, folder: Path) -> None:
+        """Make `folder` and its parents, and sync every name on the way, also those that were there before.
+
+        A name outlasts a power cut only when all those above it do, and any of them may have been made a
+        moment ago by another process, or by another part of this one, that has not synced it yet.
         """
         missing = []
         at = folder
@@ -87,10 +97,16 @@ class Files:
             missing.append(at)
             at = at.parent
         for path in reversed(missing):
-            with contextlib.suppress(FileExistsError):
-                path.mkdir()
-        for path in [*reversed(missing), folder]:
-            self.sync_folder(path.parent)
+            self.mkdir(path)
+        device = folder.stat().st_dev
+        for path in [*reversed(folder.parents[:-1]), folder]:
+            if path in missing or path == folder:
+                self.sync_folder(path.parent)
+            elif path not in self._durable and path.parent.stat().st_dev == device:
+                # What we may not open we have not made.
+                with contextlib.suppress(PermissionError):
+                    self.sync_folder(path.parent)
+            self._durable.add(path)
 
     def remove(self, path: Path) -> None:
         """Remove a file; that it is gone already is fine."""

@@ -3,26 +3,28 @@
 One small file per process in `run/`, locked for as long as the process lives: the lock is freed by the
 operating system at death, so liveness needs no clock. The file's content is the process's mark:
 
-    acknowledged (8 bytes) | indexed (8 bytes) | length (4 bytes) | JSON list of units being received
+    acknowledged (8 bytes) | indexed (8) | length (4) | CRC-32 (4) | JSON list of units being received
 
 Completion reads the marks: a unit is never closed while a live process has acknowledged an instance that
 is not in the index yet, or receives one for it (`collect`). The counters change with every instance, so
-they are eight-byte writes into the page cache and are never synced: a mark outlives no process.
+they are writes of a few bytes into the page cache and are never synced: a mark outlives no process.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import struct
 import threading
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 _COUNTS = struct.Struct("<QQ")
-_LENGTH = struct.Struct("<I")
+_LIST = struct.Struct("<II")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,7 @@ class Seen:
 
 
 class Presence:
-    """This process's own mark, and its view of the others'."""
+    """This process's own mark, and its view of the others'. Thread-safe. What writes raises OSError."""
 
     def __init__(self, folder: Path, process: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,36 +49,51 @@ class Presence:
         self._acknowledged = 0
         self._indexed = 0
         self._path = folder / f"{process}.mark"
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        # Locked and filled under another name: a mark that is visible before it is locked looks like that of
+        # a dead process, and another one would bury it.
+        hidden = folder / f"{process}.new"
+        self._file = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.pwrite(self._file, _COUNTS.pack(0, 0) + _LENGTH.pack(2) + b"[]", 0)
+        self._publish()
+        self.receive(())
+        hidden.rename(self._path)
 
     def acknowledge(self) -> None:
-        """Count one instance before its success is answered."""
+        """Count one instance, before its success is answered. When it raises, nothing was counted."""
         with self._lock:
             self._acknowledged += 1
-            self._publish()
+            try:
+                self._publish()
+            except OSError:
+                self._acknowledged -= 1
+                raise
 
     def withdraw(self) -> None:
         """Take one back: it was counted and then could not be kept."""
         with self._lock:
             self._acknowledged -= 1
-            self._publish()
+            # The file says one too many until the next count; that only makes completion wait.
+            with contextlib.suppress(OSError):
+                self._publish()
 
     def index(self, count: int) -> None:
         """Count instances whose rows are committed."""
         with self._lock:
             self._indexed += count
-            self._publish()
+            with contextlib.suppress(OSError):
+                self._publish()
 
     def receive(self, units: Iterable[str]) -> None:
         """Publish the units into which instances are arriving now."""
         text = json.dumps(sorted(units)).encode()
         with self._lock:
-            os.pwrite(self._file, _LENGTH.pack(len(text)) + text, _COUNTS.size)
+            if self._file >= 0:
+                os.pwrite(self._file, _LIST.pack(len(text), zlib.crc32(text)) + text, _COUNTS.size)
 
     def _publish(self) -> None:
-        os.pwrite(self._file, _COUNTS.pack(self._acknowledged, self._indexed), 0)
+        # After `close` the number may belong to another file of this process already.
+        if self._file >= 0:
+            os.pwrite(self._file, _COUNTS.pack(self._acknowledged, self._indexed), 0)
 
     def live(self) -> tuple[Seen, ...]:
         """The marks of every live process, this one among them."""
@@ -95,46 +112,53 @@ class Presence:
 
     def bury(self, process: str) -> None:
         """Forget a dead process, after what it left was taken over."""
-        (self.folder / f"{process}.mark").unlink(missing_ok=True)
+        for name in (f"{process}.mark", f"{process}.new"):
+            (self.folder / name).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Leave no mark: everything this process acknowledged is in the index, or its file stays for the sweep."""
+        """End. No mark is left when everything acknowledged is in the index; else it stays and tells the others
+        that there is something to sweep."""
         with self._lock:
+            if self._file < 0:
+                return
             if self._acknowledged == self._indexed:
                 self._path.unlink(missing_ok=True)
-            os.close(self._file)
+            descriptor, self._file = self._file, -1
+            os.close(descriptor)
 
 
 def _free(path: Path) -> bool:
+    """Whether nobody holds the lock. A shared one is tried: two processes that ask at the same moment would
+    otherwise take each other for the owner."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        # Without a name its process has ended in good order between our two calls.
+        return os.fstat(descriptor).st_nlink > 0
     except BlockingIOError:
         return False
     finally:
         os.close(descriptor)
-    return True
 
 
 def _read(path: Path) -> Seen | None:
     """One mark. A list that is being rewritten under our eyes is read again."""
+    start = _COUNTS.size + _LIST.size
     for _ in range(20):
         try:
             content = path.read_bytes()
         except FileNotFoundError:
             return None
-        if len(content) < _COUNTS.size + _LENGTH.size:
+        if len(content) < start:
             continue
         acknowledged, indexed = _COUNTS.unpack_from(content)
-        (length,) = _LENGTH.unpack_from(content, _COUNTS.size)
-        start = _COUNTS.size + _LENGTH.size
-        try:
-            receiving = frozenset(str(x) for x in json.loads(content[start : start + length]))
-        except ValueError:
-            continue
-        return Seen(process=path.stem, acknowledged=acknowledged, indexed=indexed, receiving=receiving)
+        length, check = _LIST.unpack_from(content, _COUNTS.size)
+        text = content[start : start + length]
+        if zlib.crc32(text) == check:
+            receiving = frozenset(str(unit) for unit in json.loads(text))
+            return Seen(process=path.stem, acknowledged=acknowledged, indexed=indexed, receiving=receiving)
     # Never readable: say the safe thing, that it has acknowledged what is not indexed.
     return Seen(process=path.stem, acknowledged=1, indexed=0, receiving=frozenset())

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from node.dicom.part10 import file_meta
@@ -23,6 +24,9 @@ from node.spool.files import Files
 
 Clock = Callable[[], datetime]
 Ids = Callable[[], ReceiptId]
+
+_IN_USE = timedelta(hours=2)
+"""Folders younger than this are never removed: an instance may be on its way into one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +76,8 @@ class Incoming:
         comes later; the sweep finds a file that has none. Raises OSError; then nothing was kept.
         """
         sha256 = self._hash.hexdigest()
-        visible = self._spool.folder_for(self._received) / f"{self.receipt}.dcm"
         try:
+            visible = self._spool.folder_for(self._received) / f"{self.receipt}.dcm"
             self._files.patch(self._descriptor, sha256.encode("ascii"), self._hash_at)
             self._files.sync(self._descriptor)
             self._files.show(self._hidden, visible)
@@ -123,13 +127,16 @@ class Spool:
 
     def folder_for(self, received: datetime) -> Path:
         """The folder of an hour (UTC), made and synced at its first use by this process."""
-        utc = received.astimezone(UTC)
-        folder = self.root / f"{utc:%Y-%m-%d}" / f"{utc:%H}"
+        folder = self._named(received)
         with self._lock:
             if folder not in self._made or not folder.is_dir():
                 self.files.make_folder(folder)
                 self._made.add(folder)
         return folder
+
+    def _named(self, moment: datetime) -> Path:
+        utc = moment.astimezone(UTC)
+        return self.root / f"{utc:%Y-%m-%d}" / f"{utc:%H}"
 
     def where(self, relative: str) -> Path:
         """The file that a row of the index names."""
@@ -140,9 +147,8 @@ class Spool:
 
     def kept(self) -> Iterator[Path]:
         """Every instance on the disk, oldest first. What appears during the walk may be missed."""
-        for day in sorted(self.root.glob("[0-9]*-[0-9]*-[0-9]*")):
-            for hour in sorted(day.iterdir()):
-                yield from sorted(hour.glob("*.dcm"))
+        for hour in sorted(self.root.glob("[0-9]*-[0-9]*-[0-9]*/[0-9]*/")):
+            yield from sorted(hour.glob("*.dcm"))
 
     def abandon(self, process: str) -> int:
         """Remove what a dead process was writing: it was never acknowledged. Returns how many."""
@@ -156,14 +162,21 @@ class Spool:
         return tuple(sorted(p.name for p in (self.root / "incoming").iterdir() if p.is_dir()))
 
     def forget_empty_folders(self) -> None:
-        """Remove the folders of hours and days that hold nothing any more, the current hour's aside."""
-        current = {self.folder_for(self.clock())}
-        for day in self.root.glob("[0-9]*-[0-9]*-[0-9]*"):
-            for folder in (*day.iterdir(), day):
-                if folder not in current:
-                    with contextlib.suppress(OSError), self._lock:
-                        folder.rmdir()
-                        self._made.discard(folder)
+        """Remove the folders of hours and days that hold nothing any more, the latest aside.
+
+        Also those of other processes: which is why a folder is left alone while an instance that one of them
+        is keeping may still go there. A day that is not empty stays, and so does whatever is no folder.
+        """
+        now = self.clock()
+        latest = {self._named(now - back) for back in (timedelta(), _IN_USE / 2, _IN_USE)}
+        latest |= {hour.parent for hour in latest}
+        hours = self.root.glob("[0-9]*-[0-9]*-[0-9]*/[0-9]*/")
+        days = self.root.glob("[0-9]*-[0-9]*-[0-9]*/")
+        for folder in itertools.chain(sorted(hours), sorted(days)):
+            if folder not in latest:
+                with contextlib.suppress(OSError), self._lock:
+                    folder.rmdir()
+                    self._made.discard(folder)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):

@@ -12,6 +12,4 @@ from node.steps.forward import Forward
 from node.steps.nifti import Nifti
 from node.steps.set import Set
 
-STEPS: Mapping[str, type[Step]] = {
-    step.name: step for step in (Anonymize, Decompress, Drop, Forward, Nifti, Set)
-}
+STEPS: Mapping[str, type[Step]] = {step.name: step for step in (Anonymize, Decompress, Drop, Forward, Nifti, Set)}

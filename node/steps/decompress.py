@@ -23,9 +23,7 @@ from node.model import Batch, Held, Item, Kind, Work
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decompress:
-    """Options:
-
-    keep_lossy  leave instances in a syntax that is or may be lossy as they are (they would only grow)
+    """Rewrite every instance as Explicit VR Little Endian, its pixels exactly as they were coded.
 
     The SOP Instance UID stays. YBR becomes RGB by pixel; palettes stay palettes; 'Lossy Image Compression' stays, and
     is set where a lossy JPEG lacks it. What already is Explicit VR Little Endian is linked, not rewritten. An instance
@@ -33,6 +31,7 @@ class Decompress:
     """
 
     keep_lossy: bool = False
+    """Leave instances in a syntax that is or may be lossy as they are: they would only grow."""
 
     name: ClassVar[str] = "decompress"
     accepts: ClassVar[frozenset[Kind]] = frozenset({Kind.DICOM})

@@ -110,7 +110,7 @@ class Set:
             yield DataElement(_tag(to), vr, value)
 
 
-class _Misfit(Exception):  # noqa: N818  # a finding about one instance, which run() turns into a reason
+class _Misfit(Exception):  # a finding about one instance, which run() turns into a reason
     """A value to copy does not fit where it should go. Names attributes, never values."""
 
 

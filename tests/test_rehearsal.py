@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from node.config import load_text
-from node.config.rehearsal import RouteTestResult, run_tests
+from node.rehearsal import RouteTestResult, run_tests
 from tests.config.steps import STEPS
 
 ROUTES = """\

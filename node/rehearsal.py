@@ -1,7 +1,4 @@
-"""The `tests:` of rules.yaml, run without any network: which routes would take such an instance?
-
-Not imported by `node.config` itself: it stands on `node.match`, which stands on `node.config`.
-"""
+"""The `tests:` of rules.yaml, run without any network: which routes would take such an instance?"""
 
 from __future__ import annotations
 

@@ -1,0 +1,86 @@
+"""The other ends of the demo: an archive that takes what the node sends, and the images to send."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from node.deliver.base import Parcel
+
+
+class Archive:
+    """A storage SCP that writes what it gets into a folder: the node's own receiver with another keeper."""
+
+    def __init__(self, folder: Path) -> None:
+        from node.receive.scp import Receiver
+        from node.receive.session import Sessions
+
+        folder.mkdir(parents=True)
+        self.keeper = Shelf(folder)
+        self._receiver = Receiver(
+            keeper=self.keeper, sessions=Sessions(), admit=lambda origin: None, idle=lambda: 60.0  # type: ignore[arg-type]  # a Shelf keeps as a Keeper does
+        )  # fmt: skip
+        self.port = self._receiver.start([("127.0.0.1", 0)])[0][1]
+
+    def stop(self) -> None:
+        self._receiver.stop(2.0)
+
+
+@dataclass(slots=True)
+class Shelf:
+    """Keeps instances as files named by their SOP Instance UID, and counts how often each came."""
+
+    folder: Path
+    times: dict[str, int] = field(default_factory=dict)
+
+    def reach(self, point: str) -> None:
+        """No points here."""
+
+    def keep(self, data: bytes | memoryview, transfer_syntax: Any, origin: Any, command: Any = None) -> Any:
+        from node.dicom.header import read_header
+        from node.dicom.identity import identify
+        from node.dicom.part10 import file_meta
+        from node.moment import new_receipt, utc_now
+        from node.spool import Kept
+
+        identity = identify(read_header(data, transfer_syntax).header, transfer_syntax)
+        receipt = new_receipt()
+        meta, _ = file_meta(identity, origin, receipt, utc_now())
+        path = self.folder / f"{identity.sop_instance}.dcm"
+        path.write_bytes(meta + bytes(data))
+        self.times[identity.sop_instance] = self.times.get(identity.sop_instance, 0) + 1
+        kept = Kept(receipt=receipt, path=path, size=len(data), sha256="", received=utc_now(), origin=origin)
+        return kept, identity
+
+
+def images() -> list[Parcel]:
+    """The instances among the files that ship inside pydicom; the broken ones among them are left out."""
+    import pydicom.data
+
+    from node.deliver.base import Parcel
+    from node.dicom.header import read_header_of
+    from node.dicom.identity import identify
+    from node.dicom.sniff import NotAnInstance, sniff
+    from node.errors import NodeError
+    from node.model import Kind
+
+    found: list[Parcel] = []
+    for path in sorted((Path(pydicom.data.__file__).parent / "test_files").glob("*.dcm")):
+        sniffed = sniff(path)
+        if isinstance(sniffed, NotAnInstance) or not sniffed.part10:
+            continue
+        try:
+            identify(
+                read_header_of(path, sniffed.transfer_syntax, sniffed.dataset_offset).header, sniffed.transfer_syntax
+            )
+        except NodeError:
+            continue
+        found.append(
+            Parcel(
+                number=len(found), path=path, kind=Kind.DICOM, sop_class=sniffed.sop_class,
+                sop_instance=sniffed.sop_instance, transfer_syntax=sniffed.transfer_syntax,
+            )
+        )  # fmt: skip
+    return found

@@ -1,0 +1,100 @@
+"""What a person drops: files that wait or are held, and what is owed for them. Returns counts, for the report.
+
+An instance may be one of many behind a file, such as a volume. Dropping the instance drops what was made from
+it alone; a file that others stand behind too goes on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+
+import sqlalchemy as sa
+
+from node.index.jobs import BY_A_PERSON
+from node.index.schema import delivery, job, obligation, parcel
+
+_OPEN = ("waiting", "held")
+
+
+def drop_in_delivery(connection: sa.Connection, key: str, receipts: Collection[str] | None) -> int:
+    """Drop the parcels made from these receipts alone; None: all. What is then without any is over.
+
+    Returns how many. Obligations follow in `drop_in_job`'s manner: one is dropped when no file of it is left.
+    """
+    # Locked: the courier may note an answer in this moment.
+    of = connection.execute(sa.select(delivery).where(delivery.c.id == key).with_for_update()).one()
+    waiting = connection.execute(
+        sa.select(parcel.c.number, parcel.c.sources).where(parcel.c.delivery == key, parcel.c.state.in_(_OPEN))
+    ).all()
+    given_up = [p.number for p in waiting if receipts is None or set(json.loads(p.sources)) <= set(receipts)]
+    if not given_up:
+        return 0
+    connection.execute(
+        sa.update(parcel)
+        .where(parcel.c.delivery == key, parcel.c.number.in_(given_up))
+        .values(state="dropped", reason=BY_A_PERSON)
+    )
+    owed = {r for p in waiting if p.number in given_up for r in json.loads(p.sources)}
+    left = {r for p in waiting if p.number not in given_up for r in json.loads(p.sources)}
+    _drop_obligations(connection, of.job, _OPEN, {(r, of.destination) for r in owed - left})
+    if len(given_up) == len(waiting):
+        brought = connection.scalar(
+            sa.select(sa.func.count()).where(parcel.c.delivery == key, parcel.c.state == "delivered")
+        )
+        connection.execute(
+            sa.update(delivery)
+            .where(delivery.c.id == key)
+            .values(state="delivered" if brought else "dropped", reason=BY_A_PERSON, next_at=None)
+        )
+    return len(given_up)
+
+
+def drop_in_job(connection: sa.Connection, job_id: str, receipts: Collection[str] | None, now: float) -> int:
+    """Drop what a job is held with for these receipts; None: all. What lies in an outbox stays.
+
+    Returns how many obligations. A held job with nothing held any more is dropped.
+    """
+    held = connection.execute(
+        sa.select(obligation.c.receipt, obligation.c.target).where(
+            obligation.c.job == job_id, obligation.c.state == "held"
+        )
+    )
+    wanted = {(r, target) for r, target in held if receipts is None or r in receipts}
+    found = _drop_obligations(connection, job_id, ("held",), wanted - in_outbox(connection, job_id))
+    left = connection.scalar(sa.select(sa.func.count()).where(obligation.c.job == job_id, obligation.c.state == "held"))
+    if not left:
+        connection.execute(
+            sa.update(job)
+            .where(job.c.id == job_id, job.c.state == "held")
+            .values(state="dropped", reason=BY_A_PERSON, finished=now)
+        )
+    return found
+
+
+def in_outbox(connection: sa.Connection, job_id: str) -> set[tuple[str, str]]:
+    """(receipt, destination) of every file of a job that waits or is held in an outbox."""
+    rows = connection.execute(
+        sa.select(delivery.c.destination, parcel.c.sources)
+        .join(delivery, delivery.c.id == parcel.c.delivery)
+        .where(delivery.c.job == job_id, parcel.c.state.in_(_OPEN))
+    )
+    return {(receipt, destination) for destination, sources in rows for receipt in json.loads(sources)}
+
+
+def _drop_obligations(
+    connection: sa.Connection, job_id: str, states: Collection[str], owed: Collection[tuple[str, str]]
+) -> int:
+    count = 0
+    for target in {target for _, target in owed}:
+        receipts = sorted(r for r, to in owed if to == target)
+        for begin in range(0, len(receipts), 500):
+            count += connection.execute(
+                sa.update(obligation)
+                .where(
+                    obligation.c.job == job_id, obligation.c.target == target, obligation.c.state.in_(states),
+                    obligation.c.receipt.in_(receipts[begin : begin + 500]),
+                )
+                .values(state="dropped", reason=BY_A_PERSON)
+            ).rowcount  # fmt: skip
+    return count

@@ -1,0 +1,148 @@
+"""The life of a node: start its parts in order, keep them going, stop them in order."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from node.collect.collector import Collector
+from node.config import Config
+from node.deliver.courier import Courier
+from node.engine.engine import Engine
+from node.engine.runs import Outcome, Task
+from node.index import Database
+from node.pool import Pool
+from node.receive.folder import FolderIntake
+from node.receive.marks import publish
+from node.receive.rows import RowWriter
+from node.receive.scp import Receiver
+from node.receive.session import Sessions
+from node.receive.sweep import Sweep
+from node.report.http import StatusServer
+from node.retention import Retention
+from node.rules import Rules, RulesWatch
+from node.run.runner import Runner
+from node.spool import Presence, Spool
+
+log = logging.getLogger("node")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What the engine runs: steps of jobs, and deliveries."""
+
+    runner: Runner
+    courier: Courier
+
+    def step(self, job: str, number: int, attempt: int) -> Outcome:
+        return self.runner.step(job, number)
+
+    def deliver(self, delivery: str, attempt: int) -> Outcome:
+        return self.courier.deliver(delivery, attempt)
+
+    def poisoned(self, task: Task, key: str, why: str) -> None:
+        (self.runner if task is Task.JOB else self.courier).poisoned(key, why)
+
+
+@dataclass(slots=True)
+class Service:
+    """A node that can be started and stopped once."""
+
+    rules: Rules
+    database: Database
+    presence: Presence
+    spool: Spool
+    sweep: Sweep
+    rows: RowWriter
+    receiver: Receiver
+    folders: list[FolderIntake]
+    sessions: Sessions
+    collector: Collector
+    engine: Engine
+    body: Body
+    pool: Pool
+    retention: Retention
+    status: StatusServer | None
+    stopping: threading.Event
+    wake: threading.Event
+    listening: list[tuple[str, int]] = field(default_factory=list)
+    _threads: list[threading.Thread] = field(default_factory=list)
+    _watch: RulesWatch | None = None
+
+    def start(self) -> None:
+        """Take up what an earlier process left, then listen. Raises ConfigurationError, OSError."""
+        self.sweep.start()
+        self.engine.launch(self.body, _limits(self.rules.current()))
+        self.rows.start()
+        self._thread("complete", self.collector.run, self.stopping, self.wake)
+        self._thread("marks", publish, self.sessions, self.presence, self.stopping)
+        self._thread("upkeep", self._upkeep)
+        for folder in self.folders:
+            folder.start()
+        config = self.rules.current()
+        _make_folders(config)
+        self.listening = self.receiver.start([(a.address.host, a.address.port) for a in config.node.listen])
+        if self.status is not None:
+            self.status.start()
+        self._watch = RulesWatch(self.rules, self._rules_changed)
+        self._watch.start()
+
+    def stop(self, seconds: float = 20.0) -> bool:
+        """Finish the instance in flight, answer no more, leave the rest for the next start.
+
+        False when a step or a delivery did not end in time: its thread keeps the interpreter from ending, so
+        the caller ends the process. What it was doing is done again at the next start.
+        """
+        if self._watch is not None:
+            self._watch.stop()
+        self.receiver.stop(seconds)
+        for folder in self.folders:
+            folder.stop()
+        self.stopping.set()
+        self.wake.set()
+        self.rows.stop()
+        ended = self.engine.stop(seconds)
+        self.pool.close()
+        for thread in self._threads:
+            thread.join(5)
+        if self.status is not None:
+            self.status.stop()
+        self.spool.close()
+        self.presence.close()
+        self.database.close()
+        return ended
+
+    def _thread(self, name: str, target: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=target, args=arguments, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _rules_changed(self) -> None:
+        self.engine.allow(_limits(self.rules.current()))
+        self.wake.set()
+
+    def _upkeep(self) -> None:
+        """Now and then: index what a dead process left, remove what is over."""
+        while not self.stopping.wait(3.0):
+            try:
+                if self.sweep.dead():
+                    self.wake.set()
+                self.retention.sometimes()
+            except Exception:  # worker loop: upkeep that fails once must not end for ever
+                log.exception("upkeep failed; tried again")
+
+
+def _make_folders(config: Config) -> None:
+    for name, destination in config.destinations.items():
+        if destination.folder is not None:
+            try:
+                destination.folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                # A share that is away must not keep the node from receiving; what is for it waits.
+                log.warning("destination %s: its folder cannot be made: %s", name, error.strerror)
+
+
+def _limits(config: Config) -> set[int]:
+    return {d.concurrent for d in config.destinations.values()} or {1}

@@ -1,0 +1,112 @@
+"""Files of a job become parcels of a delivery: first their bytes are safe, then their rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from node.index.database import insert
+from node.index.schema import delivery, parcel, produced
+from node.model import Disclosure
+from node.outbox.values import Goods
+from node.spool.files import Files
+
+Row = Mapping[str, object]
+
+
+def link(files: Files, key: str, folder: Path, step: int, goods: Sequence[Goods]) -> list[Row]:
+    """Give every file a second name in the delivery's folder, synced. Returns their rows. Raises OSError."""
+    files.make_folder(folder)
+    rows = [_linked(files, key, folder, step, one) for one in goods]
+    files.sync_folder(folder)
+    return rows
+
+
+def _linked(files: Files, key: str, folder: Path, step: int, goods: Goods) -> Row:
+    # The name carries the content, so that a rerun with other content never overwrites a link under way.
+    target = folder / f"{goods.content[:16]}-{goods.path.name}"
+    if not target.exists():
+        # Where there are no hard links it is a copy, and half a copy must not be found under this name.
+        hidden = target.with_name(target.name + ".part")
+        files.remove(hidden)
+        files.link(goods.path, hidden)
+        files.sync_path(hidden)
+        files.show(hidden, target)
+    return {
+        "delivery": key, "step": step, "path": f"{folder.name}/{target.name}", "name": goods.path.name,
+        "kind": goods.kind.value, "sop_class": goods.sop_class, "sop_instance": goods.sop_instance,
+        "transfer_syntax": goods.transfer_syntax, "fields": json.dumps(dict(goods.fields)),
+        "content": goods.content, "size": target.stat().st_size, "sources": json.dumps(list(goods.sources)),
+        "state": "waiting", "reason": "",
+    }  # fmt: skip
+
+
+def open_delivery(
+    connection: sa.Connection, key: str, job_id: str, destination: str, disclosure: Disclosure, now: float
+) -> int:
+    """A new delivery, or one that had ended and begins another try. Returns its number of tries."""
+    # Locked: the courier may be ending it in this moment, and would not see what is about to be added.
+    known = connection.execute(sa.select(delivery).where(delivery.c.id == key).with_for_update()).first()
+    if known is None:
+        connection.execute(
+            sa.insert(delivery).values(
+                id=key, job=job_id, destination=destination, disclosure=disclosure.value, state="waiting",
+                reason="", tries=1, failures=0, failing_since=None, next_at=None, created=now,
+            )
+        )  # fmt: skip
+        return 1
+    values: dict[str, object] = {}
+    if known.state != "waiting":
+        values = {
+            "state": "waiting", "reason": "", "tries": known.tries + 1, "failures": 0, "failing_since": None,
+            "next_at": None,
+        }  # fmt: skip
+    if disclosure is Disclosure.IDENTIFIED:
+        # One identified file makes the delivery so: a later one that is de-identified does not change that.
+        values["disclosure"] = disclosure.value
+    if values:
+        connection.execute(sa.update(delivery).where(delivery.c.id == key).values(values))
+    return int(known.tries) + int(known.state != "waiting")
+
+
+def add(connection: sa.Connection, key: str, step: int, rows: Sequence[Row]) -> None:
+    """New parcels only. One that is there keeps its number and, when its content is the same, that it was
+    delivered. Files of one step are told apart by name, those of one name by their order."""
+    there: dict[str, list[Any]] = {}
+    known = sa.select(parcel.c.number, parcel.c.name, parcel.c.content, parcel.c.state)
+    for one in connection.execute(
+        known.where(parcel.c.delivery == key, parcel.c.step == step).order_by(parcel.c.number)
+    ):
+        there.setdefault(one.name, []).append(one)
+    following = 1 + (connection.scalar(sa.select(sa.func.max(parcel.c.number)).where(parcel.c.delivery == key)) or 0)
+    new: list[Row] = []
+    for row in rows:
+        same_name = there.get(str(row["name"]))
+        if not same_name:
+            new.append({"number": following + len(new), **row})
+            continue
+        before = same_name.pop(0)
+        if before.content != row["content"] or before.state in ("held", "dropped"):
+            connection.execute(
+                sa.update(parcel).where(parcel.c.delivery == key, parcel.c.number == before.number).values(**row)
+            )
+    if new:
+        connection.execute(sa.insert(parcel), new)
+
+
+def note_made(connection: sa.Connection, goods: Sequence[Goods]) -> None:
+    """Remember what this node made, so that it is recognised when it comes back."""
+    made = {
+        (g.sop_instance, g.content): {"sop_instance": g.sop_instance, "content": g.content, "renamed": g.renamed}
+        for g in goods
+        if g.sop_instance and (g.renamed or g.changed)
+    }
+    if made:
+        connection.execute(
+            insert(connection, produced).on_conflict_do_nothing(index_elements=["sop_instance", "content"]),
+            list(made.values()),
+        )

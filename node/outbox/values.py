@@ -1,0 +1,72 @@
+"""The words of the outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from node.model import Disclosure, Kind, ReceiptId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goods:
+    """One file that a job sends."""
+
+    path: Path
+    kind: Kind
+    sop_class: str = ""
+    sop_instance: str = ""
+    transfer_syntax: str = ""
+    fields: Mapping[str, str]
+    """Header values by keyword, for the layout of a folder. May be patient data: never log them."""
+    content: str
+    """SHA-256 of what is sent: the data set for DICOM, the file otherwise."""
+    sources: tuple[ReceiptId, ...]
+    renamed: bool = False
+    """Its SOP Instance UID was made here."""
+    changed: bool = False
+    """Its content differs from what was received under this UID."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A parcel that is to be sent."""
+
+    number: int
+    path: Path
+    name: str
+    kind: Kind
+    sop_class: str
+    sop_instance: str
+    transfer_syntax: str
+    fields: Mapping[str, str]
+    content: str
+    sources: tuple[ReceiptId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """What one job sends to one destination."""
+
+    id: str
+    job: str
+    destination: str
+    disclosure: Disclosure
+    unit: int
+    route: str
+    generation: int
+    delta: bool
+    """Earlier generations' files stay."""
+    state: str
+    reason: str
+    tries: int
+
+    @property
+    def owner(self) -> str:
+        """Who owns what a folder publishes: the same for every generation."""
+        return f"{self.unit}.{self.route}"
+
+
+def delivery_id(job_id: str, destination: str) -> str:
+    return f"{job_id}>{destination}"

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from node import __version__
+from node.cli.app import app
+from tests.cli.command import dicom_node, program
+
+COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]  # it is a group
+HEAVY = ("pydicom", "numpy", "sqlalchemy", "dbos", "pynetdicom", "imagecodecs")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    ran = dicom_node(command, "--help")
+    assert ran.code == 0
+    assert f"Example: dicom-node {command}" in " ".join(ran.out.split())
+
+
+def test_the_commands_are_those_that_are_promised() -> None:
+    promised = (
+        "backup", "check", "demo", "drop", "echo", "explain", "ledger", "process", "release", "restore", "retry",
+        "schema", "send", "serve", "show", "status",
+    )  # fmt: skip
+    assert tuple(COMMANDS) == promised
+
+
+def test_help_answers_at_once_because_it_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from node.cli import main\n"
+        "sys.argv = ['dicom-node', 'serve', '--help']\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        f"print('heavy:', [name for name in {HEAVY!r} if name in sys.modules])\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == "heavy: []"
+
+
+def test_the_version_is_printed() -> None:
+    assert dicom_node("--version").out == f"dicom-node {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [("no-such-command",), ("show",), ("ledger", "--no-such-option"), ("process", ".")]
+)
+def test_bad_usage_exits_with_2(arguments: tuple[str, ...]) -> None:
+    assert dicom_node(*arguments).code == 2
+
+
+def test_a_file_where_the_data_folder_should_be_is_said_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text("node: {ae_title: NODE}")
+    (tmp_path / "data").write_text("no folder")
+    ran = dicom_node("ledger", "--config", tmp_path / "rules.yaml")
+    assert ran.code == 1
+    assert str(tmp_path / "data") in ran.err
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_a_reader_that_goes_away_is_no_error_of_ours() -> None:
+    shown = program("schema")
+    assert shown.stdout is not None
+    shown.stdout.close()
+    assert shown.wait(60) == 1
+    assert shown.stderr is not None
+    assert shown.stderr.read() == ""
+    shown.stderr.close()

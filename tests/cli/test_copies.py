@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from node.service import build
+from tests import make
+from tests.cli.command import dicom_node
+from tests.cli.conftest import Left
+from tests.flow.nodes import Site
+from tests.peers import Recorder, send
+
+
+def states(rules: Path) -> dict[str, int]:
+    ran = dicom_node("ledger", "--config", rules, "--json")
+    assert ran.json["balanced"]
+    return {key: n for key, n in ran.json.items() if n and key not in ("acknowledged", "balanced")}
+
+
+def test_what_was_on_its_way_at_the_backup_is_held_after_the_restore(left: Left, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    made = dicom_node("backup", copy, "--config", left.rules, "--json")
+    assert made.code == 0
+    back = dicom_node("restore", copy, "--config", left.rules, "--json")
+    assert back.code == 0, back.err
+    assert back.json["rows"] == made.json["rows"]
+    assert states(left.rules) == {"delivered": 3, "held": 2, "unrouted": 1}
+
+
+def test_nothing_is_sent_again_after_a_restore(tmp_path: Path) -> None:
+    first, second = make.ct_series(2, rows=8, columns=8), make.ct_series(2, rows=8, columns=8, series="second")
+    with Recorder() as archive, Site(tmp_path / "node", "sqlite") as site:
+        site.rules(
+            f"destinations: {{archive: {{dicom: 'ARCHIVE@127.0.0.1:{archive.port}'}}}}\n"
+            "routes: [{name: all, when: always, steps: [{forward: archive}]}]\n"
+        )
+        with site.running() as node:
+            send(node.port, first)
+            site.settled(2)
+        assert dicom_node("backup", tmp_path / "copy", "--config", site.path).code == 0
+        with site.running() as node:  # the world goes on after the backup
+            send(node.port, second)
+            site.settled(4)
+        assert len(archive.received) == 4
+
+        assert dicom_node("restore", tmp_path / "copy", "--config", site.path).code == 0
+        with site.running():
+            assert site.settled(4) == {"delivered": 2, "held": 2}
+            assert all("backup" in one["reason"] for one in site.held())
+        assert len(archive.received) == 4
+
+
+def test_a_backup_is_made_beside_a_running_node_and_a_restore_is_refused(tmp_path: Path) -> None:
+    with Site(tmp_path / "node", "sqlite") as site:
+        site.rules("routes: []")
+        with site.running():
+            assert dicom_node("backup", tmp_path / "copy", "--config", site.path).code == 0
+            ran = dicom_node("restore", tmp_path / "copy", "--config", site.path)
+    assert ran.code == 1
+    assert "stop the node first" in ran.err
+
+
+def test_a_restore_into_an_empty_folder_brings_the_spool_and_the_secret(left: Left, tmp_path: Path) -> None:
+    assert dicom_node("backup", tmp_path / "copy", "--config", left.rules).code == 0
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    (fresh / "rules.yaml").write_text(left.rules.read_text())
+    assert dicom_node("restore", tmp_path / "copy", "--config", fresh / "rules.yaml").code == 0
+    assert states(fresh / "rules.yaml") == {"delivered": 3, "held": 2, "unrouted": 1}
+    assert (fresh / "data" / "secret").read_bytes() == (left.rules.parent / "data" / "secret").read_bytes()
+    service = build(fresh / "rules.yaml")  # the same secret: the database takes it
+    service.start()
+    service.stop()
+
+
+@pytest.mark.parametrize("command", ["backup", "restore"])
+def test_a_folder_that_does_not_fit_exits_with_2(left: Left, tmp_path: Path, command: str) -> None:
+    (tmp_path / "other").mkdir()
+    ran = dicom_node(command, tmp_path / "other", "--config", left.rules)
+    assert ran.code == 2
+    assert str(tmp_path / "other") in ran.err

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from tests.cli.command import dicom_node
+from tests.cli.conftest import Left
+
+
+def test_the_ledger_counts_every_instance_by_its_state(left: Left) -> None:
+    ran = dicom_node("ledger", "--config", left.rules, "--json")
+    assert ran.code == 0
+    facts = ran.json
+    assert facts.pop("balanced") is True
+    assert facts.pop("acknowledged") == 6
+    assert {state: n for state, n in facts.items() if n} == {"delivered": 3, "waiting": 1, "held": 1, "unrouted": 1}
+    assert set(facts) == {
+        "held", "in_job", "waiting", "delivered", "produced", "dropped", "unrouted", "duplicate", "superseded",
+        "ignored",
+    }  # fmt: skip
+
+
+def test_the_ledger_reads_as_a_table(left: Left) -> None:
+    lines = dicom_node("ledger", "--config", left.rules).out.splitlines()
+    assert lines[0].split() == ["held", "1"]
+    assert lines[-1].split() == ["acknowledged", "6", "balanced"]
+
+
+def test_an_instance_that_is_nowhere_makes_the_ledger_exit_with_1(left: Left) -> None:
+    from node.cli.opened import opened
+    from node.index.schema import obligation
+
+    with opened(left.rules) as node, node.database.durable.begin() as connection:
+        connection.execute(obligation.delete())
+        connection.exec_driver_sql("DELETE FROM node_member")
+    ran = dicom_node("ledger", "--config", left.rules, "--json")
+    assert (ran.code, ran.json["balanced"]) == (1, False)
+    assert "is nowhere" in dicom_node("ledger", "--config", left.rules).err
+
+
+def test_status_says_what_waits_and_what_is_held_and_exits_with_1(left: Left) -> None:
+    ran = dicom_node("status", "--config", left.rules)
+    assert ran.code == 1
+    assert "waiting             1  for archive, next try " in ran.out
+    assert "held                1  route captures, series " in ran.out
+    facts = dicom_node("status", "--config", left.rules, "--json").json
+    assert [one["destination"] for one in facts["deliveries"]] == ["archive"]
+    assert "secondary capture" in facts["held"][0]["reason"]
+
+
+def test_explain_tells_the_whole_story_of_a_series(left: Left) -> None:
+    ran = dicom_node("explain", left.ct, "--config", left.rules)
+    assert ran.code == 0
+    for part in (
+        "3 from SENDER at 127.0.0.1 to NODE", "complete (quiet: ", "route share-ct took it",
+        "route send-mr did not take it", "anonymize", "delivery to share delivered (3 delivered)",
+        "owed to share: 3 delivered",
+    ):  # fmt: skip
+        assert part in ran.out, f"{part!r} is not in:\n{ran.out}"
+    assert "Müster" not in ran.out
+
+
+def test_explain_knows_instances_and_says_why_one_is_held(left: Left) -> None:
+    facts = dicom_node("explain", left.capture, "--config", left.rules, "--json").json
+    assert [(one["state"], one["sop_instance"]) for one in facts["instances"]] == [("held", left.capture)]
+    assert "secondary capture" in facts["instances"][0]["reason"]
+
+
+def test_explain_of_what_never_came_exits_with_1(left: Left) -> None:
+    ran = dicom_node("explain", "1.2.3", "--config", left.rules)
+    assert (ran.code, ran.err) == (1, "1.2.3 was never received here\n")

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import dicom_node
+from tests.house.sources import ROOT
+
+GOOD = """\
+node: {ae_title: NODE}
+destinations: {out: {folder: ./out}}
+routes:
+  - {name: ct, when: {Modality: CT}, steps: [{forward: out}]}
+tests:
+  - {name: CT is taken, given: {Modality: CT}, expect: ct}
+"""
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    path = tmp_path / "rules.yaml"
+    path.write_text(GOOD)
+    return path
+
+
+def test_the_rules_of_the_repository_are_right_and_their_tests_pass() -> None:
+    ran = dicom_node("check", "--config", ROOT / "rules.yaml")
+    assert ran.code == 0, ran.err
+    assert "FAILED" not in ran.out
+
+
+def test_check_says_what_there_is_and_runs_the_tests(rules: Path) -> None:
+    ran = dicom_node("check", "--config", rules)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == f"{rules}: 1 routes, 1 destinations, 0 peers\npassed  CT is taken\n"
+
+
+def test_a_test_that_fails_exits_with_1_and_says_why(rules: Path) -> None:
+    rules.write_text(GOOD.replace("expect: ct", "expect: []"))
+    ran = dicom_node("check", "--config", rules)
+    assert ran.code == 1
+    assert "FAILED  CT is taken" in ran.out
+    assert "expected no route, got ct" in ran.out
+    assert dicom_node("check", "--config", rules, "--json").json["tests"] == [
+        {"name": "CT is taken", "passed": False, "expected": [], "got": ["ct"]}
+    ]
+
+
+def test_all_that_is_wrong_is_said_with_its_place_and_exits_with_2(rules: Path) -> None:
+    rules.write_text(GOOD.replace("forward: out", "forwrd: out").replace("when:", "wen:"))
+    ran = dicom_node("check", "--config", rules)
+    assert ran.code == 2
+    assert f"{rules}:4:" in ran.err
+    assert 'Did you mean "forward"?' in ran.err
+    assert 'Did you mean "when"?' in ran.err
+    problems = dicom_node("check", "--config", rules, "--json").json["problems"]
+    assert {p["line"] for p in problems} == {4}
+
+
+@pytest.mark.parametrize("command", ["check", "ledger", "status"])
+def test_rules_that_are_not_there_exit_with_2(tmp_path: Path, command: str) -> None:
+    ran = dicom_node(command, "--config", tmp_path / "rules.yaml")
+    assert ran.code == 2
+    assert "rules.yaml" in ran.err
+
+
+def test_the_schema_is_json_that_knows_every_step() -> None:
+    ran = dicom_node("schema")
+    assert ran.code == 0
+    assert set(json.loads(ran.out)["properties"]) == {"node", "peers", "complete", "destinations", "routes", "tests"}
+    assert all(f'"{step}"' in ran.out for step in ("anonymize", "decompress", "nifti", "forward"))

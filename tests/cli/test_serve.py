@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests import make
+from tests.cli.command import dicom_node, program, serving
+from tests.peers import free_port, send
+
+
+def rules(folder: Path, **node: object) -> Path:
+    path = folder / "rules.yaml"
+    content = {"ae_title": "NODE", "listen": "127.0.0.1:0", "status": "off", "limits": {"keep_free": "1MiB"}} | node
+    path.write_text(json.dumps({"node": content}))
+    return path
+
+
+def test_one_line_says_ready_and_sigterm_ends_with_0(tmp_path: Path) -> None:
+    path = rules(tmp_path)
+    with serving(path) as (process, ready):
+        assert ready.startswith("dicom-node ready: NODE on 127.0.0.1:")
+        port = int(ready.split(",")[0].rpartition(":")[2])
+        assert send(port, make.ct_series(2, rows=8, columns=8)) == [0x0000, 0x0000]
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=30)
+        assert (process.returncode, out) == (0, "")
+    assert dicom_node("ledger", "--config", path, "--json").json["acknowledged"] == 2
+
+
+def test_health_and_metrics_answer_on_the_address_that_status_names(tmp_path: Path) -> None:
+    port = free_port()
+    with serving(rules(tmp_path, status=f"0.0.0.0:{port}")) as (_, ready):
+        assert ready
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz") as answer:
+            assert answer.status == 200
+            assert json.load(answer)["database"] == "ok"
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            assert b"dicom_node_jobs 0.0" in answer.read()
+
+
+@pytest.mark.parametrize("what", ["listen", "status"])
+def test_a_port_that_is_in_use_is_said_and_ends_with_2(tmp_path: Path, what: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        process = program("serve", "--config", rules(tmp_path, **{what: address}))
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (2, "")
+    assert err.splitlines()[-1].startswith(f"node: {what}: cannot listen")
+    assert "Traceback" not in err
+
+
+def test_broken_rules_end_with_2_before_anything_is_made(tmp_path: Path) -> None:
+    path = rules(tmp_path, lisen="127.0.0.1:0")
+    process = program("serve", "--config", path)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert 'Did you mean "listen"?' in err
+    assert not (tmp_path / "data").exists()

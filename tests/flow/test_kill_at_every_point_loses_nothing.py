@@ -1,0 +1,136 @@
+"""kill -9 of the whole process at every named point there is; then the node starts again and goes on."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests import make
+from tests.flow.nodes import Site, send_until_cut
+from tests.peers import Instance, Recorder, send
+
+RULES = """
+destinations:
+  archive: {dicom: "ARCHIVE@127.0.0.1:$port", accepts: deidentified, retry: {first: 1s}}
+  share: {folder: ./out, accepts: deidentified, layout: "{PatientID}"}
+routes:
+  - name: research-ct
+    when: {Modality: CT, called_ae: RESEARCH}
+    steps: [anonymize, {forward: archive}, nifti, {forward: {to: share, what: [nifti]}}]
+"""
+IMAGES = 3
+
+WHILE_RECEIVING = [
+    ("instance begun", 2), ("instance written", 2), ("instance visible", 2), ("instance handed on", 2),
+    ("before the answer", 2), ("before the rows", 1), ("after the rows", 1),
+]  # fmt: skip
+AFTERWARDS = [
+    ("unit complete", 1), ("unit closed", 1),
+    ("step 0 begins", 1), ("step 0 made its files", 1), ("step 1 begins", 1), ("step 1 made its files", 1),
+    ("step 2 begins", 1), ("step 2 made its files", 1), ("step 3 begins", 1), ("step 3 made its files", 1),
+    ("job ends", 1), ("delivery begins", 1), ("delivery answered", 2), ("delivery recorded", 2),
+    ("delivery answered", IMAGES + 1),  # the volume is in the folder, and not in the books
+]  # fmt: skip
+SHORT = {
+    # Each of these leaves something else half done; the others lie between two of them.
+    "sqlite": {
+        ("instance written", 2), ("instance visible", 2), ("before the answer", 2), ("before the rows", 1),
+        ("after the rows", 1), ("unit closed", 1), ("step 0 made its files", 1), ("step 1 made its files", 1),
+        ("step 2 begins", 1), ("step 2 made its files", 1), ("step 3 made its files", 1), ("job ends", 1),
+        ("delivery begins", 1), ("delivery answered", 2), ("delivery answered", IMAGES + 1), ("delivery recorded", 2),
+    },
+    "postgresql": {
+        ("instance visible", 2), ("unit closed", 1), ("step 1 made its files", 1), ("delivery answered", 2),
+    },
+}  # fmt: skip
+"""What is tried in the short run."""
+
+
+def cases() -> list[object]:
+    return [
+        pytest.param(
+            database, kill,
+            id=f"{database}-{kill[0]} {kill[1]}", marks=[] if kill in SHORT[database] else [pytest.mark.full],
+        )
+        for database in ("sqlite", "postgresql")
+        for kill in WHILE_RECEIVING + AFTERWARDS
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("database", "kill"), cases())
+def test_kill_at_every_point_loses_nothing(
+    request: pytest.FixtureRequest, database: str, kill: tuple[str, int]
+) -> None:
+    site: Site = request.getfixturevalue(f"{database}_site")
+    series = [Instance.of(one) for one in make.ct_series(IMAGES, rows=64, columns=64)]
+    with Recorder() as archive:
+        site.rules(RULES, port=archive.port)
+        with site.process(kill=kill) as node:
+            acknowledged = send_until_cut(node.port, series, called_ae="RESEARCH")
+            node.wait_for_death()
+            before = node.points()
+        # What was visible and not yet answered is there twice in the end: once kept, once sent again.
+        kept = IMAGES + len(list((site.data / "spool").rglob("*.dcm"))) - len(acknowledged)
+        with site.process() as node:
+            again = [one for one in series if one not in acknowledged]
+            assert send_until_cut(node.port, again, called_ae="RESEARCH") == again
+            states = site.settled(kept)
+            after = node.points()
+        spooled = sorted(site.spooled().values())
+
+    assert kill[0] in before
+    assert kept - IMAGES in unanswered(kill)
+    assert states == {"delivered": IMAGES} | ({"duplicate": kept - IMAGES} if kept > IMAGES else {})
+    assert set(spooled) == {one.data for one in series}
+    assert len(spooled) == kept
+
+    sent = Counter(archive.uids)
+    assert len(sent) == IMAGES
+    in_flight = 1 if kill[0].startswith(("delivery", "step", "job ends")) else 0
+    assert sum(sent.values()) <= IMAGES + in_flight
+    assert len(list((site.folder / "out").rglob("*.nii.gz"))) == 1
+
+    told = site.story(make.uid("study", "series"))
+    assert {(i["calling_ae"], i["called_ae"], i["sender"]) for i in told["instances"]} == {
+        ("SENDER", "RESEARCH", "127.0.0.1")
+    }
+    assert_finished_steps_ran_once(before, after)
+
+
+def unanswered(kill: tuple[str, int]) -> set[int]:
+    """How many instances may be kept and not answered when the process dies."""
+    if kill[0] in ("instance visible", "instance handed on", "before the answer"):
+        return {1}
+    # Rows are written beside the association, in whatever moment it is.
+    return {0, 1} if kill[0].endswith("the rows") else {0}
+
+
+def assert_finished_steps_ran_once(before: list[str], after: list[str]) -> None:
+    """The interrupted step is begun again, and none before it: its result was stored."""
+    begun = [point for point in before if point.endswith("begins") and point.startswith("step")]
+    for finished in begun[:-1]:
+        assert finished not in after
+
+
+def test_kill_while_retention_removes_loses_only_what_was_over(sqlite_site: Site) -> None:
+    site, series = sqlite_site, make.ct_series(IMAGES, rows=64, columns=64)
+    with Recorder() as archive:
+        site.rules(RULES, port=archive.port, node="keep: {received: 0s, finished: 0s}")
+        with site.process() as node:
+            send(node.port, series, called_ae="RESEARCH")
+            send(node.port, make.ct_series(1, rows=64, columns=64, series="unrouted"), called_ae="NODE")
+            assert site.settled(IMAGES + 1) == {"delivered": IMAGES, "unrouted": 1}
+        with site.process(kill=("retention forgot", 1)) as node:
+            node.wait_for_death()
+        # The rows forgot their files first, so none names a file that is gone.
+        assert site.settled(IMAGES + 1) == {"delivered": IMAGES, "unrouted": 1}
+        paths = [path for (path,) in site.rows("SELECT path FROM node_receipt WHERE path IS NOT NULL")]
+        assert len(paths) == 1
+        assert all((site.data / "spool" / path).exists() for path in paths)
+        with site.running() as again:
+            again.service.retention.once()
+            # What no route took stays; the rest is gone, and the tombstones keep the ledger balanced.
+            assert len(site.spooled()) == 1
+            assert site.settled(IMAGES + 1) == {"delivered": IMAGES, "unrouted": 1}
+    assert len(archive.uids) == IMAGES

@@ -1,0 +1,87 @@
+"""What the kernel is asked, in what order, for one C-STORE: strace of the real command."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests import make
+from tests.flow.nodes import Site
+from tests.flow.serving import serving
+from tests.peers import Instance, Sender
+
+RULES = """
+complete: {series: {quiet: 1h}, study: {quiet: 1h}}
+routes:
+  - {name: none, when: {Modality: NONE}, steps: [drop]}
+"""
+CALLS = "openat,write,pwrite64,fdatasync,fsync,rename,renameat,renameat2,sendto,sendmsg,close"
+
+
+def test_the_real_process_syncs_before_it_answers(sqlite_site: Site, tmp_path: Path) -> None:
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    site, trace = sqlite_site, tmp_path / "trace"
+    first, second = (Instance.of(one) for one in make.ct_series(2, rows=64, columns=64))
+    site.rules(RULES)
+    strace = ["strace", "--follow-forks", "--trace", CALLS, "--decode-fds=path", "--output", str(trace)]
+    with serving(site.path, under=strace) as node:
+        with Sender(node.port, [(first.sop_class, [first.transfer_syntax])]) as sender:
+            assert sender.store(first) == 0x0000  # makes the folder of the hour
+            known = {path.stem for path in site.opened.spool.kept()}
+            assert sender.store(second) == 0x0000
+        (kept,) = (path for path in site.opened.spool.kept() if path.stem not in known)
+        terminate(site)
+        node.process.wait(20)
+    lines = merged(trace.read_text(errors="replace").splitlines())
+    part, folder = rf"{kept.stem}\.part", re.escape(str(kept.parent))
+    in_this_order(
+        lines,
+        [
+            rf"openat\(.*{part}.*O_CREAT",
+            rf"write\(\d+<.*{part}>",
+            rf"fdatasync\(\d+<.*{part}>\) *= 0",
+            rf"rename(at2?)?\(.*{part}.*{kept.name}.*= 0",
+            rf"fsync\(\d+<{folder}>\) *= 0",
+            r"send(to|msg)\(",
+        ],
+    )
+    # The parents were made before the first answer, and their names synced too.
+    assert any(re.search(rf"fsync\(\d+<{re.escape(str(kept.parent.parent))}>\)", line) for line in lines)
+
+
+def in_this_order(lines: Sequence[str], patterns: Sequence[str]) -> None:
+    """Each pattern matches a line behind the one before it, and nothing was sent to the peer in between."""
+    at = next((n for n, line in enumerate(lines) if re.search(patterns[0], line)), None)
+    assert at is not None, patterns[0]
+    for pattern in patterns[1:]:
+        found = next((n for n in range(at + 1, len(lines)) if re.search(pattern, lines[n])), None)
+        assert found is not None, f"{pattern} does not follow {lines[at]}"
+        assert not any("sendto(" in line for line in lines[at + 1 : found]), f"an answer before {pattern}"
+        at = found
+
+
+def merged(lines: Sequence[str]) -> list[str]:
+    """One line per call, where it ended; strace cuts a call in two when another thread's comes between."""
+    begun: dict[str, str] = {}
+    whole = []
+    for line in lines:
+        thread, _, call = line.partition(" ")
+        if call.endswith("<unfinished ...>"):
+            begun[thread] = call.removesuffix("<unfinished ...>")
+            continue
+        resumed = re.search(r"<\.\.\. \w+ resumed>(.*)", call)
+        whole.append(begun.pop(thread, "") + resumed[1] if resumed else call)
+    return whole
+
+
+def terminate(site: Site) -> None:
+    """SIGTERM to the node itself: strace keeps what is sent to it to itself."""
+    (mark,) = (site.data / "run").glob("*.mark")
+    os.kill(int(mark.stem.split("-")[-2]), signal.SIGTERM)

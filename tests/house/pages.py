@@ -1,0 +1,82 @@
+"""What in docs/ is written from the code. `python -m tests.house.pages` writes it; test_docs.py compares."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from node.config.reference import reference
+from node.dicom.status import TABLE
+from node.dicom.uids import STORAGE_SOP_CLASSES, TRANSFER_SYNTAXES, TransferSyntax, name_of
+from node.imaging.codecs import DECODERS, NATIVE
+from node.steps import STEPS
+from tests.house.sources import ROOT
+
+CONFIGURATION = ROOT / "docs" / "CONFIGURATION.md"
+CONFORMANCE = ROOT / "docs" / "CONFORMANCE.md"
+
+_PART = "<!-- from the code: {} -->"
+_END = "<!-- end -->"
+
+
+def parts() -> dict[str, str]:
+    """The generated tables of docs/CONFORMANCE.md, by name."""
+    return {"SOP classes": _sop_classes(), "transfer syntaxes": _transfer_syntaxes(), "statuses": _statuses()}
+
+
+def _sop_classes() -> str:
+    rows = sorted((name_of(uid), uid) for uid in STORAGE_SOP_CLASSES)
+    return _table(("SOP class", "UID"), [(name, f"`{uid}`") for name, uid in rows])
+
+
+def _transfer_syntaxes() -> str:
+    decoded = {*NATIVE, *DECODERS}
+    rows = [
+        (t.name, f"`{t.uid}`", _pixels(t), "yes" if t.uid in decoded else "no: held")
+        for t in TRANSFER_SYNTAXES.values()
+    ]
+    return _table(("transfer syntax", "UID", "pixels", "decoded"), rows)
+
+
+def _pixels(syntax: TransferSyntax) -> str:
+    if syntax.referenced:
+        return "not in the data set"
+    if syntax.video:
+        return "video"
+    if syntax.native:
+        return "uncompressed"
+    return "encapsulated, lossless" if syntax.lossless else "encapsulated, may be lossy"
+
+
+def _statuses() -> str:
+    codes = [(f"0x{s.first:04X}" + (f" to 0x{s.last:04X}" if s.last != s.first else ""), s) for s in TABLE]
+    rows = [(code, s.name, s.outcome.value, "yes" if s.retry else "no", s.source) for code, s in codes]
+    return _table(("status", "meaning", "counts as", "tried again", "source"), rows)
+
+
+def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [heads, tuple("---" for _ in heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def with_parts(page: str) -> str:
+    """The page with its generated tables as the code has them now."""
+    for name, table in parts().items():
+        begin = re.escape(_PART.format(name))
+        page, found = re.subn(f"(?s){begin}\n.*?{_END}", f"{_PART.format(name)}\n\n{table}\n\n{_END}", page)
+        assert found == 1, f"{_PART.format(name)} is not in the page once"
+    return page
+
+
+def write() -> list[Path]:
+    """Write what the code says; returns the pages that changed."""
+    pages = {CONFIGURATION: reference(STEPS), CONFORMANCE: with_parts(CONFORMANCE.read_text())}
+    changed = [path for path, text in pages.items() if not path.exists() or path.read_text() != text]
+    for path in changed:
+        path.write_text(pages[path])
+    return changed
+
+
+if __name__ == "__main__":
+    for path in write():
+        print(f"written: {path.relative_to(ROOT)}")

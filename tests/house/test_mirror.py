@@ -1,0 +1,71 @@
+"""tests/ mirrors node/: `node/a/b.py` is tested in `tests/a/test_b.py`."""
+
+from __future__ import annotations
+
+from tests.house.sources import MODULES, ROOT
+
+ELSEWHERE = {
+    # only values and words
+    "model": "tests/dicom/test_header.py",
+    "errors": "tests/config/test_load.py",
+    "deliver.base": "tests/deliver/test_dicom.py",
+    # put together in one value, and tested as that
+    "config.clauses": "tests/config/test_conditions.py",
+    "config.comparisons": "tests/config/test_conditions.py",
+    "config.elements": "tests/config/test_conditions.py",
+    "config.section": "tests/config/test_load.py",
+    "config.this_node": "tests/config/test_load.py",
+    "config.peers": "tests/config/test_schema.py",
+    "config.destinations": "tests/config/test_load.py",
+    "config.values": "tests/config/test_load.py",
+    "config.secret": "tests/config/test_load.py",
+    "config.flow": "tests/config/test_checks.py",
+    # driven through the step, the way the node does it
+    "steps._skeleton": "tests/steps/test_skeleton.py",
+    "steps.nifti_files": "tests/steps/test_nifti.py",
+    "steps.anonymize.coding": "tests/steps/anonymize/test_step.py",
+    "steps.anonymize.evidence": "tests/steps/anonymize/test_instance.py",
+    "steps.anonymize.fields": "tests/steps/anonymize/test_recipe.py",
+    "steps.anonymize.plan": "tests/steps/anonymize/test_instance.py",
+    "steps.anonymize.values": "tests/steps/anonymize/test_instance.py",
+    "steps.anonymize.walk": "tests/steps/anonymize/test_planted.py",
+    "imaging.attributes": "tests/steps/test_nifti.py",
+    "imaging.codecs": "tests/imaging/test_decode.py",
+    "imaging.layout": "tests/imaging/test_decode.py",
+    "imaging.nifti": "tests/imaging/test_gate.py",
+    "imaging.pixels": "tests/steps/test_decompress.py",
+    "imaging.transcode": "tests/steps/test_decompress.py",
+    "imaging.values": "tests/imaging/test_gate.py",
+    # needs a whole node
+    "cli.demo_archive": "tests/cli/test_demo.py",
+    "cli.opened": "tests/cli/test_look.py",
+    "backup": "tests/cli/test_copies.py",
+    "lifecycle": "tests/cli/test_serve.py",
+    "service": "tests/flow/test_a_ct_goes_anonymized_to_the_archive_and_the_share.py",
+    "engine.reaper": "tests/engine/test_engine.py",
+}
+"""Modules below node/ without a test file of their own, and where they are tested."""
+
+
+def expected(module: str) -> str:
+    parts = module.split(".")
+    return "/".join(["tests", *parts[:-1], f"test_{parts[-1]}.py"])
+
+
+TESTED = [
+    module.removeprefix("node.") for module, path in MODULES.items() if path.name not in ("__init__.py", "__main__.py")
+]
+
+
+def there(module: str) -> bool:
+    return (ROOT / expected(module)).is_file()
+
+
+def test_every_module_has_its_test_file() -> None:
+    assert [expected(module) for module in TESTED if not there(module) and module not in ELSEWHERE] == []
+
+
+def test_an_exception_is_a_module_without_a_test_file_that_is_tested_where_it_says() -> None:
+    assert set(ELSEWHERE) <= set(TESTED)
+    assert [module for module in ELSEWHERE if there(module)] == []
+    assert [where for where in ELSEWHERE.values() if not (ROOT / where).is_file()] == []

@@ -1,0 +1,60 @@
+"""What `status` shows: what is open, runs, waits and is held, in counts."""
+
+from __future__ import annotations
+
+from node.index import jobs
+from node.index.overview import overview
+from tests import make
+from tests.kit import Kit
+
+RULES = """
+destinations: {a: {folder: ./a}}
+routes: [{name: sends, when: always, steps: [{forward: a}]}]
+"""
+
+
+def shown(kit: Kit) -> dict[str, object]:
+    with kit.database.reader.connect() as connection:
+        return overview(connection)
+
+
+def test_an_empty_node(kit: Kit) -> None:
+    assert shown(kit) == {"open": 0, "queued": 0, "running": 0, "deliveries": [], "held": []}
+
+
+def test_open_units_queued_and_running_jobs_are_counted(kit: Kit) -> None:
+    kit.rules(RULES)
+    kit.index(make.instance(series="s1"), make.instance(series="s2"))
+    assert shown(kit)["open"] == 3
+    first, _ = kit.close()
+    with kit.database.durable.begin() as connection:
+        jobs.start(connection, first)
+    found = shown(kit)
+    assert (found["open"], found["queued"], found["running"]) == (0, 1, 1)
+
+
+def test_what_waits_for_a_destination_says_why_and_until_when(kit: Kit) -> None:
+    kit.rules(RULES)
+    receipts = kit.index(*make.ct_series(3))
+    (key,) = kit.close()
+    delivery = kit.put(key, "a", *(kit.goods(str(n), r) for n, r in enumerate(receipts)))
+    one, parcels = kit.read(delivery)
+    kit.outbox.delivered(one, parcels[:1])
+    kit.outbox.failed(one, "no answer")
+    kit.outbox.wait(one, 99.0)
+    assert shown(kit)["deliveries"] == [{"destination": "a", "reason": "no answer", "files": 2, "next_at": 99.0}]
+
+
+def test_what_is_held_is_grouped_by_place_and_reason(kit: Kit) -> None:
+    kit.rules(RULES)
+    receipts = kit.index(*make.ct_series(3))
+    (key,) = kit.close()
+    with kit.database.durable.begin() as connection:
+        jobs.hold_receipts(connection, key, receipts[:2], "broken")
+        jobs.hold_receipts(connection, key, receipts[2:], "no pixels")
+    kit.record(kit.arrival(make.instance(number=9), held="it has no provenance"))
+    held = shown(kit)["held"]
+    series = f"route sends, series {make.uid('study', 'series')}"
+    assert sorted((h["where"], h["reason"], h["instances"]) for h in held) == [
+        ("received as NODE", "it has no provenance", 1), (series, "broken", 2), (series, "no pixels", 1),
+    ]  # fmt: skip

@@ -1,0 +1,119 @@
+"""The schema is made, brought forward after a copy, or refused when it is newer than the program."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from node.errors import ConfigurationError
+from node.index import Database, connect
+from node.index.schema import VERSION, metadata
+from node.index.versions import prepare, read_meta, write_meta
+
+
+@contextmanager
+def opened(url: str, data: Path) -> Iterator[Database]:
+    database = connect(url, data)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def version(database: Database) -> str | None:
+    with database.reader.connect() as connection:
+        return read_meta(connection, "schema")
+
+
+def test_a_new_database_gets_every_table_and_its_version(database_url: str, tmp_path: Path) -> None:
+    with opened(database_url, tmp_path) as database:
+        prepare(database.durable, tmp_path)
+        assert set(metadata.tables) <= set(sa.inspect(database.durable).get_table_names())
+        assert version(database) == str(VERSION)
+        prepare(database.durable, tmp_path)
+        assert list(tmp_path.glob("before-schema-*")) == [], "nothing to bring forward, nothing to copy"
+
+
+def test_a_newer_database_is_refused_and_left_as_it_is(database_url: str, tmp_path: Path) -> None:
+    with opened(database_url, tmp_path) as database:
+        prepare(database.durable, tmp_path, version=VERSION + 1)
+        with pytest.raises(ConfigurationError, match="install the newer program"):
+            prepare(database.durable, tmp_path)
+        assert version(database) == str(VERSION + 1)
+
+
+def test_an_older_database_is_brought_forward_after_a_copy(
+    database_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    steps: list[int] = []
+
+    def adds_column(connection: sa.Connection) -> None:
+        assert (tmp_path / f"before-schema-{VERSION + 1}.jsonl.gz").exists(), "the copy comes first"
+        connection.exec_driver_sql("ALTER TABLE node_job ADD COLUMN colour TEXT")
+        steps.append(VERSION + 1)
+
+    migrations = {VERSION + 1: adds_column, VERSION + 2: lambda connection: steps.append(VERSION + 2)}
+    with opened(database_url, tmp_path) as database:
+        prepare(database.durable, tmp_path)
+        with database.durable.begin() as connection:
+            write_meta(connection, "secret", "of before")
+        with caplog.at_level(logging.WARNING):
+            prepare(database.durable, tmp_path, version=VERSION + 2, migrations=migrations)
+        assert steps == [VERSION + 1, VERSION + 2]
+        assert version(database) == str(VERSION + 2)
+        assert "colour" in {c["name"] for c in sa.inspect(database.durable).get_columns("node_job")}
+        prepare(database.durable, tmp_path, version=VERSION + 2, migrations=migrations)
+        assert len(steps) == 2, "once"
+    with gzip.open(tmp_path / f"before-schema-{VERSION + 1}.jsonl.gz", "rt") as copy:
+        assert '"of before"' in copy.read()
+    assert "copy of the tables" in caplog.text
+
+
+def test_a_migration_that_fails_leaves_the_old_schema(database_url: str, tmp_path: Path) -> None:
+    def fails(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("ALTER TABLE node_job ADD COLUMN colour TEXT")
+        raise RuntimeError
+
+    with opened(database_url, tmp_path) as database:
+        prepare(database.durable, tmp_path)
+        with pytest.raises(RuntimeError):
+            prepare(database.durable, tmp_path, version=VERSION + 1, migrations={VERSION + 1: fails})
+        assert version(database) == str(VERSION)
+        assert "colour" not in {c["name"] for c in sa.inspect(database.durable).get_columns("node_job")}
+
+
+def test_two_processes_that_start_together_make_one_schema(database_url: str, tmp_path: Path) -> None:
+    raised: list[BaseException] = []
+    barrier = threading.Barrier(3)
+
+    def start() -> None:
+        with opened(database_url, tmp_path) as database:
+            barrier.wait()
+            try:
+                prepare(database.durable, tmp_path)
+            except Exception as error:  # handed to the test
+                raised.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert raised == []
+
+
+def test_a_note_is_replaced(database_url: str, tmp_path: Path) -> None:
+    with opened(database_url, tmp_path) as database:
+        prepare(database.durable, tmp_path)
+        with database.durable.begin() as connection:
+            assert read_meta(connection, "secret") is None
+            write_meta(connection, "secret", "one")
+            write_meta(connection, "secret", "two")
+            assert read_meta(connection, "secret") == "two"

@@ -1,0 +1,83 @@
+"""What workers are asked to do in tests of the pool; imported by name in the worker."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import signal
+import sys
+import time
+import warnings
+from pathlib import Path
+
+from node.errors import CannotSucceed, Refused, TryAgain
+
+SECRET = "^".join(["Doe", "John"])
+
+
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+def process() -> int:
+    return os.getpid()
+
+
+def parent() -> int:
+    return os.getppid()
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def leave(code: int) -> None:
+    os._exit(code)
+
+
+def sleep(started: Path, seconds: float) -> None:
+    started.write_text(str(os.getpid()))
+    time.sleep(seconds)
+
+
+def fill(mebibytes: int) -> int:
+    return len(bytearray(mebibytes << 20))
+
+
+def bug(value: str) -> None:
+    raise ValueError(f"{value} is no date")
+
+
+def cannot() -> None:
+    raise CannotSucceed("there is nothing in it")
+
+
+def again() -> None:
+    raise TryAgain("come back later")
+
+
+def refuse() -> None:
+    raise Refused(0xA700, "no room")
+
+
+def fail_with(number: int) -> None:
+    raise OSError(number, os.strerror(number), f"/data/{SECRET}")
+
+
+def full() -> None:
+    fail_with(errno.ENOSPC)
+
+
+def unsendable() -> object:
+    return lambda: None
+
+
+def chatter() -> str:
+    print(SECRET)
+    print(SECRET, file=sys.stdout, flush=True)
+    os.write(1, SECRET.encode())
+    warnings.warn(SECRET, stacklevel=1)
+    logging.getLogger("pydicom").warning(SECRET)
+    logging.getLogger("deid").error(SECRET)
+    return "done"

@@ -1,0 +1,138 @@
+"""A receiver on a real socket with a real spool, and what came through it; rows only where a test wants them."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from node.config import Config, load_text
+from node.dicom.part10 import Meta, read_meta
+from node.index.intake import Arrival
+from node.model import Origin
+from node.moment import new_receipt, utc_now
+from node.receive.admission import admit
+from node.receive.keeper import Keeper
+from node.receive.scp import Receiver, Told
+from node.receive.session import Sessions
+from node.spool import Files, Presence, Spool
+from tests.peers import Instance
+
+PATIENCE = 10.0
+"""Seconds after which a test gives up waiting."""
+
+
+def until(condition: Callable[[], bool], what: str, deadline: float = PATIENCE) -> None:
+    """Return once `condition` holds; fails after `deadline` seconds."""
+    end = time.monotonic() + deadline
+    while not condition():
+        assert time.monotonic() < end, f"not within {deadline} s: {what}"
+        threading.Event().wait(0.01)
+
+
+def config_of(text: str = "") -> Config:
+    """The configuration of a node that listens on loopback; `text` is the YAML below `node:`, one line each."""
+    lines = "".join(f"\n  {line}" for line in text.splitlines())
+    peers = "peers:\n  ct1: {ae_title: CT1, host: 10.1.2.3}\n"
+    return load_text(f"{peers}node:\n  ae_title: [NODE, RESEARCH]{lines}\n", {}, folder=Path())
+
+
+@dataclass(slots=True)
+class Shelf:
+    """Keeper, spool and presence of one process, and what they handed on."""
+
+    data: Path
+    files: Files = field(default_factory=Files)
+    process: str = "one"
+    keep_free: int = 0
+    largest: int = 1 << 30
+    charset: str | None = None
+    reach: Callable[[str], None] = lambda point: None
+    hand_on: Callable[[Arrival], None] | None = None
+    arrivals: list[Arrival] = field(default_factory=list)
+    presence: Presence = field(init=False)
+    spool: Spool = field(init=False)
+    keeper: Keeper = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.presence = Presence(self.data / "run", self.process)
+        self.spool = Spool(self.data / "spool", self.process, files=self.files, clock=utc_now, ids=new_receipt)
+        self.keeper = Keeper(
+            spool=self.spool, presence=self.presence, hand_on=self.hand_on or self.arrivals.append,
+            keep_free=lambda: self.keep_free, largest=lambda: self.largest, charset=lambda origin: self.charset,
+            reach=lambda point: self.reach(point),
+        )  # fmt: skip
+
+    def kept(self) -> list[Path]:
+        return list(self.spool.kept())
+
+    def stored(self) -> list[bytes]:
+        """The data sets in the spool, in order of receipt."""
+        return [content_of(path)[1] for path in self.kept()]
+
+    def leftovers(self) -> list[Path]:
+        """What is being written, or should have been cleaned away."""
+        return list(self.spool.incoming.glob("*"))
+
+
+def content_of(path: Path) -> tuple[Meta, bytes]:
+    """The file meta information and the data set of a file in the spool; the hash in it must be right."""
+    meta = read_meta(path)
+    data = path.read_bytes()[meta.dataset_offset :]
+    assert meta.provenance is not None
+    assert meta.provenance.sha256 == hashlib.sha256(data).hexdigest()
+    return meta, data
+
+
+@dataclass(slots=True)
+class Station(Shelf):
+    """A Shelf behind a Receiver."""
+
+    config: Config = field(default_factory=config_of)
+    idle: float = 60.0
+    known: Callable[[Origin], bool] = lambda origin: False
+    refused: list[int] = field(default_factory=list)
+    received: list[Origin] = field(default_factory=list)
+    sessions: Sessions = field(default_factory=Sessions)
+    receiver: Receiver = field(init=False)
+    port: int = 0
+
+    def start(self) -> None:
+        self.receiver = Receiver(
+            keeper=self.keeper, sessions=self.sessions, idle=lambda: self.idle, largest=lambda: self.largest,
+            admit=lambda origin: admit(
+                self.config, origin, open_associations=self.sessions.origins(), is_peer=self.known
+            ),
+            told=Told(
+                received=lambda origin, seconds: self.received.append(origin),
+                refused=lambda origin, status: self.refused.append(status),
+            ),
+        )  # fmt: skip
+        self.port = self.receiver.start([("127.0.0.1", 0)])[0][1]
+
+    def until_nobody_is_here(self) -> None:
+        until(lambda: self.sessions.count() == 0, "every association is forgotten")
+
+
+@contextmanager
+def station(data: Path, **how: object) -> Iterator[Station]:
+    """A running Station; `how` are its fields."""
+    one = partial(Station, data)(**how)  # type: ignore[arg-type]  # checked by the dataclass
+    one.start()
+    try:
+        yield one
+    finally:
+        one.receiver.stop(2.0)
+        one.presence.close()
+
+
+def junk(number: int = 1, *, data: bytes = b"no data set", sop_class: str = "1.2.840.10008.5.1.4.1.1.2") -> Instance:
+    """What a C-STORE may carry that is no instance."""
+    return Instance(
+        sop_class=sop_class, sop_instance=f"1.2.3.{number}", transfer_syntax="1.2.840.10008.1.2.1", data=data
+    )

@@ -1,0 +1,331 @@
+"""Watched folders: taken when they have stood still, removed when they are safe, else left and said once."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.model import Origin
+from node.receive.folder import FolderIntake, compare
+from node.spool.files import Room
+from tests import make
+from tests.dicom.datasets import BIG_ENDIAN, IMPLICIT, encoded
+from tests.peers import Instance
+from tests.receive.station import Shelf, content_of, until
+from tests.spool.disk import Disk
+
+GOOD = Instance.of(make.instance())
+
+
+class Full(Disk):
+    """A disk with as much room as the test says."""
+
+    left = 1 << 40
+
+    def room(self, folder: Path) -> Room:
+        return Room(bytes=self.left, inodes=-1)
+
+
+@contextmanager
+def shelf(tmp_path: Path) -> Iterator[Shelf]:
+    one = Shelf(tmp_path / "data", files=Full(tmp_path))
+    try:
+        yield one
+    finally:
+        one.presence.close()
+
+
+def intake(tmp_path: Path, shelf: Shelf) -> FolderIntake:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir(exist_ok=True)
+    return FolderIntake(inbox, "RESEARCH", shelf.keeper, settle=0.05, rescan=0.2)
+
+
+def left_in(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def said(caplog: pytest.LogCaptureFixture, word: str) -> int:
+    return sum(word in r.getMessage() for r in caplog.records if r.name == "node.receive")
+
+
+def test_a_file_is_taken_at_the_second_look_and_leaves_the_folder(tmp_path: Path) -> None:
+    told: list[Origin] = []
+    with shelf(tmp_path) as node:
+        watched = intake(tmp_path, node)
+        watched.taken = told.append
+        make.write(make.instance(), tmp_path / "inbox" / "a" / "b" / "IM1")
+        assert [path.name for path in watched.look().growing] == ["IM1"]
+        assert node.kept() == []
+        assert [path.name for path in watched.look().ready] == ["IM1"]
+        (path,) = node.kept()
+    meta, data = content_of(path)
+    assert data == GOOD.data
+    assert meta.provenance is not None
+    assert meta.provenance.origin == Origin(calling_ae="", called_ae="RESEARCH", sender=f"folder:{tmp_path / 'inbox'}")
+    assert told == [meta.provenance.origin]
+    assert left_in(tmp_path / "inbox") == []
+
+
+def test_a_file_that_grows_is_not_cut_off(tmp_path: Path) -> None:
+    whole = make.write(make.instance(), tmp_path / "whole").read_bytes()
+    with shelf(tmp_path) as node:
+        watched = intake(tmp_path, node)
+        target = tmp_path / "inbox" / "slow"
+        for end in (400, 500, 600, len(whole)):
+            target.write_bytes(whole[:end])
+            os.utime(target, ns=(end, end))
+            assert watched.look().ready == ()
+        watched.look()
+        assert node.stored() == [GOOD.data]
+
+
+def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with shelf(tmp_path) as node:
+        watched = intake(tmp_path, node)
+        target = make.write(make.ct_series(1)[0], tmp_path / "inbox" / "file")
+        watched.look()
+        real = node.keeper.check_room
+
+        def meanwhile(size: int) -> None:
+            target.write_bytes(target.read_bytes()[:-10])
+            real(size)
+
+        monkeypatch.setattr(type(node.keeper), "check_room", lambda self, size: meanwhile(size))
+        watched.look()
+        assert node.kept() == []
+        assert target.is_file()
+
+
+def test_a_file_that_is_replaced_after_it_was_read_is_not_removed(tmp_path: Path) -> None:
+    with shelf(tmp_path) as node:
+        watched = intake(tmp_path, node)
+        target = make.write(make.instance(number=1), tmp_path / "inbox" / "file")
+
+        def meanwhile(origin: Origin) -> None:
+            make.write(make.report(), target)
+
+        watched.taken = meanwhile
+        watched.look()
+        watched.look()
+        watched.taken = lambda origin: None
+        assert target.is_file()
+        watched.look()
+        watched.look()
+        assert len(node.kept()) == 2
+        assert not target.exists()
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, BIG_ENDIAN, "1.2.840.10008.1.2.1"])
+def test_a_data_set_without_file_meta_is_taken_as_it_is(tmp_path: Path, syntax: str) -> None:
+    data = encoded(make.instance(), syntax)
+    with shelf(tmp_path) as node:
+        watched = intake(tmp_path, node)
+        (tmp_path / "inbox" / "bare").write_bytes(data)
+        watched.look()
+        watched.look()
+        (path,) = node.kept()
+    meta, kept = content_of(path)
+    assert kept == data
+    assert meta.transfer_syntax == syntax
+
+
+def test_a_dicomdir_is_passed_over_quietly_and_its_instances_are_taken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "node")
+    directory = make.instance("1.2.840.10008.1.3.10")
+    del directory.SOPClassUID, directory.SOPInstanceUID
+    make.write(directory, tmp_path / "inbox" / "DICOMDIR")
+    make.write_all(make.ct_series(3), tmp_path / "inbox" / "IMAGES")
+    with shelf(tmp_path) as node:
+        watched = intake(tmp_path, node)
+        for _ in range(3):
+            watched.look()
+        assert len(node.kept()) == 3
+    assert left_in(tmp_path / "inbox") == ["DICOMDIR"]
+    assert [r.levelno for r in caplog.records if "DICOMDIR" in r.getMessage()] == [logging.INFO]
+
+
+def test_what_is_no_instance_is_left_alone_and_said_once_until_it_changes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with shelf(tmp_path) as node:
+        watched = intake(tmp_path, node)
+        inbox = tmp_path / "inbox"
+        (inbox / "readme.txt").write_text("hello")
+        (inbox / "empty").write_bytes(b"")
+        (inbox / "half").write_bytes(make.write(make.instance(), tmp_path / "x").read_bytes()[:300])
+        (inbox / ".hidden").write_bytes(b"")
+        (inbox / ".rsync").mkdir()
+        make.write(make.instance(), inbox / ".rsync" / "part")
+        for _ in range(4):
+            watched.look()
+        assert node.kept() == []
+        assert said(caplog, "is left where it is") == 3
+        make.write(make.instance(), inbox / "half")
+        for _ in range(3):
+            watched.look()
+        assert node.stored() == [GOOD.data]
+        assert said(caplog, "is left where it is") == 3
+    assert left_in(inbox) == [".hidden", ".rsync/part", "empty", "readme.txt"]
+
+
+def test_an_instance_that_is_refused_stays_and_the_others_go_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ds = make.instance(number=2)
+    ds.StudyInstanceUID = ""
+    with shelf(tmp_path) as node:
+        watched = intake(tmp_path, node)
+        make.write(make.instance(), tmp_path / "inbox" / "good")
+        make.write(ds, tmp_path / "inbox" / "a bad one")
+        for _ in range(4):
+            watched.look()
+        assert node.stored() == [GOOD.data]
+    assert left_in(tmp_path / "inbox") == ["a bad one"]
+    assert said(caplog, "a bad one is left where it is") == 1
+
+
+def test_files_wait_while_the_disk_is_full_and_are_taken_when_there_is_room(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with shelf(tmp_path) as node:
+        assert isinstance(node.files, Full)
+        watched = intake(tmp_path, node)
+        make.write(make.instance(), tmp_path / "inbox" / "file")
+        node.keep_free, node.files.left = 1 << 20, 1 << 10
+        for _ in range(4):
+            watched.look()
+        assert left_in(tmp_path / "inbox") == ["file"]
+        assert said(caplog, "keep_free") == 1
+        node.files.left = 1 << 40
+        watched.look()
+        assert node.stored() == [GOOD.data]
+    assert left_in(tmp_path / "inbox") == []
+
+
+def test_a_file_that_is_too_large_is_not_even_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with shelf(tmp_path) as node:
+        node.largest = 100
+        watched = intake(tmp_path, node)
+        make.write(make.instance(), tmp_path / "inbox" / "file")
+        for _ in range(3):
+            watched.look()
+        assert node.kept() == []
+    assert said(caplog, "limits: instance") == 1
+
+
+@pytest.mark.parametrize("kind", ["create", "sync", "sync_folder"])
+def test_a_file_that_cannot_be_made_durable_stays_and_is_tried_again(tmp_path: Path, kind: str) -> None:
+    with shelf(tmp_path) as node:
+        assert isinstance(node.files, Full)
+        watched = intake(tmp_path, node)
+        make.write(make.instance(), tmp_path / "inbox" / "file")
+        watched.look()
+        node.files.faults = {kind: {0: errno.EIO}}
+        watched.look()
+        assert left_in(tmp_path / "inbox") == ["file"]
+        assert node.kept() == []
+        node.files.faults = {}
+        watched.look()
+        assert node.stored() == [GOOD.data]
+        assert left_in(tmp_path / "inbox") == []
+
+
+def test_the_file_goes_only_after_the_instance_is_durable(tmp_path: Path) -> None:
+    with shelf(tmp_path) as node:
+        assert isinstance(node.files, Full)
+        watched = intake(tmp_path, node)
+        file = make.write(make.instance(), tmp_path / "inbox" / "file")
+        watched.look()
+        watched.look()
+        calls = [(call.kind, call.path) for call in node.files.calls]
+        (kept,) = node.kept()
+        assert calls.index(("remove", file)) > len(calls) - 1 - calls[::-1].index(("sync_folder", kept.parent))
+
+
+def test_a_folder_that_cannot_be_written_gives_its_files_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with shelf(tmp_path) as node:
+        assert isinstance(node.files, Full)
+        watched = intake(tmp_path, node)
+        make.write(make.instance(), tmp_path / "inbox" / "file")
+        node.files.faults = {"remove": {0: errno.EROFS}}
+        for _ in range(4):
+            watched.look()
+        assert node.stored() == [GOOD.data]
+    assert left_in(tmp_path / "inbox") == ["file"]
+    assert said(caplog, "it is taken in, and cannot be removed") == 1
+
+
+# ---- the running thread ------------------------------------------------------------------------------------
+
+
+@contextmanager
+def running(watched: FolderIntake) -> Iterator[None]:
+    watched.start()
+    try:
+        yield
+    finally:
+        watched.stop()
+
+
+def test_what_is_there_at_the_start_and_what_comes_later_is_taken(tmp_path: Path) -> None:
+    with shelf(tmp_path) as node:
+        watched = intake(tmp_path, node)
+        watched.rescan = 60.0
+        make.write(make.instance(number=1), tmp_path / "inbox" / "early")
+        with running(watched):
+            until(lambda: len(node.kept()) == 1, "the one that was there")
+            make.write(make.instance(number=2), tmp_path / "inbox" / "new folder" / "late")
+            until(lambda: len(node.kept()) == 2, "the one that came")
+            (tmp_path / "x").write_bytes((make.write(make.instance(number=3), tmp_path / "y")).read_bytes())
+            (tmp_path / "x").rename(tmp_path / "inbox" / "moved in")
+            until(lambda: len(node.kept()) == 3, "the one that was moved in")
+
+
+def test_folders_without_events_are_looked_at_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Network file systems send none, and the system may have none left to give."""
+
+    def none_left(self: object) -> None:
+        raise OSError(errno.ENOSPC, "inotify watch limit reached")
+
+    monkeypatch.setattr("node.receive.folder.Observer.start", none_left)
+    with shelf(tmp_path) as node, running(intake(tmp_path, node)):
+        make.write(make.instance(), tmp_path / "inbox" / "file")
+        until(lambda: len(node.kept()) == 1, "it is found without an event")
+
+
+def test_a_folder_that_goes_away_is_said_and_taken_up_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with shelf(tmp_path) as node, running(intake(tmp_path, node)):
+        (tmp_path / "inbox").rename(tmp_path / "unmounted")
+        until(lambda: said(caplog, "cannot be read") > 0, "it is said")
+        (tmp_path / "unmounted").rename(tmp_path / "inbox")
+        make.write(make.instance(), tmp_path / "inbox" / "file")
+        until(lambda: len(node.kept()) == 1, "it goes on")
+
+
+# ---- compare -----------------------------------------------------------------------------------------------
+
+_STAMPS = st.dictionaries(st.sampled_from([Path(c) for c in "abcd"]), st.tuples(st.integers(0, 2), st.integers(0, 2)))
+
+
+@given(_STAMPS, _STAMPS, _STAMPS)
+def test_a_file_is_ready_when_it_stood_still_and_was_not_dealt_with(
+    before: dict[Path, tuple[int, int]], now: dict[Path, tuple[int, int]], done: dict[Path, tuple[int, int]]
+) -> None:
+    look = compare(before, now, done)
+    assert not set(look.ready) & set(look.growing)
+    assert set(look.ready) | set(look.growing) == {path for path in now if done.get(path) != now[path]}
+    assert all(before.get(path) == now[path] for path in look.ready)
+    assert all(before.get(path) != now[path] for path in look.growing)

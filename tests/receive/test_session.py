@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from node.model import UID, Identity, Origin
+from node.receive import session as module
+from node.receive.session import Phase, Sessions
+
+ORIGIN = Origin(calling_ae="CT1", called_ae="NODE", sender="10.1.2.3")
+
+
+def identity(study: str = "1.2", series: str = "1.2.1") -> Identity:
+    return Identity(
+        sop_class=UID("1"), sop_instance=UID("2"), study=UID(study), series=UID(series), transfer_syntax=UID("3")
+    )
+
+
+def entered(*keys: str) -> Sessions:
+    sessions = Sessions()
+    for key in keys:
+        assert sessions.enter(key, ORIGIN, lambda origin: None) is None
+    return sessions
+
+
+def test_who_is_not_admitted_is_not_counted() -> None:
+    sessions = Sessions()
+    assert sessions.enter("a", ORIGIN, lambda origin: "no") == "no"
+    assert (sessions.count(), sessions.arrive("a", 1), sessions.serve("a")) == (0, 0, None)
+
+
+def test_admission_sees_the_others() -> None:
+    sessions = entered("a")
+    seen: list[list[Origin]] = []
+    sessions.enter("b", ORIGIN, lambda origin: seen.append(sessions.origins()))
+    assert seen == [[ORIGIN]]
+    assert sessions.count() == 2
+
+
+def test_an_association_is_receiving_from_the_first_fragment_until_the_answer_is_out() -> None:
+    sessions = entered("a")
+    session = sessions.serve("a")
+    assert session is not None
+    session.stored(identity())
+    sessions.end("a")
+    assert sessions.receiving(0.0) == set()
+    sessions.arrive("a", 10)
+    assert sessions.receiving(0.0) == {"NODE/1.2", "NODE/1.2.1"}
+    assert sessions.receiving(60.0) == set()
+    sessions.serve("a")
+    assert sessions.receiving(0.0) == {"NODE/1.2", "NODE/1.2.1"}
+    sessions.end("a")
+    assert sessions.receiving(0.0) == set()
+
+
+def test_bytes_are_counted_per_message() -> None:
+    sessions = entered("a")
+    assert [sessions.arrive("a", n) for n in (5, 7)] == [5, 12]
+    sessions.serve("a")
+    sessions.end("a")
+    assert sessions.arrive("a", 1) == 1
+
+
+def test_a_long_association_remembers_the_latest_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_REMEMBERED", 4)
+    sessions = entered("a")
+    session = sessions.serve("a")
+    assert session is not None
+    for n in (1, 2, 1, 3):
+        session.stored(identity(f"1.{n}", f"1.{n}.1"))
+    assert set(session.contributed) == {"NODE/1.1", "NODE/1.1.1", "NODE/1.3", "NODE/1.3.1"}
+
+
+def test_last_calls_let_what_is_in_flight_end_and_nothing_else_begin() -> None:
+    sessions = entered("flying", "idle")
+    sessions.arrive("flying", 1)
+    assert sessions.last_calls() == ["idle"]
+    sessions.arrive("idle", 1)
+    assert sessions.serve("idle") is None
+    served = sessions.serve("flying")
+    assert served is not None
+    assert served.phase is Phase.SERVED
+    assert not sessions.wait_until_answered(0.0)
+    sessions.end("flying")
+    assert sessions.wait_until_answered(0.0)
+    assert sessions.serve("flying") is None
+
+
+def test_waiting_ends_when_the_last_sender_goes_away() -> None:
+    sessions = entered("a")
+    sessions.arrive("a", 1)
+    sessions.last_calls()
+    threading.Timer(0.05, sessions.remove, ("a",)).start()
+    assert sessions.wait_until_answered(10.0)

@@ -1,0 +1,106 @@
+"""A step over a batch in several workers: the one at fault is held alone."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from node.errors import CannotSucceed, TryAgain
+from node.model import Batch, Disclosure, Held, Item, Kind, ReceiptId
+from node.pool import Pool, WorkerDied
+from node.run.parts import needs_all, perform_in_parts, run_chain
+from node.run.supply import Supply
+from node.steps import STEPS
+from tests import make
+from tests.run.steps_for_tests import Obey, Pile
+
+
+def batch(folder: Path, *wishes: str) -> Batch:
+    """One instance for each wish; see steps_for_tests."""
+    items = []
+    for n, wanted in enumerate(wishes):
+        ds = make.instance(number=n + 1)
+        ds.ImageComments = wanted
+        path = make.write(ds, folder / "in" / f"{n:03d}.dcm")
+        items.append(Item(path=path, kind=Kind.DICOM, sources=(ReceiptId(f"{n:032x}"),)))
+    return Batch(items=tuple(items))
+
+
+def held(made: Batch) -> dict[int, str]:
+    return {int(h.sources[0], 16): h.reason for h in made.held}
+
+
+def test_parts_come_back_in_order_and_were_worked_on_side_by_side(pool: Pool, tmp_path: Path) -> None:
+    before = Held(sources=(ReceiptId("f" * 32),), reason="before")
+    given = batch(tmp_path, *[""] * 30)
+    given = Batch(items=given.items, held=(before,))
+    made, notes = perform_in_parts(pool, Obey(), given, tmp_path / "out", {})
+    assert [i.path.name for i in made.items] == [f"{n:03d}.dcm" for n in range(30)]
+    assert made.held == (before,)
+    assert len(notes) == 2, "two workers took part"
+
+
+def test_a_worker_that_dies_on_one_instance_holds_that_one(
+    pool: Pool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        made, _ = perform_in_parts(pool, Obey(), batch(tmp_path, "", "die", ""), tmp_path / "out", {})
+    assert len(made.items) == 2
+    assert "signal SIGKILL" in held(made)[1]
+    assert "worker process died" in caplog.text
+
+
+def test_a_bug_met_in_one_instance_holds_that_one_and_says_no_values(
+    pool: Pool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        made, _ = perform_in_parts(pool, Obey(), batch(tmp_path, "", "bug", "hold"), tmp_path / "out", {})
+    assert set(held(made)) == {1, 2}
+    assert held(made)[1].startswith("a fault in the node (ValueError in steps_for_tests.py:")
+    assert "steps_for_tests.py" in caplog.text
+    assert "is no date" not in caplog.text.replace('raise ValueError("Doe^John is no date")', "")
+
+
+def test_a_member_that_cannot_be_worked_on_is_held_with_the_reason(pool: Pool, tmp_path: Path) -> None:
+    made, _ = perform_in_parts(pool, Obey(), batch(tmp_path, "fail", ""), tmp_path / "out", {})
+    assert held(made) == {0: "it asked to fail"}
+
+
+@pytest.mark.parametrize("wanted", ["again", "full"])
+def test_what_is_the_worlds_fault_is_nobodys(pool: Pool, tmp_path: Path, wanted: str) -> None:
+    with pytest.raises(TryAgain):
+        perform_in_parts(pool, Obey(), batch(tmp_path, "", wanted), tmp_path / "out", {})
+
+
+def test_a_part_of_which_nothing_came_out_says_nothing_of_the_disclosure(pool: Pool, tmp_path: Path) -> None:
+    made, _ = perform_in_parts(pool, Obey(hides=True), batch(tmp_path, "bug", "", "die"), tmp_path / "out", {})
+    assert made.disclosure is Disclosure.DEIDENTIFIED
+    assert len(made.items) == 1
+
+
+def test_a_step_over_the_whole_unit_fails_as_a_whole(pool: Pool, tmp_path: Path) -> None:
+    made, _ = perform_in_parts(pool, Pile(), batch(tmp_path, "", ""), tmp_path / "out", {"secret": b"k"})
+    assert [i.kind for i in made.items] == [Kind.DICOM, Kind.DICOM, Kind.NIFTI]
+    single = batch(tmp_path, "die")
+    with pytest.raises(WorkerDied):
+        perform_in_parts(pool, Obey(), single, tmp_path / "out", {})
+
+
+def test_a_step_over_the_whole_unit_needs_all_members_unless_the_route_proceeds(tmp_path: Path) -> None:
+    partial = Batch(items=(), held=(Held(sources=(ReceiptId("a" * 32),), reason="broken"),))
+    with pytest.raises(CannotSucceed, match="1 of its instances were held"):
+        needs_all(Pile(), partial, "hold")
+    needs_all(Pile(), partial, "proceed")
+    needs_all(Obey(), partial, "hold")
+    needs_all(Pile(), Batch(items=()), "hold")
+
+
+def test_a_chain_runs_without_its_forwards(pool: Pool, tmp_path: Path) -> None:
+    chain = (Obey(), STEPS["forward"](to="nowhere"), Pile())  # type: ignore[call-arg]  # its own fields
+    supply = Supply({"secret": lambda: b"k"})
+    made, notes = run_chain(pool, supply, chain, batch(tmp_path, "", "hold", ""), tmp_path, partial="proceed")
+    assert [i.kind for i in made.items] == [Kind.DICOM, Kind.DICOM, Kind.NIFTI]
+    assert set(held(made)) == {1}
+    assert all(note.startswith("obey: process") for note in notes)

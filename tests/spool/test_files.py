@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from node.spool import Files
+from tests.spool.disk import Disk
+
+
+def synced(disk: Disk) -> list[Path]:
+    return [call.path for call in disk.calls if call.kind == "sync_folder"]
+
+
+def test_a_new_folder_is_made_with_its_parents_and_every_name_is_synced(tmp_path: Path) -> None:
+    disk = Disk(tmp_path)
+    disk.make_folder(tmp_path / "a" / "b" / "c")
+    assert (tmp_path / "a" / "b" / "c").is_dir()
+    assert synced(disk)[-3:] == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
+
+
+def test_folders_that_something_else_made_a_moment_ago_are_synced_too(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b" / "c").mkdir(parents=True)
+    disk = Disk(tmp_path)
+    disk.make_folder(tmp_path / "a" / "b" / "c")
+    assert synced(disk)[-3:] == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
+
+
+def test_what_this_process_has_synced_once_costs_nothing_the_second_time(tmp_path: Path) -> None:
+    disk = Disk(tmp_path)
+    disk.make_folder(tmp_path / "a" / "b" / "c")
+    before = len(disk.calls)
+    disk.make_folder(tmp_path / "a" / "b" / "d")
+    assert [(call.kind, call.path) for call in disk.calls[before:]] == [
+        ("mkdir", tmp_path / "a" / "b" / "d"),
+        ("sync_folder", tmp_path / "a" / "b"),
+    ]
+
+
+def test_a_folder_that_was_removed_meanwhile_is_made_and_synced_again(tmp_path: Path) -> None:
+    disk = Disk(tmp_path)
+    disk.make_folder(tmp_path / "a" / "b")
+    (tmp_path / "a" / "b").rmdir()
+    (tmp_path / "a").rmdir()
+    before = len(disk.calls)
+    disk.make_folder(tmp_path / "a" / "b")
+    assert [call.path for call in disk.calls[before:] if call.kind == "sync_folder"] == [tmp_path, tmp_path / "a"]
+
+
+def test_many_threads_may_make_the_same_folder(tmp_path: Path) -> None:
+    files, start, failed = Files(), threading.Barrier(8), []
+
+    def make() -> None:
+        start.wait()
+        try:
+            files.make_folder(tmp_path / "a" / "b" / "c")
+        except OSError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+
+
+def test_write_goes_on_where_the_system_stopped_early(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(reader, True)
+    data = bytes(range(256)) * 4096
+
+    def write() -> None:
+        Files().write(writer, data)
+        os.close(writer)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    got = b""
+    while part := os.read(reader, 1 << 16):
+        got += part
+    thread.join()
+    os.close(reader)
+    assert got == data
+
+
+def test_create_never_writes_over_a_file(tmp_path: Path) -> None:
+    (tmp_path / "there").write_bytes(b"precious")
+    with pytest.raises(FileExistsError):
+        Files().create(tmp_path / "there")
+
+
+def test_remove_is_content_when_the_file_is_gone(tmp_path: Path) -> None:
+    Files().remove(tmp_path / "gone")
+
+
+def test_link_gives_the_same_bytes_a_second_name(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"bytes")
+    Files().link(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "a").samefile(tmp_path / "b")
+
+
+def test_room_says_what_is_free(tmp_path: Path) -> None:
+    room = Files().room(tmp_path)
+    assert 0 < room.bytes <= os.statvfs(tmp_path).f_blocks * os.statvfs(tmp_path).f_frsize
+    assert room.inodes == -1 or room.inodes > 0

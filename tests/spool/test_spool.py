@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import hashlib
+import threading
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from node.dicom.part10 import read_meta
+from node.model import UID, Identity, Origin, ReceiptId
+from node.moment import new_receipt
+from node.spool import Files, Incoming, Spool
+
+IDENTITY = Identity(
+    sop_class=UID("1.2.840.10008.5.1.4.1.1.2"), sop_instance=UID("1.2.3"), study=UID("1.2"), series=UID("1.2.1"),
+    transfer_syntax=UID("1.2.840.10008.1.2.1"),
+)  # fmt: skip
+ORIGIN = Origin(calling_ae="CT1", called_ae="NODE", sender="10.1.2.3")
+START = datetime(2026, 11, 22, 23, 59, 59, 999_000, tzinfo=UTC)
+
+
+class Clock:
+    def __init__(self, now: datetime = START) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def spool_in(root: Path, clock: Clock | None = None, *, process: str = "one", files: Files | None = None) -> Spool:
+    return Spool(root, process, files=files or Files(), clock=clock or Clock(), ids=new_receipt)
+
+
+def begun(spool: Spool, data: bytes = b"data") -> Incoming:
+    incoming = spool.begin(IDENTITY, ORIGIN)
+    incoming.write(data)
+    return incoming
+
+
+def test_an_instance_lies_in_the_folder_of_its_hour_under_its_receipt_id(tmp_path: Path) -> None:
+    spool = spool_in(tmp_path)
+    kept = begun(spool).keep()
+    assert kept.path == tmp_path / "2026-11-22" / "23" / f"{kept.receipt}.dcm"
+    assert spool.where(spool.relative(kept.path)) == kept.path
+
+
+def test_the_hour_is_that_of_utc_wherever_the_clock_stands(tmp_path: Path) -> None:
+    west = Clock(datetime(2026, 11, 22, 20, 30, tzinfo=timezone(timedelta(hours=-5))))
+    assert begun(spool_in(tmp_path, west)).keep().path.parent == tmp_path / "2026-11-23" / "01"
+
+
+def test_the_file_carries_the_bytes_their_hash_and_where_they_came_from(tmp_path: Path) -> None:
+    incoming = spool_in(tmp_path).begin(IDENTITY, ORIGIN)
+    for part in (b"one ", bytearray(b"two "), memoryview(b"three")):
+        incoming.write(part)
+    kept = incoming.keep()
+    meta = read_meta(kept.path)
+    data = kept.path.read_bytes()[meta.dataset_offset :]
+    assert data == b"one two three"
+    assert (kept.size, kept.sha256) == (13, hashlib.sha256(data).hexdigest())
+    assert meta.provenance is not None
+    assert meta.provenance.sha256 == kept.sha256
+    assert (meta.provenance.receipt, meta.provenance.origin, meta.provenance.received) == (kept.receipt, ORIGIN, START)
+
+
+def test_nothing_is_visible_before_keep_and_nothing_is_left_after_discard(tmp_path: Path) -> None:
+    spool = spool_in(tmp_path)
+    incoming = begun(spool)
+    assert list(spool.kept()) == []
+    incoming.discard()
+    incoming.discard()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_discard_after_keep_does_nothing(tmp_path: Path) -> None:
+    incoming = begun(spool_in(tmp_path))
+    kept = incoming.keep()
+    incoming.discard()
+    assert kept.path.is_file()
+
+
+def test_instances_are_listed_oldest_first_across_midnight(tmp_path: Path) -> None:
+    clock = Clock()
+    ids = iter(f"{n:032x}" for n in range(10))
+    spool = Spool(tmp_path, "one", files=Files(), clock=clock, ids=lambda: ReceiptId(next(ids)))
+    kept = []
+    for _ in range(4):
+        kept.append(begun(spool).keep().path)
+        clock.now += timedelta(minutes=31)
+    assert list(spool.kept()) == kept
+    assert len({path.parent for path in kept}) == 3
+    assert len({path.parent.parent for path in kept}) == 2
+
+
+def test_what_lies_about_in_the_spool_is_not_listed(tmp_path: Path) -> None:
+    spool = spool_in(tmp_path)
+    kept = begun(spool).keep()
+    begun(spool)
+    for stray in ("notes.dcm", "2026-11-22/stray.dcm", "2026-11-22/23/.hidden", "2026-11-22/23/x.txt", "lost/23/x.dcm"):
+        (tmp_path / stray).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / stray).write_bytes(b"")
+    assert list(spool.kept()) == [kept.path]
+
+
+def test_two_processes_keep_into_one_folder_and_write_into_their_own(tmp_path: Path) -> None:
+    one, two = spool_in(tmp_path, process="one"), spool_in(tmp_path, process="two")
+    kept = [begun(one).keep().path, begun(two).keep().path]
+    assert sorted(kept) == list(one.kept()) == list(two.kept())
+    assert one.abandoned() == ("one", "two")
+
+
+def test_what_a_dead_process_was_writing_is_removed_and_what_it_kept_stays(tmp_path: Path) -> None:
+    dead, alive = spool_in(tmp_path, process="dead"), spool_in(tmp_path, process="alive")
+    kept = begun(dead).keep()
+    begun(dead)
+    begun(dead)
+    going_on = begun(alive)
+    assert alive.abandon("dead") == 2
+    assert alive.abandon("dead") == 0
+    assert alive.abandoned() == ("alive",)
+    assert kept.path.is_file()
+    going_on.keep()
+
+
+def test_close_leaves_no_folder_of_the_process_unless_something_is_in_it(tmp_path: Path) -> None:
+    clean, busy = spool_in(tmp_path, process="clean"), spool_in(tmp_path, process="busy")
+    begun(busy)
+    clean.close()
+    busy.close()
+    assert busy.abandoned() == ("busy",)
+
+
+def test_empty_folders_go_but_not_those_into_which_something_may_still_come(tmp_path: Path) -> None:
+    clock = Clock(datetime(2026, 11, 22, 1, 0, tzinfo=UTC))
+    spool = spool_in(tmp_path, clock)
+    paths = []
+    for _ in range(30):
+        paths.append(begun(spool).keep().path)
+        clock.now += timedelta(hours=1)
+    for path in paths[:5] + paths[6:]:
+        path.unlink()
+    clock.now -= timedelta(hours=1)
+    spool.forget_empty_folders()
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.glob("2026*/*"))
+    assert left == ["2026-11-22/06", "2026-11-23/04", "2026-11-23/05", "2026-11-23/06"]
+    assert list(spool.kept()) == [paths[5]]
+
+
+def test_an_instance_that_began_before_the_hour_turned_is_kept_though_its_folder_was_cleared_away(
+    tmp_path: Path,
+) -> None:
+    clock = Clock()
+    spool, other = spool_in(tmp_path, clock), spool_in(tmp_path, clock, process="other")
+    first = begun(spool).keep()
+    slow = begun(spool)
+    first.path.unlink()
+    clock.now += timedelta(days=1)
+    other.forget_empty_folders()
+    assert not first.path.parent.exists()
+    assert slow.keep().path.parent == first.path.parent
+
+
+def test_clearing_away_and_keeping_side_by_side_lose_nothing(tmp_path: Path) -> None:
+    spool, other = spool_in(tmp_path), spool_in(tmp_path, process="other")
+    over = threading.Event()
+
+    def clear() -> None:
+        while not over.is_set():
+            other.forget_empty_folders()
+
+    thread = threading.Thread(target=clear)
+    thread.start()
+    try:
+        for _ in range(50):
+            kept = begun(spool).keep()
+            assert kept.path.is_file()
+            kept.path.unlink()
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("name", ["calling_ae", "called_ae"])
+def test_names_from_the_network_are_in_no_path(tmp_path: Path, name: str) -> None:
+    evil = Origin(**{"calling_ae": "A", "called_ae": "B", "sender": "10.0.0.1"} | {name: "../../evil"})
+    incoming = spool_in(tmp_path / "spool").begin(IDENTITY, evil)
+    incoming.keep()
+    assert not [path for path in tmp_path.rglob("*") if "evil" in path.name]
