@@ -24,8 +24,8 @@ from node.index.generations import give_way
 from node.index.giving_up import drop_in_delivery, drop_in_job, in_outbox
 from node.index.intake import join_again
 from node.index.schema import delivery, job, obligation, parcel, receipt
+from node.index.settle import settle
 from node.model import UnitKind
-from node.outbox.settle import settle
 
 Found = tuple[str, str]
 """(id, state)"""

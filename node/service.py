@@ -20,6 +20,7 @@ from node.config import Config
 from node.deliver.courier import Courier
 from node.deliver.targets import open_target
 from node.engine.engine import Engine
+from node.engine.runs import Task
 from node.index import Database
 from node.index.intake import Intake
 from node.lifecycle import Body, Service
@@ -164,7 +165,7 @@ def _keeper(ground: _Ground, rows: RowWriter) -> Keeper:
 def _receiver(ground: _Ground, keeper: Keeper, sessions: Sessions) -> Receiver:
     rules, metrics = ground.rules, ground.metrics
     return Receiver(
-        keeper=keeper, sessions=sessions,
+        keeper=keeper, sessions=sessions, largest=lambda: rules.current().node.limits.instance,
         told=Told(
             received=lambda o, seconds: metrics.received(o.calling_ae, o.called_ae, seconds),
             refused=lambda o, status: metrics.refused(o.calling_ae, o.called_ae, status),
@@ -209,6 +210,7 @@ def _courier(ground: _Ground) -> Courier:
             delivery.destination, destination, own, database, delivery.owner, taken, delivery.delta
         ),
         stop=ground.stopping.is_set, reach=ground.reach,
+        under_way=lambda key: ground.engine.running(Task.DELIVERY, key),
     )  # fmt: skip
 
 

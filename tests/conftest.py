@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
-from node.index.database import FILE
-from node.pool import Pool
-from tests import kit as kits
 from tests.databases import postgresql_database, postgresql_server
+
+if TYPE_CHECKING:  # half the node: only tests that use a kit pay for its import
+    from node.pool import Pool
+    from tests import kit as kits
 
 FULL = os.environ.get("DICOM_NODE_FULL") == "1"
 
@@ -47,49 +48,55 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def pool() -> Iterator[Pool]:
-    """Two worker processes for all tests that need some."""
-    made = Pool(2)
-    yield made
-    made.close()
+def sqlite_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kits.Store]:
+    from tests import kit as kits
+
+    store = kits.Store("sqlite", tmp_path_factory.mktemp("sqlite"))
+    yield store
+    store.close()
 
 
 @pytest.fixture(scope="session")
-def sqlite_with_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sqlite-with-tables")
-    kits.prepare_all("sqlite", folder)
-    return folder / FILE
+def postgresql_store(
+    postgresql_server_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[kits.Store]:
+    from tests import kit as kits
 
-
-@pytest.fixture(scope="session")
-def postgresql_with_tables(postgresql_server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with postgresql_database(postgresql_server_url) as url:
-        kits.prepare_all(url, tmp_path_factory.mktemp("postgresql-with-tables"))
-        yield url
+        store = kits.Store(url, tmp_path_factory.mktemp("postgresql"))
+        yield store
+        store.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def prepared_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """As `database_url`, with every table in it; for `sqlite` in the folder `data` of the test."""
-    if request.param == "sqlite":
-        (tmp_path / "data").mkdir()
-        shutil.copyfile(request.getfixturevalue("sqlite_with_tables"), tmp_path / "data" / FILE)
-        yield "sqlite"
-        return
-    template = request.getfixturevalue("postgresql_with_tables")
-    with postgresql_database(request.getfixturevalue("postgresql_server_url"), template) as url:
-        yield url
+def store(request: pytest.FixtureRequest) -> kits.Store:
+    found: kits.Store = request.getfixturevalue(f"{request.param}_store")
+    return found
 
 
 @pytest.fixture
-def kit(prepared_url: str, tmp_path: Path) -> Iterator[kits.Kit]:
-    """A data folder and a database, on each of both; for decisions, without workers."""
-    with kits.opened(prepared_url, tmp_path / "data") as made:
+def kit(store: kits.Store, tmp_path: Path) -> Iterator[kits.Kit]:
+    """A data folder and an empty database, on each of both; for decisions, without workers."""
+    from tests import kit as kits
+
+    with kits.opened(store, tmp_path / "data") as made:
         yield made
 
 
 @pytest.fixture
-def working(prepared_url: str, tmp_path: Path, pool: Pool) -> Iterator[kits.Kit]:
+def working(store: kits.Store, tmp_path: Path, pool: Pool) -> Iterator[kits.Kit]:
     """The same with worker processes, for tests that run steps."""
-    with kits.opened(prepared_url, tmp_path / "data", pool) as made:
+    from tests import kit as kits
+
+    with kits.opened(store, tmp_path / "data", pool) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def pool() -> Iterator[Pool]:
+    """Two worker processes for all tests that need some."""
+    from node.pool import Pool
+
+    made = Pool(2)
+    yield made
+    made.close()

@@ -49,15 +49,13 @@ def _hurry(url: str) -> None:
 
 
 @contextmanager
-def postgresql_database(server: str, template: str | None = None) -> Iterator[str]:
-    """The URL of a new database, empty or like `template`, the URL of another one that nobody is connected to;
-    dropped at the end, with whatever is still connected to it."""
+def postgresql_database(server: str) -> Iterator[str]:
+    """The URL of a new, empty database; dropped at the end, with whatever is still connected to it."""
     name = f"test_{next(_numbers)}"
     url = sa.make_url(server).set(drivername="postgresql+psycopg")
     admin = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with admin.connect() as connection:
-        like = f" TEMPLATE {sa.make_url(template).database}" if template else ""
-        connection.exec_driver_sql(f"CREATE DATABASE {name}{like}")
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
     try:
         yield url.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
     finally:

@@ -36,7 +36,7 @@ from node.engine.runs import Outcome
 from node.index import Database, connect, jobs
 from node.index.intake import Arrival, Counted, Intake
 from node.index.ledger import Ledger, instance_states
-from node.index.schema import delivery, job, obligation, parcel, receipt, unit
+from node.index.schema import delivery, job, meta, metadata, obligation, parcel, receipt, unit
 from node.index.versions import prepare
 from node.model import UID, Disclosure, Kind, Origin, ReceiptId, State, Step
 from node.moment import new_receipt, process_name, utc_now
@@ -63,10 +63,10 @@ SECRET = b"a secret of the tests, no one else's"
 class Kit:
     """One data folder and one database. `rules` may be changed at any time, like rules.yaml."""
 
-    def __init__(self, url: str, data: Path, pool: Pool | None = None) -> None:
-        self.url, self.data, self._pool = url, data, pool
-        self.database: Database = connect(url, data)
-        prepare(self.database.durable, data)
+    def __init__(self, store: Store, data: Path, pool: Pool | None = None) -> None:
+        """`store` may outlive the kit; `data` is its own."""
+        self.store, self.data, self._pool = store, data, pool
+        self.database: Database = store.database
         self.spool = Spool(data / "spool", "kit", files=Files(), clock=utc_now, ids=new_receipt)
         self.presence = Presence(data / "run", "kit")
         self.outbox = Outbox(data / "outbox", self.database, Files())
@@ -74,14 +74,11 @@ class Kit:
         self.config = self.load("")
         self.reached: list[str] = []
         self.reach: Callable[[str], None] = self.reached.append
-        self._engine: Engine | None = None
 
     @property
     def engine(self) -> Engine:
         """A client: takes jobs and deliveries, and runs none."""
-        if self._engine is None:
-            self._engine = Engine(self.database.derived, self.data, process_name())
-        return self._engine
+        return self.store.engine
 
     @property
     def pool(self) -> Pool:
@@ -89,11 +86,8 @@ class Kit:
         return self._pool
 
     def end(self) -> None:
-        if self._engine is not None:
-            self._engine.stop(0)
         self.presence.close()
         self.spool.close()
-        self.database.close()
 
     # ---- rules ----------------------------------------------------------------------------------------
 
@@ -275,18 +269,31 @@ class Kit:
             return dict(instance_states(connection, self.config.routed))[ReceiptId(receipt_id)]
 
 
-def prepare_all(url: str, data: Path) -> None:
-    """Make every table that a node has, the engine's too. Tests copy such a database: that takes a tenth of the
-    time."""
-    database = connect(url, data)
-    prepare(database.durable, data)
-    Engine(database.derived, data, process_name()).stop(0)
-    database.close()
+class Store:
+    """A database with every table in it, and a client of the engine. Emptied between tests: to make a new one for
+    each would take most of their time."""
+
+    def __init__(self, url: str, data: Path) -> None:
+        """`data` holds the file for `sqlite`."""
+        self.database: Database = connect(url, data)
+        prepare(self.database.durable, data)
+        self.engine = Engine(self.database.derived, data, process_name())
+
+    def empty(self) -> None:
+        self.engine.clear()
+        with self.database.derived.begin() as connection:
+            for table in reversed(metadata.sorted_tables):
+                connection.execute(sa.delete(table).where(table.c.key != "schema" if table is meta else sa.true()))
+
+    def close(self) -> None:
+        self.engine.stop(0)
+        self.database.close()
 
 
 @contextmanager
-def opened(url: str, data: Path, pool: Pool | None = None) -> Iterator[Kit]:
-    kit = Kit(url, data, pool)
+def opened(store: Store, data: Path, pool: Pool | None = None) -> Iterator[Kit]:
+    store.empty()
+    kit = Kit(store, data, pool)
     try:
         yield kit
     finally:

@@ -1,53 +1,99 @@
+"""The key of the pseudonyms: made once, whole, for its owner alone."""
+
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from node.errors import ConfigurationError
 from node.secret import SMALLEST, check, fingerprint, load_or_make
+from node.stores import open_secret
+from tests.kit import Kit
 
 
-def test_it_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
+def test_it_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     made = load_or_make(path)
     assert len(made) >= SMALLEST
     assert path.stat().st_mode & 0o777 == 0o600
     assert load_or_make(path) == made
-    assert list(tmp_path.iterdir()) == [path]
+    assert [p.name for p in tmp_path.iterdir()] == ["secret"]
 
 
-def test_two_that_start_together_have_one_secret(tmp_path: Path) -> None:
-    with ThreadPoolExecutor(8) as threads:
-        made = set(threads.map(lambda _: load_or_make(tmp_path / "secret"), range(32)))
-    assert made == {(tmp_path / "secret").read_bytes().strip()}
+def test_every_node_has_its_own(tmp_path: Path) -> None:
+    assert load_or_make(tmp_path / "a") != load_or_make(tmp_path / "b")
 
 
-def test_one_that_others_can_read_is_refused(tmp_path: Path) -> None:
-    load_or_make(tmp_path / "secret")
-    (tmp_path / "secret").chmod(0o640)
-    with pytest.raises(ConfigurationError, match="chmod 600"):
-        load_or_make(tmp_path / "secret")
+def test_two_processes_that_start_together_have_one(tmp_path: Path) -> None:
+    found: list[bytes] = []
+    barrier = threading.Barrier(4)
+
+    def start() -> None:
+        barrier.wait()
+        found.append(load_or_make(tmp_path / "secret"))
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert len(set(found)) == 1
 
 
-@pytest.mark.parametrize("length", [0, SMALLEST - 1])
-def test_one_that_is_too_short_is_refused(tmp_path: Path, length: int) -> None:
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
+def test_one_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
     path = tmp_path / "secret"
-    path.write_bytes(b"x" * length)
-    path.chmod(0o600)
-    with pytest.raises(ConfigurationError, match=f"has {length} bytes"):
+    load_or_make(path)
+    path.chmod(mode)
+    with pytest.raises(ConfigurationError, match="chmod 600"):
         load_or_make(path)
-    assert check(b"x" * SMALLEST, "the test") == b"x" * SMALLEST
 
 
-def test_one_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+def test_one_that_is_too_short_is_refused_without_being_shown(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_text("hunter2\n")
+    path.chmod(0o600)
+    with pytest.raises(ConfigurationError, match="has 7 bytes") as raised:
+        load_or_make(path)
+    assert "hunter2" not in str(raised.value)
+
+
+def test_one_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "secret").mkdir()
+    (tmp_path / "secret").chmod(0o700)
     with pytest.raises(ConfigurationError, match="cannot be read"):
         load_or_make(tmp_path / "secret")
 
 
-def test_a_fingerprint_tells_secrets_apart_and_does_not_hold_them() -> None:
-    one, other = b"a" * 32, b"b" * 32
-    assert fingerprint(one) == fingerprint(one) != fingerprint(other)
-    assert one.decode() not in fingerprint(one)
+@given(st.binary(max_size=80))
+def test_the_length_alone_is_checked(secret: bytes) -> None:
+    if len(secret) >= SMALLEST:
+        assert check(secret, "here") == secret
+    else:
+        with pytest.raises(ConfigurationError, match="here"):
+            check(secret, "here")
+
+
+@given(st.binary(min_size=32, max_size=64), st.binary(min_size=32, max_size=64))
+def test_a_fingerprint_tells_secrets_apart_and_gives_none_away(a: bytes, b: bytes) -> None:
+    # HMAC fills a key up with zeros, so two that differ in those alone are one key.
+    assert (fingerprint(a) == fingerprint(b)) == (a.rstrip(b"\0") == b.rstrip(b"\0"))
+    assert a.hex() not in fingerprint(a)
+    assert len(fingerprint(a)) == 32
+
+
+def test_a_database_that_knows_another_secret_does_not_start(kit: Kit) -> None:
+    made = open_secret(kit.config, kit.database)
+    assert open_secret(kit.config, kit.database) == made
+    path = kit.data / "secret"
+    path.unlink()
+    with pytest.raises(ConfigurationError, match="Put the former one back"):
+        open_secret(kit.config, kit.database)
+    path.write_bytes(made + b"\n")
+    path.chmod(0o600)
+    assert open_secret(kit.config, kit.database) == made

@@ -21,6 +21,7 @@ from node.deliver.folder import FolderTarget
 from node.engine.runs import DONE, STOP, Outcome
 from node.errors import CannotSucceed, TryAgain
 from node.index import Database, jobs
+from node.index.generations import earlier_deliveries
 from node.outbox import Delivery, Outbox, Waiting
 from node.retry import next_try
 
@@ -40,6 +41,8 @@ class Courier:
     open: Open
     stop: Callable[[], bool]
     reach: Callable[[str], None]
+    under_way: Callable[[str], bool] = lambda delivery: False
+    """Whether some process has this delivery in its hands at this moment."""
 
     def deliver(self, key: str, attempt: int) -> Outcome:
         """Send what waits. `attempt` counts how often the engine was given this delivery."""
@@ -54,6 +57,8 @@ class Courier:
             return self._hold(
                 delivery, f"{delivery.destination} accepts {destination.accepts}, this is {delivery.disclosure}"
             )
+        if self._earlier_under_way(delivery):
+            return Outcome("again", 1.0)
         try:
             self._send(delivery, destination, waiting)
         except TryAgain as error:
@@ -70,6 +75,15 @@ class Courier:
             log.error("delivery %s: %s\n%s", key, type(error).__name__, "".join(format_tb(error.__traceback__)))
             return self._hold(delivery, f"a fault in the node ({type(error).__name__}); see its log")
         return self._finish(delivery, destination)
+
+    def _earlier_under_way(self, delivery: Delivery) -> bool:
+        """What an earlier generation has in flight would be sent twice, or arrive behind what replaces it. What it
+        has not begun to send, it sends no more (index.generations)."""
+        if delivery.generation == 1 or delivery.delta:
+            return False
+        with self.database.reader.connect() as connection:
+            earlier = earlier_deliveries(connection, delivery.id)
+        return any(self.under_way(key) for key in earlier)
 
     def _send(self, delivery: Delivery, destination: Destination, waiting: list[Waiting]) -> None:
         """Raises TryAgain when something has to be sent again, and what the target raises."""

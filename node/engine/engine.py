@@ -174,6 +174,10 @@ class Engine:
         self._client.cancel_workflows(active)
         return len(active)
 
+    def running(self, task: Task, key: str) -> bool:
+        """Whether a process has it in its hands at this moment, or had when it died and nobody took it over yet."""
+        return bool(self._find(task, key, ["PENDING"]))
+
     # ---- housekeeping ------------------------------------------------------------------------------------
 
     def prune(self, older_than: timedelta) -> int:

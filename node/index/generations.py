@@ -62,6 +62,25 @@ def replace_waiting(connection: sa.Connection, job_id: str, destination: str) ->
     )  # fmt: skip
 
 
+def earlier_deliveries(connection: sa.Connection, delivery_id: str) -> list[str]:
+    """Deliveries of earlier generations of the same unit and route to the same destination."""
+    mine = connection.execute(
+        sa.select(job.c.unit, job.c.route, job.c.generation, delivery.c.destination)
+        .join(delivery, delivery.c.job == job.c.id)
+        .where(delivery.c.id == delivery_id)
+    ).one()
+    return list(
+        connection.scalars(
+            sa.select(delivery.c.id)
+            .join(job, job.c.id == delivery.c.job)
+            .where(
+                job.c.unit == mine.unit, job.c.route == mine.route, job.c.generation < mine.generation,
+                delivery.c.destination == mine.destination,
+            )
+        )
+    )  # fmt: skip
+
+
 def _replace_held(connection: sa.Connection, jobs: sa.Select[tuple[str]], by: int) -> None:
     why = _why(by)
     held = sa.and_(delivery.c.job.in_(jobs), delivery.c.state == "held")

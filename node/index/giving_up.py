@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from node.index.jobs import BY_A_PERSON
 from node.index.schema import delivery, job, obligation, parcel
+from node.index.settle import settle
 
 _OPEN = ("waiting", "held")
 
@@ -20,7 +21,7 @@ _OPEN = ("waiting", "held")
 def drop_in_delivery(connection: sa.Connection, key: str, receipts: Collection[str] | None) -> int:
     """Drop the parcels made from these receipts alone; None: all. What is then without any is over.
 
-    Returns how many. Obligations follow in `drop_in_job`'s manner: one is dropped when no file of it is left.
+    Returns how many. Obligations follow their files, see `settle`.
     """
     # Locked: the courier may note an answer in this moment.
     of = connection.execute(sa.select(delivery).where(delivery.c.id == key).with_for_update()).one()
@@ -35,9 +36,6 @@ def drop_in_delivery(connection: sa.Connection, key: str, receipts: Collection[s
         .where(parcel.c.delivery == key, parcel.c.number.in_(given_up))
         .values(state="dropped", reason=BY_A_PERSON)
     )
-    owed = {r for p in waiting if p.number in given_up for r in json.loads(p.sources)}
-    left = {r for p in waiting if p.number not in given_up for r in json.loads(p.sources)}
-    _drop_obligations(connection, of.job, _OPEN, {(r, of.destination) for r in owed - left})
     if len(given_up) == len(waiting):
         brought = connection.scalar(
             sa.select(sa.func.count()).where(parcel.c.delivery == key, parcel.c.state == "delivered")
@@ -47,6 +45,7 @@ def drop_in_delivery(connection: sa.Connection, key: str, receipts: Collection[s
             .where(delivery.c.id == key)
             .values(state="delivered" if brought else "dropped", reason=BY_A_PERSON, next_at=None)
         )
+    settle(connection, key, of.job, of.destination)
     return len(given_up)
 
 
@@ -61,7 +60,7 @@ def drop_in_job(connection: sa.Connection, job_id: str, receipts: Collection[str
         )
     )
     wanted = {(r, target) for r, target in held if receipts is None or r in receipts}
-    found = _drop_obligations(connection, job_id, ("held",), wanted - in_outbox(connection, job_id))
+    found = _drop_obligations(connection, job_id, wanted - in_outbox(connection, job_id))
     left = connection.scalar(sa.select(sa.func.count()).where(obligation.c.job == job_id, obligation.c.state == "held"))
     if not left:
         connection.execute(
@@ -82,9 +81,7 @@ def in_outbox(connection: sa.Connection, job_id: str) -> set[tuple[str, str]]:
     return {(receipt, destination) for destination, sources in rows for receipt in json.loads(sources)}
 
 
-def _drop_obligations(
-    connection: sa.Connection, job_id: str, states: Collection[str], owed: Collection[tuple[str, str]]
-) -> int:
+def _drop_obligations(connection: sa.Connection, job_id: str, owed: Collection[tuple[str, str]]) -> int:
     count = 0
     for target in {target for _, target in owed}:
         receipts = sorted(r for r, to in owed if to == target)
@@ -92,7 +89,7 @@ def _drop_obligations(
             count += connection.execute(
                 sa.update(obligation)
                 .where(
-                    obligation.c.job == job_id, obligation.c.target == target, obligation.c.state.in_(states),
+                    obligation.c.job == job_id, obligation.c.target == target, obligation.c.state == "held",
                     obligation.c.receipt.in_(receipts[begin : begin + 500]),
                 )
                 .values(state="dropped", reason=BY_A_PERSON)

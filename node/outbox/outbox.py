@@ -16,8 +16,8 @@ from node.index import Database
 from node.index.database import insert
 from node.index.generations import give_way, replace_waiting
 from node.index.schema import delivery, job, parcel, sent
+from node.index.settle import settle, sources_of
 from node.model import Disclosure, Kind, ReceiptId
-from node.outbox.settle import settle, sources_of
 from node.outbox.taking import add, link, note_made, open_delivery
 from node.outbox.values import Delivery, Goods, Waiting, delivery_id
 from node.spool.files import Files

@@ -41,9 +41,6 @@ class Metrics:
         by_sender = ("calling_ae", "called_ae")
         self._received = self._counter("received", "Instances acknowledged with success.", *by_sender)
         self._refused = self._counter("refused", "C-STORE requests answered with a failure.", *by_sender, "status")
-        self._duplicates = self._counter("duplicates", "Instances received again.", *by_sender)
-        self._delivered = self._counter("delivered", "Instances and files a destination took.", "destination")
-        self._held = self._counter("held", "Times that something was held for a person.", "route")
         self._seconds = Histogram(
             "dicom_node_receive_seconds",
             "From the first byte of a C-STORE request to its answer.",
@@ -61,15 +58,6 @@ class Metrics:
 
     def refused(self, calling_ae: str, called_ae: str, status: int) -> None:
         self._refused.labels(self._sender(calling_ae), called_ae, f"0x{status:04X}").inc()
-
-    def duplicate(self, calling_ae: str, called_ae: str) -> None:
-        self._duplicates.labels(self._sender(calling_ae), called_ae).inc()
-
-    def delivered(self, destination: str, count: int = 1) -> None:
-        self._delivered.labels(destination).inc(count)
-
-    def held(self, route: str) -> None:
-        self._held.labels(route).inc()
 
     def _sender(self, calling_ae: str) -> str:
         with self._lock:

@@ -33,7 +33,7 @@ from tests.peers import Gone, Instance, Sender
 PATIENCE = 30.0
 """Seconds after which a test gives up waiting."""
 
-HEAD = {
+HEAD: dict[str, dict[str, Any]] = {
     "node": {
         "ae_title": ["NODE", "RESEARCH"], "listen": "127.0.0.1:0", "data": "./data", "status": "off", "workers": 1,
         "limits": {"keep_free": "1MiB"},

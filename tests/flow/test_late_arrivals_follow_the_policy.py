@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import nibabel
 import pytest
 
 from node.cli.act import act
 from tests import make
-from tests.flow.nodes import Site
+from tests.flow.nodes import Site, wait_until
 from tests.peers import Recorder, send
 
 RULES = """
@@ -52,6 +54,33 @@ def test_late_arrivals_follow_the_policy(site: Site, late: str, states: dict[str
 
     # Whatever was worked on again, nothing is sent twice with the same content.
     assert len(archive.uids) == len(set(archive.uids)) == (3 if late == "ignore" else 5)
+
+
+TO_THE_ARCHIVE = """
+destinations:
+  archive: {dicom: "ARCHIVE@127.0.0.1:$port", accepts: identified}
+routes:
+  - {name: all, when: always, steps: [{forward: archive}]}
+"""
+
+
+def test_a_rerun_waits_for_what_the_first_run_has_in_flight(site: Site) -> None:
+    """The archive takes a second for each; the series changes while its first instances are on the way there."""
+    series = make.ct_series(3, rows=64, columns=64)
+    corrected = copy.deepcopy(series[0])
+    corrected.SeriesDescription = "corrected"
+    with Recorder(delay=1.0) as archive:
+        site.rules(TO_THE_ARCHIVE, port=archive.port)
+        with site.running() as node:
+            send(node.port, series[:2])
+            wait_until(lambda: archive.associations)
+            send(node.port, [corrected, series[2]])
+            assert site.settled(4) == {"delivered": 3, "superseded": 1}
+    sent = [(one.sop_instance, one.data) for one in archive.received]
+    assert len(sent) == len(set(sent)), "the same content twice"
+    last = dict(sent)
+    assert len(last) == 3
+    assert b"corrected" in last[corrected.SOPInstanceUID]
 
 
 def slices(site: Site) -> list[int]:

@@ -7,6 +7,7 @@ import sys
 import threading
 
 import pytest
+from pydicom.dataset import FileDataset
 
 from tests import make
 from tests.flow.nodes import PATIENCE, Site, wait_until
@@ -86,5 +87,5 @@ def test_a_node_does_not_start_with_broken_rules(sqlite_site: Site) -> None:
     assert "Traceback" not in done.stderr
 
 
-def study(number: int) -> object:
+def study(number: int) -> FileDataset:
     return make.ct_series(1, rows=64, columns=64, study=f"study {number}")[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from pydicom.dataset import FileDataset
 
 from tests import make
 from tests.flow.nodes import Site, send_until_cut, wait_until
@@ -62,7 +63,7 @@ def test_the_living_one_takes_over_while_it_works_itself(postgresql_site: Site) 
     assert len(archive.uids) == len(set(archive.uids)) == count
 
 
-def series(number: int) -> list:  # type: ignore[type-arg]  # what pydicom's FileDataset is
+def series(number: int) -> list[FileDataset]:
     return make.ct_series(2, rows=64, columns=64, study=f"study {number}", series=f"series {number}")
 
 

@@ -8,14 +8,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from node.index import Database, connect, jobs
+from node.index import Database, jobs
 from node.index.copies import dump, load
 from node.index.schema import metadata
-from node.index.versions import prepare
 from node.model import ReceiptId
 from tests import make
-from tests.databases import postgresql_database
-from tests.kit import Kit
+from tests.kit import Kit, Store, opened
 
 RULES = """
 destinations: {a: {folder: ./a}}
@@ -82,25 +80,20 @@ def test_ids_go_on_after_those_that_were_loaded(kit: Kit) -> None:
 
 @pytest.mark.parametrize("way", ["to postgresql", "to sqlite"])
 def test_a_copy_goes_from_one_kind_of_database_to_the_other(
-    way: str, tmp_path: Path, postgresql_server_url: str
+    way: str, tmp_path: Path, sqlite_store: Store, postgresql_store: Store
 ) -> None:
-    with postgresql_database(postgresql_server_url) as url:
-        urls = ["sqlite", url] if way == "to postgresql" else [url, "sqlite"]
-        source = Kit(urls[0], tmp_path / "source")
-        filled(source)
-        before = tables(source.database)
-        with source.database.reader.connect() as connection:
+    source, target = sqlite_store, postgresql_store
+    if way == "to sqlite":
+        source, target = target, source
+    with opened(source, tmp_path / "source") as kit:
+        filled(kit)
+        before = tables(kit.database)
+        with kit.database.reader.connect() as connection:
             dump(connection, tmp_path / "copy.jsonl.gz")
-        source.end()
-        target = connect(urls[1], tmp_path / "target")
-        try:
-            prepare(target.durable, tmp_path / "target")
-            emptied(target)
-            with target.durable.begin() as connection:
-                load(connection, tmp_path / "copy.jsonl.gz")
-            assert tables(target) == before
-        finally:
-            target.close()
+    emptied(target.database)
+    with target.database.durable.begin() as connection:
+        load(connection, tmp_path / "copy.jsonl.gz")
+    assert tables(target.database) == before
 
 
 def test_large_tables_are_loaded_in_groups(kit: Kit) -> None:

@@ -6,8 +6,8 @@ import pytest
 import sqlalchemy as sa
 
 from node.index.schema import obligation, parcel
+from node.index.settle import settle, sources_of
 from node.model import ReceiptId
-from node.outbox.settle import settle, sources_of
 from tests import make
 from tests.kit import Kit
 
