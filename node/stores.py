@@ -11,14 +11,18 @@ from node.index import Database, connect
 from node.index.versions import prepare, read_meta, write_meta
 
 
-def open_database(config: Config) -> Database:
-    """Open and bring up to date the database that the configuration names. Raises ConfigurationError."""
+def open_database(config: Config, *, migrate: bool = True) -> Database:
+    """Open the database that the configuration names, and bring it up to date. Raises ConfigurationError.
+
+    Without `migrate` an older one is refused: a command of a newer program must not change the tables under a
+    node that is still running the older one.
+    """
     node = config.node
     url = node.database.url
     if node.database.password is not None:
         url = sa.make_url(url).set(password=node.database.password.reveal()).render_as_string(hide_password=False)
     database = connect(url, node.data)
-    prepare(database.durable, node.data)
+    prepare(database.durable, node.data, migrate=migrate)
     return database
 
 

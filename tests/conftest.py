@@ -57,9 +57,7 @@ def sqlite_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kits.Stor
 
 
 @pytest.fixture(scope="session")
-def postgresql_store(
-    postgresql_server_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[kits.Store]:
+def postgresql_store(postgresql_server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[kits.Store]:
     from tests import kit as kits
 
     with postgresql_database(postgresql_server_url) as url:

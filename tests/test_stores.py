@@ -65,3 +65,12 @@ def test_the_time_of_a_backup_is_known_after_a_restore(config: Config) -> None:
         write_meta(connection, "restored", "12.5")
     assert restored_from(database) == 12.5
     database.close()
+
+
+def test_a_reading_command_does_not_bring_an_older_database_forward(config: Config) -> None:
+    database = open_database(config)
+    with database.durable.begin() as connection:
+        write_meta(connection, "schema", "0")
+    database.close()
+    with pytest.raises(ConfigurationError, match=r"start it once with `dicom-node serve`"):
+        open_database(config, migrate=False)

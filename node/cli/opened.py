@@ -31,7 +31,7 @@ def opened(path: Path) -> Iterator[Opened]:
     from node.stores import open_database
 
     config = load(path, STEPS)
-    database = open_database(config)
+    database = open_database(config, migrate=False)
     spool = Spool(config.node.data / "spool", process_name(), files=Files(), clock=utc_now, ids=new_receipt)
     try:
         yield Opened(config=config, database=database, spool=spool)

@@ -21,12 +21,18 @@ MIGRATIONS: Mapping[int, Migration] = {}
 
 
 def prepare(
-    engine: sa.Engine, data: Path, *, version: int = VERSION, migrations: Mapping[int, Migration] = MIGRATIONS
+    engine: sa.Engine,
+    data: Path,
+    *,
+    version: int = VERSION,
+    migrations: Mapping[int, Migration] = MIGRATIONS,
+    migrate: bool = True,
 ) -> None:
     """Make the tables, or bring them to this version; a copy of everything is written before.
 
     Two processes that start together: the second waits for the first one's transaction and finds its work
-    done. Raises ConfigurationError when the database is newer than the program.
+    done. Raises ConfigurationError when the database is newer than the program, and without `migrate` also when
+    it is older.
     """
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
@@ -40,6 +46,11 @@ def prepare(
             raise ConfigurationError(
                 f"the database has schema {found} and this dicom-node knows {version}: "
                 "install the newer program again, or restore a backup made before the upgrade"
+            )
+        if found < version and not migrate:
+            raise ConfigurationError(
+                f"the database has schema {found} and this dicom-node needs {version}: start it once with "
+                "`dicom-node serve`, which brings the database forward after a copy"
             )
         if found < version:
             copy = data / f"before-schema-{found + 1}.jsonl.gz"

@@ -37,11 +37,11 @@ class Nifti:
     def run(self, batch: Batch, work: Work) -> Batch:
         members, reasons = read_members([item for item in batch.items if item.kind is Kind.DICOM])
         if not any(member.pixels for member in members):
-            raise CannotSucceed("nifti: no image in the batch")
+            raise CannotSucceed("no image in the batch")
         groups = _plan(members, reasons)
         written = _write(groups, members, reasons, work)
         for made in written:
-            work.note(f"nifti: {made.nifti.name}: {made.what}")
+            work.note(f"{made.nifti.name}: {made.what}")
         return _batch(batch, members, reasons, written)
 
 
@@ -98,9 +98,7 @@ def _batch(batch: Batch, members: Sequence[Member], reasons: dict[int, str], wri
         sources = _receipts([members[n].item for n in made.instances])
         items.append(Item(path=made.nifti, kind=Kind.NIFTI, sources=sources))
         items.append(Item(path=made.report, kind=Kind.REPORT, sources=sources))
-    found = tuple(
-        Held(sources=members[n].item.sources, reason=f"nifti: {reason}") for n, reason in sorted(reasons.items())
-    )
+    found = tuple(Held(sources=members[n].item.sources, reason=reason) for n, reason in sorted(reasons.items()))
     return replace(batch, items=tuple(items), held=batch.held + found)
 
 

@@ -78,9 +78,7 @@ def test_one_that_is_refused_is_held_and_the_others_go(working: Kit) -> None:
         assert working.courier().deliver(key, 1) == DONE
         assert len(archive.received) == 2
     assert working.deliveries() == {key: "held"}
-    assert working.owed(key.removesuffix(">a")) == dict(
-        zip(receipts, ("delivered", "held", "delivered"), strict=True)
-    )
+    assert working.owed(key.removesuffix(">a")) == dict(zip(receipts, ("delivered", "held", "delivered"), strict=True))
     assert working.reasons(key.removesuffix(">a")) == {"ARCHIVE answered 0x0117 invalid SOP instance"}
 
 

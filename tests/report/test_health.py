@@ -25,9 +25,7 @@ def health(kit: Kit) -> Health:
     path = kit.data / "rules.yaml"
     path.write_text(f"node: {{ae_title: NODE, data: {kit.data}, limits: {{keep_free: 1MiB}}}}\n{ROUTES}")
     kit.rules(ROUTES)
-    return Health(
-        database=kit.database, rules=Rules(path, STEPS), spool=kit.spool, routed=lambda: kit.config.routed
-    )
+    return Health(database=kit.database, rules=Rules(path, STEPS), spool=kit.spool, routed=lambda: kit.config.routed)
 
 
 def test_a_node_that_can_do_its_work_is_well(kit: Kit) -> None:

@@ -86,6 +86,4 @@ class Pile:
         target.write_bytes(b"".join(item.path.read_bytes()[-10:] for item in batch.items))
         sources = tuple(source for item in batch.items for source in item.sources)
         pile = Item(path=target, kind=Kind.NIFTI, sources=sources)
-        return Batch(
-            items=(*batch.items, pile), held=batch.held, dropped=batch.dropped, disclosure=batch.disclosure
-        )
+        return Batch(items=(*batch.items, pile), held=batch.held, dropped=batch.dropped, disclosure=batch.disclosure)

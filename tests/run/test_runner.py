@@ -335,9 +335,7 @@ def test_after_the_machine_started_again_everything_is_made_again(
     assert working.owed(key) == {receipts[0]: "waiting", receipts[1]: "held"}
 
 
-def test_making_it_again_does_not_touch_what_is_being_sent(
-    working: Kit, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_making_it_again_does_not_touch_what_is_being_sent(working: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     key, _ = queued(working, route("obey", "{forward: a}", "obey"), wishing(""))
     working.runner().step(key, 0)
     working.runner().step(key, 1)
