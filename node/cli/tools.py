@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from node.cli.progress import progress
 from node.errors import CannotSucceed, ConfigurationError, TryAgain
 
 if TYPE_CHECKING:
@@ -99,8 +100,14 @@ def send(name: str, paths: Sequence[Path], config: Path, as_json: bool) -> int:
     results: dict[int, tuple[Parcel, Result]] = {}
     why = ""
     try:
-        if parcels:
-            target.deliver(parcels, lambda p, r: results.__setitem__(p.number, (p, r)), lambda: False)
+        with progress(f"to {destination or name}", len(parcels), quiet=as_json) as one_more:
+
+            def record(parcel: Parcel, result: Result) -> None:
+                results[parcel.number] = (parcel, result)
+                one_more()
+
+            if parcels:
+                target.deliver(parcels, record, lambda: False)
     except (TryAgain, CannotSucceed) as error:
         why = str(error)
     good = sum(1 for _, r in results.values() if r.outcome is Outcome.DELIVERED)

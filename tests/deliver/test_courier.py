@@ -187,6 +187,20 @@ def test_an_earlier_generation_does_not_arrive_after_a_later_one(working: Kit) -
     assert working.balance() == {"delivered": 3}
 
 
+@pytest.mark.parametrize("late", ["rerun", "delta"])
+def test_a_rerun_waits_for_what_the_earlier_generation_has_in_flight(working: Kit, late: str) -> None:
+    """Else it could be sent twice, or the older content arrive last. A delta sends other instances."""
+    with Recorder() as archive:
+        rules_ = to(archive.port).replace("late: rerun", f"late: {late}")
+        first, _ = put(working, rules_, make.ct_series(1))
+        second, _ = put(working, rules_, [make.instance(number=9)])
+        courier = replace(working.courier(), under_way=lambda key: key == first)
+        outcome = courier.deliver(second, 1)
+        assert outcome.verdict == ("again" if late == "rerun" else "done")
+        assert len(archive.received) == (0 if late == "rerun" else 1)
+        assert replace(courier, under_way=lambda key: False).deliver(second, 2).verdict in ("done", "stop")
+
+
 # ---- a folder ----------------------------------------------------------------------------------------------
 
 

@@ -46,7 +46,10 @@ def tables(database: Database) -> Tables:
 
 
 def emptied(database: Database) -> None:
+    """As new: on PostgreSQL ids begin with 1 again too."""
     with database.durable.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"TRUNCATE {', '.join(metadata.tables)} RESTART IDENTITY CASCADE")
         for table in reversed(metadata.sorted_tables):
             connection.execute(sa.delete(table))
 

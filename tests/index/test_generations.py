@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from node.index import jobs
-from node.index.generations import give_way, replace_waiting
+from node.index.generations import earlier_deliveries, give_way, replace_waiting
 from node.index.schema import delivery, job, obligation, parcel
 from node.model import ReceiptId
 from tests import make
@@ -40,6 +40,9 @@ def test_what_is_held_after_the_later_job_was_made_is_replaced_at_once(kit: Kit)
     assert set(kit.owed(first).values()) == {"replaced"}
     assert kit.reasons(first) == {"generation 2 works on it again"}
     assert kit.balance() == {"in_job": 3}
+    with kit.database.durable.begin() as connection:
+        jobs.hold(connection, second, "a codec failed", 1.0)
+    assert kit.jobs()[second] == "held", "no earlier one takes over"
 
 
 def test_a_member_held_in_an_earlier_job_is_replaced_when_that_ends(kit: Kit) -> None:
@@ -90,6 +93,14 @@ def test_a_delta_leaves_what_waits(kit: Kit) -> None:
     with kit.database.durable.begin() as connection:
         replace_waiting(connection, second, "a")
     assert kit.deliveries() == {key: "waiting"}
+
+
+def test_earlier_deliveries_are_of_the_same_unit_route_and_destination(kit: Kit) -> None:
+    first, second, receipts = two_generations(kit, late="delta")
+    to_a, to_b, later = put(kit, first, receipts, "a"), put(kit, first, receipts, "b"), put(kit, second, receipts, "a")
+    with kit.database.reader.connect() as connection:
+        assert earlier_deliveries(connection, later) == [to_a]
+        assert earlier_deliveries(connection, to_a) == earlier_deliveries(connection, to_b) == []
 
 
 def test_other_routes_and_units_are_left_alone(kit: Kit) -> None:

@@ -165,6 +165,31 @@ def test_one_instance_indexed_twice_at_once_has_one_current_row(kit: Kit) -> Non
     assert all(u["count"] == 8 for u in kit.rows(unit, unit.c.kind == "series"))
 
 
+def test_units_are_locked_in_one_order_whatever_came_first(kit: Kit) -> None:
+    """Two writers that lock them in opposite order would wait for each other for ever."""
+    touched: list[str] = []
+
+    def note(_c: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
+        if statement.startswith("INSERT INTO node_unit"):
+            touched.extend(v for v in values_of(parameters) if v in uids)
+
+    first = [kit.arrival(one(n, series=f"s{n}")) for n in (5, 4, 3, 2, 1)]
+    uids = {str(a.identity.series) for a in first}
+    sa.event.listen(kit.database.derived, "before_cursor_execute", note)
+    try:
+        kit.record(*first)
+        kit.record(*(kit.arrival(one(10 + n, series=f"s{n}")) for n in (5, 3, 4, 1, 2)))
+    finally:
+        sa.event.remove(kit.database.derived, "before_cursor_execute", note)
+    order = list(dict.fromkeys(touched[: len(touched) // 2]))
+    assert order == sorted(uids)
+    assert list(dict.fromkeys(touched[len(touched) // 2 :])) == sorted(uids)
+
+
+def values_of(parameters: object) -> list[object]:
+    return list(parameters.values()) if isinstance(parameters, dict) else list(parameters)  # type: ignore[call-overload]  # a row
+
+
 def test_writers_of_the_same_units_wait_for_each_other_and_lose_nothing(kit: Kit) -> None:
     shuffle = random.Random(7).sample
     groups = []

@@ -76,6 +76,15 @@ def test_an_older_database_is_brought_forward_after_a_copy(
     assert "copy of the tables" in caplog.text
 
 
+def test_a_command_that_only_reads_does_not_bring_it_forward(database_url: str, tmp_path: Path) -> None:
+    with opened(database_url, tmp_path) as database:
+        prepare(database.durable, tmp_path)
+        with pytest.raises(ConfigurationError, match="dicom-node serve"):
+            prepare(database.durable, tmp_path, version=VERSION + 1, migrate=False)
+        assert version(database) == str(VERSION)
+        prepare(database.durable, tmp_path, migrate=False)
+
+
 def test_a_migration_that_fails_leaves_the_old_schema(database_url: str, tmp_path: Path) -> None:
     def fails(connection: sa.Connection) -> None:
         connection.exec_driver_sql("ALTER TABLE node_job ADD COLUMN colour TEXT")

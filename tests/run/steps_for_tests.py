@@ -9,6 +9,7 @@ import errno
 import os
 import shutil
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -35,10 +36,14 @@ class Obey:
 
     until: str = ""
     """A file; while it is there, comments are not obeyed."""
+    meet: str = ""
+    """A folder; goes on when two processes have met there."""
     hides: bool = False
     """Say that the batch is de-identified."""
 
     def run(self, batch: Batch, work: Work) -> Batch:
+        if self.meet:
+            wait_for_another(Path(self.meet))
         items, held, dropped = [], list(batch.held), list(batch.dropped)
         for item in batch.items:
             wanted = "" if self.until and Path(self.until).exists() else wish(item.path)
@@ -54,6 +59,15 @@ class Obey:
         work.note(f"process {os.getpid()}")
         disclosure = Disclosure.DEIDENTIFIED if self.hides else batch.disclosure
         return Batch(items=tuple(items), held=tuple(held), dropped=tuple(dropped), disclosure=disclosure)
+
+
+def wait_for_another(folder: Path) -> None:
+    (folder / str(os.getpid())).touch()
+    deadline = time.monotonic() + 30
+    while len(list(folder.iterdir())) < 2:
+        if time.monotonic() > deadline:
+            raise CannotSucceed("nobody came")
+        time.sleep(0.01)
 
 
 def act(wanted: str) -> None:

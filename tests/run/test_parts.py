@@ -36,7 +36,8 @@ def test_parts_come_back_in_order_and_were_worked_on_side_by_side(pool: Pool, tm
     before = Held(sources=(ReceiptId("f" * 32),), reason="before")
     given = batch(tmp_path, *[""] * 30)
     given = Batch(items=given.items, held=(before,))
-    made, notes = perform_in_parts(pool, Obey(), given, tmp_path / "out", {})
+    (tmp_path / "meeting").mkdir()
+    made, notes = perform_in_parts(pool, Obey(meet=str(tmp_path / "meeting")), given, tmp_path / "out", {})
     assert [i.path.name for i in made.items] == [f"{n:03d}.dcm" for n in range(30)]
     assert made.held == (before,)
     assert len(notes) == 2, "two workers took part"
