@@ -28,6 +28,8 @@ def ledger(path: Path, as_json: bool) -> int:
             print(f"{found.unindexed} in the spool have no row yet; a running node indexes them", file=sys.stderr)
         for receipt in found.unaccounted[:20]:
             print(f"instance {receipt} is nowhere: please report this", file=sys.stderr)
+        for receipt in found.missing[:20]:
+            print(f"instance {receipt} is needed, and its file is not in the spool: look at the disk", file=sys.stderr)
     return 0 if found.balanced else 1
 
 

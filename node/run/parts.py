@@ -70,7 +70,7 @@ def needs_all(step: Step, batch: Batch, partial: str) -> None:
     if step.whole and batch.held and partial == "hold":
         raise CannotSucceed(
             f"{len(sources_held(batch))} of its instances were held before it, and it needs all of them; "
-            "`partial: proceed` in the route goes on without them"
+            f"`partial: proceed` in the route goes on without them. The first one: {batch.held[0].reason}"
         )
 
 
