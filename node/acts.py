@@ -2,7 +2,8 @@
 
 retry     what failed is tried again: held jobs and deliveries, and deliveries that wait for their time.
 release   a person has decided that what is held may go on as it is: instances held at receipt, late arrivals,
-          units that wait for the decision about a held member, deliveries.
+          units that wait for the decision about a held member, deliveries. What no route took is held against
+          the routes of today, when it is named.
 drop      a person gives it up: it is over, and the ledger says who is missing.
 
 A job that never began waits for a decision, and to try again decides nothing: only `release` begins it. The
@@ -21,11 +22,12 @@ from node.engine.engine import Engine
 from node.engine.runs import Task
 from node.index import Database, jobs
 from node.index.generations import give_way
-from node.index.giving_up import drop_in_delivery, drop_in_job, in_outbox
+from node.index.giving_up import drop_in_delivery, drop_in_job, held_in_job
 from node.index.intake import join_again
-from node.index.schema import delivery, job, obligation, parcel, receipt
+from node.index.schema import BY_A_PERSON, delivery, job, member, obligation, parcel, receipt, unit
 from node.index.settle import settle
 from node.model import UnitKind
+from node.outbox import FILE_GONE
 
 Found = tuple[str, str]
 """(id, state)"""
@@ -72,7 +74,34 @@ class Acts:
                 self._send_again(connection, key, "release")
                 for key, _ in self._deliveries(connection, subject, ("held",))
             ]
+            if subject != "all":
+                lines += self._match_again(connection, subject)
         return Done(tuple(lines))
+
+    def _match_again(self, connection: sa.Connection, subject: str) -> list[str]:
+        """Units that no route took are held against the routes of today, in a generation of their own."""
+        of_subject = (
+            sa.select(member.c.unit)
+            .join(receipt, receipt.c.id == member.c.receipt)
+            .where(
+                _names(subject), receipt.c.state == "current", receipt.c.path.is_not(None),
+                receipt.c.id.not_in(sa.select(obligation.c.receipt)),
+            )
+        )  # fmt: skip
+        found = connection.execute(
+            sa.select(unit.c.id, unit.c.kind, unit.c.uid).where(
+                unit.c.state == "complete", unit.c.id.in_(of_subject), unit.c.id.not_in(sa.select(job.c.unit))
+            )
+        ).all()
+        now = self.database.now(connection)
+        for row in found:
+            count = sa.select(sa.func.count()).where(member.c.unit == row.id).scalar_subquery()
+            connection.execute(
+                sa.update(unit)
+                .where(unit.c.id == row.id)
+                .values(state="open", generation=unit.c.generation + 1, count=count, first_at=now, last_at=now)
+            )
+        return [f"{row.kind} {row.uid} is matched again, after its quiet time" for row in found]
 
     def drop(self, subject: str) -> Done:
         """A UID or receipt drops what is held or waits for these instances, and no others that share a job or a
@@ -116,15 +145,7 @@ class Acts:
         found = connection.execute(
             sa.select(job.c.id, job.c.state).where(self._of(subject), chosen).order_by(job.c.id)
         ).all()
-        return [r.id for r in found if r.state == "held" or self._held_in(connection, r.id)]
-
-    def _held_in(self, connection: sa.Connection, job_id: str) -> bool:
-        rows = connection.execute(
-            sa.select(obligation.c.receipt, obligation.c.target).where(
-                obligation.c.job == job_id, obligation.c.state == "held"
-            )
-        )
-        return bool({(r, t) for r, t in rows} - in_outbox(connection, job_id))
+        return [r.id for r in found if r.state == "held" or held_in_job(connection, r.id)]
 
     def _deliveries(self, connection: sa.Connection, subject: str, states: Sequence[str]) -> list[Found]:
         rows = connection.execute(
@@ -174,11 +195,10 @@ class Acts:
         later = give_way(connection, row.job)
         if later is not None:
             return f"delivery {key} is not sent: generation {later} works on all of it again"
-        connection.execute(
-            sa.update(parcel)
-            .where(parcel.c.delivery == key, parcel.c.state == "held")
-            .values(state="waiting", reason="")
-        )
+        held = sa.and_(parcel.c.delivery == key, parcel.c.state == "held")
+        if connection.scalar(sa.select(sa.func.count()).where(held, parcel.c.reason == FILE_GONE)):
+            return self._make_again(connection, row.job, key, act)
+        connection.execute(sa.update(parcel).where(held).values(state="waiting", reason=""))
         again = {"state": "waiting", "reason": "", "failures": 0, "failing_since": None, "next_at": None}
         connection.execute(sa.update(delivery).where(delivery.c.id == key).values(**again, tries=row.tries + 1))
         # Not every obligation held for this destination: one may be held in the job, with no file here.
@@ -186,6 +206,15 @@ class Acts:
         self.engine.enqueue_delivery(connection, key, row.destination, concurrent, tries=row.tries + 1)
         jobs.remember(connection, row.job, "act", f"{act} of {row.destination}", self.database.now(connection))
         return f"delivery {key} is sent again"
+
+    def _make_again(self, connection: sa.Connection, job_id: str, key: str, act: str) -> str:
+        """To send it again would find the same file missing: its job makes it anew, and sends it."""
+        state = connection.scalar(sa.select(job.c.state).where(job.c.id == job_id))
+        if state == "running":
+            return f"delivery {key} stays held: its files are gone, and job {job_id} still runs; retry it after that"
+        if state != "queued":
+            self._run_again(connection, job_id, act)
+        return f"delivery {key} is sent when job {job_id} has made its files again"
 
     def _admit(self, connection: sa.Connection, receipt_id: str) -> str:
         """An instance that was held when it came goes on as if it had just come."""
@@ -210,7 +239,7 @@ class Acts:
 
     def _drop_receipt(self, connection: sa.Connection, receipt_id: str) -> str:
         connection.execute(
-            sa.update(receipt).where(receipt.c.id == receipt_id).values(state="dropped", reason=jobs.BY_A_PERSON)
+            sa.update(receipt).where(receipt.c.id == receipt_id).values(state="dropped", reason=BY_A_PERSON)
         )
         jobs.remember(connection, receipt_id, "act", "dropped by a person", self.database.now(connection))
         return f"instance {receipt_id} is dropped"

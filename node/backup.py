@@ -25,7 +25,7 @@ from node import __version__
 from node.engine.engine import Engine
 from node.errors import ConfigurationError
 from node.index import Database
-from node.index.copies import dump, load
+from node.index.copies import check, dump, load
 from node.index.schema import VERSION, delivery, job, metadata, obligation, parcel
 from node.index.versions import read_meta, write_meta
 
@@ -57,7 +57,7 @@ def restore(database: Database, engine: Engine, data: Path, folder: Path) -> int
     """Put a backup back. The node must be stopped. Returns the number of rows.
 
     Files that came after the backup stay in the spool; the next start indexes them as held. Raises
-    ConfigurationError when the folder is no backup, or of a newer program.
+    ConfigurationError when the folder is no backup, damaged, or of a newer program; then nothing was changed.
     """
     try:
         about = json.loads((folder / "about.json").read_text())
@@ -65,11 +65,9 @@ def restore(database: Database, engine: Engine, data: Path, folder: Path) -> int
         raise ConfigurationError(f"{folder} is no backup: it has no readable about.json") from None
     if about["schema"] > VERSION:
         raise ConfigurationError(f"{folder} was made by dicom-node {about['version']}, which is newer than this one")
+    check(folder / "tables.jsonl.gz")  # all of it, before anything of what is here is touched
     for name in ("spool", "outbox"):
         _copy_tree(folder / name, data / name)
-    if (folder / "secret").exists():
-        _copy(folder / "secret", data / "secret")
-    engine.clear()
     with database.durable.begin() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(sa.delete(table))
@@ -78,6 +76,10 @@ def restore(database: Database, engine: Engine, data: Path, folder: Path) -> int
             write_meta(connection, "schema", str(VERSION))
         write_meta(connection, "restored", str(about["taken"]))
         _hold_what_was_on_its_way(connection)
+    if (folder / "secret").exists():
+        _copy(folder / "secret", data / "secret")
+    # After the commit: jobs that the engine still has find their rows held, and end.
+    engine.clear()
     return rows
 
 

@@ -6,12 +6,14 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from node.collect.collector import Collector
 from node.config import Config
 from node.deliver.courier import Courier
 from node.engine.engine import Engine
 from node.engine.runs import Outcome, Task
+from node.healing import heal
 from node.index import Database
 from node.pool import Pool
 from node.receive.folder import FolderIntake
@@ -70,10 +72,13 @@ class Service:
     listening: list[tuple[str, int]] = field(default_factory=list)
     _threads: list[threading.Thread] = field(default_factory=list)
     _watch: RulesWatch | None = None
+    _folders: frozenset[Path] = frozenset()
+    """Of the destinations in force: made once, and never again."""
 
     def start(self) -> None:
         """Take up what an earlier process left, then listen. Raises ConfigurationError, OSError."""
         self.sweep.start()
+        heal(self.database, self.engine, _concurrent(self.rules.current()))
         self.engine.launch(self.body, _limits(self.rules.current()))
         self.rows.start()
         self._thread("complete", self.collector.run, self.stopping, self.wake)
@@ -83,6 +88,7 @@ class Service:
             folder.start()
         config = self.rules.current()
         _make_folders(config)
+        self._folders = _folders(config)
         self.listening = self.receiver.start([(a.address.host, a.address.port) for a in config.node.listen])
         if self.status is not None:
             self.status.start()
@@ -120,7 +126,12 @@ class Service:
         self._threads.append(thread)
 
     def _rules_changed(self) -> None:
-        self.engine.allow(_limits(self.rules.current()))
+        config = self.rules.current()
+        # Of new destinations only: a folder that was there before and is gone may be a share that is not mounted,
+        # and a folder made in its place would take the files.
+        _make_folders(config, known=self._folders)
+        self._folders = _folders(config)
+        self.engine.allow(_limits(config))
         self.wake.set()
 
     def _upkeep(self) -> None:
@@ -134,14 +145,22 @@ class Service:
                 log.exception("upkeep failed; tried again")
 
 
-def _make_folders(config: Config) -> None:
+def _folders(config: Config) -> frozenset[Path]:
+    return frozenset(d.folder for d in config.destinations.values() if d.folder is not None)
+
+
+def _make_folders(config: Config, known: frozenset[Path] = frozenset()) -> None:
     for name, destination in config.destinations.items():
-        if destination.folder is not None:
+        if destination.folder is not None and destination.folder not in known:
             try:
                 destination.folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 # A share that is away must not keep the node from receiving; what is for it waits.
                 log.warning("destination %s: its folder cannot be made: %s", name, error.strerror)
+
+
+def _concurrent(config: Config) -> Callable[[str], int | None]:
+    return lambda name: found.concurrent if (found := config.destinations.get(name)) else None
 
 
 def _limits(config: Config) -> set[int]:

@@ -44,8 +44,8 @@ class Rules:
             try:
                 config = load(self.path, self._steps)
             except ConfigurationError as error:
-                self.broken = str(error)
                 log.error("rules.yaml is broken, the old rules stay:\n%s", error)
+                self.broken = str(error)
                 return False
             self.broken = ""
             if config == self._config:

@@ -186,7 +186,7 @@ def _collector(ground: _Ground) -> Collector:
     )  # fmt: skip
     return Collector(
         database=ground.database, presence=ground.presence, engine=ground.engine, config=rules.current,
-        judge_duplicates=duplicates.judge, reach=ground.reach,
+        judge_duplicates=duplicates.begin, reach=ground.reach,
     )  # fmt: skip
 
 

@@ -219,3 +219,17 @@ def test_an_instance_held_at_receipt_is_dropped(kit: Kit) -> None:
     (held,) = kit.receipts()
     assert kit.acts().drop("all").lines == (f"instance {held} is dropped",)
     assert kit.balance() == {"dropped": 1}
+
+
+def test_what_no_route_took_is_matched_again_when_a_route_has_come(kit: Kit) -> None:
+    kit.rules("routes: [{name: none, when: {Modality: US}, steps: [{set: {remove: [PatientComments]}}]}]")
+    kit.index(*make.ct_series(2))
+    assert kit.close() == []
+    assert kit.balance() == {"unrouted": 2}
+    assert not kit.acts().release("all")  # what is unrouted is many, and needs a name
+    kit.rules(RULES.replace("LATE", "rerun"))
+    assert any("matched again" in line for line in kit.acts().release(SERIES).lines)
+    assert kit.balance() == {"in_job": 2}
+    (key,) = kit.close()
+    assert key.endswith(".2.all")
+    assert not any("matched again" in line for line in kit.acts().release(SERIES).lines)

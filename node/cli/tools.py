@@ -14,6 +14,8 @@ from node.errors import CannotSucceed, ConfigurationError, TryAgain
 if TYPE_CHECKING:
     from node.config import Destination
     from node.deliver.base import Parcel, Result, Target
+    from node.dicom.sniff import Sniffed
+    from node.model import Disclosure
 
 
 def show(path: Path, tag: str | None, as_json: bool) -> int:
@@ -80,7 +82,7 @@ def _values(header: Any, path: str) -> list[Any]:
 
 
 def echo(name: str, config: Path, as_json: bool) -> int:
-    target, _ = _target(name, config)
+    target, _, _ = _target(name, config)
     try:
         text, good = target.check(), True
     except TryAgain as error:
@@ -95,8 +97,8 @@ def echo(name: str, config: Path, as_json: bool) -> int:
 def send(name: str, paths: Sequence[Path], config: Path, as_json: bool) -> int:
     from node.deliver.base import Outcome
 
-    target, destination = _target(name, config)
-    parcels, left_out = _parcels(paths)
+    target, destination, accepts = _target(name, config)
+    parcels, left_out, withheld = _parcels(paths, accepts)
     results: dict[int, tuple[Parcel, Result]] = {}
     why = ""
     try:
@@ -115,17 +117,22 @@ def send(name: str, paths: Sequence[Path], config: Path, as_json: bool) -> int:
         (str(p.path), r.text or r.outcome.value) for p, r in results.values() if r.outcome is not Outcome.DELIVERED
     ]
     failed += [(str(p.path), why or "not sent") for p in parcels if p.number not in results]
+    failed += [(path, f"not sent: {destination} {reason}") for path, reason in withheld]
+    asked = len(parcels) + len(withheld)
     if as_json:
         print(json.dumps({"delivered": good, "failed": failed, "left_out": left_out}))
     else:
         for path, reason in (*failed, *left_out):
             print(f"{path}: {reason}", file=sys.stderr)
-        print(f"{good} of {len(parcels)} instances delivered to {destination or name}")
-    return 0 if good == len(parcels) and parcels else 1
+        print(f"{good} of {asked} instances delivered to {destination or name}")
+    return 0 if good == asked and parcels else 1
 
 
-def _target(name: str, path: Path) -> tuple[Target, str]:
-    """A destination or a peer of rules.yaml, or AE@host:port. Raises ConfigurationError."""
+def _target(name: str, path: Path) -> tuple[Target, str, Disclosure | None]:
+    """A destination or a peer of rules.yaml, or AE@host:port; and what it accepts, None for anything.
+
+    Raises ConfigurationError.
+    """
     from node.config import Destination, Remote, load
     from node.config.values import Address
     from node.deliver.targets import open_target
@@ -133,7 +140,7 @@ def _target(name: str, path: Path) -> tuple[Target, str]:
 
     if "@" in name:
         try:
-            return open_target(name, Destination(dicom=Remote.parse(name)), "DICOM-NODE", None), name
+            return open_target(name, Destination(dicom=Remote.parse(name)), "DICOM-NODE", None), name, None
         except ValueError as error:
             raise ConfigurationError(f'"{name}": {error}') from None
     config = load(path, STEPS)
@@ -146,7 +153,7 @@ def _target(name: str, path: Path) -> tuple[Target, str]:
     if found is None:
         known = ", ".join([*config.destinations, *config.peers]) or "none"
         raise ConfigurationError(f'no destination "{name}" in {path}; there are: {known}')
-    return open_target(name, found, own, None), name
+    return open_target(name, found, own, None), name, found.accepts
 
 
 def files_in(paths: Sequence[Path]) -> Iterator[Path]:
@@ -157,19 +164,27 @@ def files_in(paths: Sequence[Path]) -> Iterator[Path]:
         yield from sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
 
 
-def _parcels(paths: Sequence[Path]) -> tuple[list[Parcel], list[tuple[str, str]]]:
+_Reasons = list[tuple[str, str]]
+"""(path, why)"""
+
+
+def _parcels(paths: Sequence[Path], accepts: Disclosure | None) -> tuple[list[Parcel], _Reasons, _Reasons]:
+    """What to send; what is nothing to send; what must not go to a destination that `accepts` something else."""
     from node.deliver.base import Parcel
     from node.dicom.sniff import NotAnInstance, sniff
     from node.model import Kind
 
     parcels: list[Parcel] = []
-    left_out: list[tuple[str, str]] = []
+    left_out: _Reasons = []
+    withheld: _Reasons = []
     for path in files_in(paths):
         found = sniff(path)
         if isinstance(found, NotAnInstance):
             left_out.append((str(path), found.reason))
         elif not found.part10:
             left_out.append((str(path), "it has no file meta information; the node's `watch` takes such files"))
+        elif why := _forbidden(path, found, accepts):
+            withheld.append((str(path), why))
         else:
             parcels.append(
                 Parcel(
@@ -177,4 +192,30 @@ def _parcels(paths: Sequence[Path]) -> tuple[list[Parcel], list[tuple[str, str]]
                     sop_instance=found.sop_instance, transfer_syntax=found.transfer_syntax,
                 )
             )  # fmt: skip
-    return parcels, left_out
+    return parcels, left_out, withheld
+
+
+def _forbidden(path: Path, found: Sniffed, accepts: Disclosure | None) -> str:
+    """Why the file must not go where only `accepts` goes; empty when it may.
+
+    Patient Identity Removed (0012,0062) decides (PS3.3 C.7.1.1): what does not say YES counts as identified.
+    """
+    from node.dicom.encoding import Malformed
+    from node.dicom.header import read_header_of
+    from node.model import Disclosure
+
+    if accepts is None:
+        return ""
+    try:
+        header = read_header_of(path, found.transfer_syntax, found.dataset_offset).header
+    except (OSError, Malformed):
+        return f"accepts only {accepts} data, and the header of this file cannot be read"
+    removed = _values(header, "PatientIdentityRemoved") == ["YES"]
+    if removed == (accepts is Disclosure.DEIDENTIFIED):
+        return ""
+    if removed:
+        return "accepts only identified data, and this file says Patient Identity Removed (0012,0062) YES"
+    return (
+        "accepts only deidentified data, and this file does not say Patient Identity Removed (0012,0062) YES; "
+        "`dicom-node process` it through a route that anonymizes first"
+    )

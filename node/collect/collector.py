@@ -42,7 +42,7 @@ class Collector:
     engine: Engine
     config: Callable[[], Config]
     judge_duplicates: Callable[[], int]
-    """Decide what is unjudged; returns how many were decided."""
+    """Decide what is unjudged, or begin to; returns how many were decided. A unit with unjudged members waits."""
     reach: Callable[[str], None]
     poll: float = 1.0
     failed: dict[int, float] = field(default_factory=dict)

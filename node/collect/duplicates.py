@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import logging
 import mmap
-import time
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from traceback import format_tb
 
 import sqlalchemy as sa
 
@@ -35,6 +36,9 @@ from node.pool import Bug, Pool
 from node.spool import Spool
 
 log = logging.getLogger("node.collect")
+
+_LONGEST = 60.0
+"""Seconds for one comparison: two instances are decoded, not a series."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +92,43 @@ class Duplicates:
     config: Callable[[], Config]
     kinds: Callable[[], frozenset[UnitKind]]
 
-    def judge(self, seconds: float = 1.0) -> int:
-        """Decide what is unjudged now, for about so long: completion waits meanwhile. Returns how many."""
-        began = time.monotonic()
+    busy: threading.Lock = field(default_factory=threading.Lock)
+    """Held while this process compares in the background."""
+
+    def begin(self) -> int:
+        """Have what is unjudged decided in the background, where it holds up no unit but its own. Returns 0."""
+        if self.busy.acquire(blocking=False):
+            threading.Thread(target=self._in_background, name="duplicates", daemon=True).start()
+        return 0
+
+    def _in_background(self) -> None:
+        try:
+            while self.judge():
+                pass
+        except sa.exc.SQLAlchemyError as error:
+            log.warning("comparing duplicates is tried again: the database is away (%s)", type(error).__name__)
+        except Exception as error:  # worker loop: a bug met in one pair must not end comparing for good
+            log.error(
+                "comparing duplicates failed, tried again: %s\n%s", type(error).__name__,
+                "".join(format_tb(error.__traceback__)),
+            )  # fmt: skip
+        finally:
+            self.busy.release()
+
+    def judge(self) -> int:
+        """Decide what is unjudged now. Returns how many were decided."""
+        decided = 0
         with self.database.reader.connect() as connection:
             rows = connection.execute(
                 sa.select(receipt.c.id, receipt.c.path, receipt.c.called_ae, receipt.c.sop_instance)
                 .where(receipt.c.state == "unjudged")
                 .order_by(receipt.c.id)
             ).all()
-        for done, row in enumerate(rows):
-            if time.monotonic() - began > seconds:
-                return done
-            self._one(row.id, row.path, row.called_ae, row.sop_instance)
-        return len(rows)
+        for row in rows:
+            decided += self._one(row.id, row.path, row.called_ae, row.sop_instance)
+        return decided
 
-    def _one(self, new: str, path: str, called_ae: str, sop_instance: str) -> None:
+    def _one(self, new: str, path: str, called_ae: str, sop_instance: str) -> bool:
         with self.database.reader.connect() as connection:
             known = connection.execute(
                 sa.select(receipt.c.id, receipt.c.path).where(
@@ -117,12 +142,14 @@ class Duplicates:
             try:
                 difference, why = self._compare(known.path, path)
             except TryAgain:
-                return
+                return False
         policy = self.config().node.duplicates
         with self.database.durable.begin() as connection:
             # What was compared may be decided by another process, dropped by a person or replaced by now.
             if _is(connection, new, "unjudged") and (known is None or _is(connection, known.id, "current")):
                 self._decide(connection, new, known.id if known is not None else None, difference, policy, why)
+                return True
+        return False
 
     def _compare(self, known: str | None, new: str) -> tuple[Difference | None, str]:
         """(what they differ in, or None; why they cannot be compared). Raises TryAgain."""
@@ -130,7 +157,7 @@ class Duplicates:
         if known is None:
             return None, f"{before}, and that file has left the spool (keep: received)"
         try:
-            return self.pool.call(compare, self.spool.where(known), self.spool.where(new)), ""
+            return self.pool.call_within(_LONGEST, compare, self.spool.where(known), self.spool.where(new)), ""
         except Bug as error:
             log.error("two instances cannot be compared: %s\n%s", error, error.trace)
             return None, f"{before}, and comparing them met a fault in the node ({error}); see its log"

@@ -20,6 +20,7 @@ from pydicom.uid import UID
 from node.deliver.base import Parcel
 from node.dicom.part10 import read_meta
 from node.errors import CannotSucceed
+from node.outbox import FILE_GONE
 
 _WORD = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 """Bytes per word of the VRs that pydicom keeps as bytes and that follow the byte order (PS3.5 6.2, 7.3)."""
@@ -57,7 +58,7 @@ def data_set(parcel: Parcel, transfer_syntax: str) -> tuple[BinaryIO, int]:
             raise CannotSucceed("its file in the outbox is not in the transfer syntax that was recorded for it")
         data = parcel.path.open("rb")
     except FileNotFoundError:
-        raise CannotSucceed("its file is gone from the outbox") from None
+        raise CannotSucceed(FILE_GONE) from None
     data.seek(meta.dataset_offset)
     return data, os.fstat(data.fileno()).st_size - meta.dataset_offset
 

@@ -79,7 +79,7 @@ class Courier:
     def _earlier_under_way(self, delivery: Delivery) -> bool:
         """What an earlier generation has in flight would be sent twice, or arrive behind what replaces it. What it
         has not begun to send, it sends no more (index.generations)."""
-        if delivery.generation == 1 or delivery.delta:
+        if delivery.generation == 1:
             return False
         with self.database.reader.connect() as connection:
             earlier = earlier_deliveries(connection, delivery.id)
@@ -89,7 +89,8 @@ class Courier:
         """Raises TryAgain when something has to be sent again, and what the target raises."""
         target = self.open(delivery, destination, self.outbox.published(delivery))
         same = self._there(delivery, destination, waiting)
-        if same and not self.outbox.delivered(delivery, same):
+        peer = str(destination.dicom or "")
+        if same and not self.outbox.delivered(delivery, same, peer=peer):
             return
         there = {w.number for w in same}
         by_number = {w.number: w for w in waiting if w.number not in there}
@@ -101,7 +102,7 @@ class Courier:
             one = by_number[parcel.number]
             self.reach("delivery answered")
             if result.outcome is Answer.DELIVERED:
-                wanted = self.outbox.delivered(delivery, [one], result.place)
+                wanted = self.outbox.delivered(delivery, [one], result.place, peer)
             elif result.outcome is Answer.REFUSED:
                 wanted = self.outbox.refused(delivery, one, result.text)
             else:
@@ -121,7 +122,7 @@ class Courier:
         """
         if destination.dicom is None:
             return []
-        known = self.outbox.already(delivery.destination, [w.sop_instance for w in waiting])
+        known = self.outbox.already(str(destination.dicom), [w.sop_instance for w in waiting])
         return [w for w in waiting if known.get(w.sop_instance) == w.content]
 
     def _finish(self, delivery: Delivery, destination: Destination) -> Outcome:

@@ -21,6 +21,7 @@ from node.deliver.base import Outcome, Parcel, Record, Result
 from node.deliver.layout import Layout, marked, safe_part, short_hash
 from node.errors import TryAgain
 from node.model import Kind
+from node.outbox import FILE_GONE
 
 _REMEDIES = {
     errno.ENOENT: "does not exist; create it, or mount what belongs there",
@@ -120,7 +121,7 @@ class FolderTarget:
 
     def _bring(self, parcel: Parcel) -> Result:
         if not parcel.path.is_file():
-            return Result(outcome=Outcome.REFUSED, text="its file is gone from the outbox")
+            return Result(outcome=Outcome.REFUSED, text=FILE_GONE)
         place = self._place(parcel)
         self._ownership.claim(place, self._owner)
         self._publish(parcel.path, self._folder / place)

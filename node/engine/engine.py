@@ -178,6 +178,10 @@ class Engine:
         """Whether a process has it in its hands at this moment, or had when it died and nobody took it over yet."""
         return bool(self._find(task, key, ["PENDING"]))
 
+    def has(self, task: Task, key: str) -> bool:
+        """Whether it waits or is in a process's hands."""
+        return bool(self._find(task, key, ACTIVE))
+
     # ---- housekeeping ------------------------------------------------------------------------------------
 
     def prune(self, older_than: timedelta) -> int:

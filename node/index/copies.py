@@ -6,12 +6,14 @@ import base64
 import gzip
 import json
 import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
+from node.errors import ConfigurationError
 from node.index.schema import metadata
 
 PREFIX = "node_"
@@ -54,6 +56,16 @@ def load(connection: sa.Connection, path: Path) -> int:
     _insert(connection, current, group)
     _advance_sequences(connection)
     return count
+
+
+def check(path: Path) -> int:
+    """Read a dump to its end. Returns the number of rows. Raises ConfigurationError when it is damaged."""
+    try:
+        return sum(1 for name, _ in _rows(path) if metadata.tables[name] is not None)
+    except (OSError, EOFError, ValueError, KeyError, zlib.error) as error:
+        raise ConfigurationError(
+            f"{path} cannot be read to its end ({type(error).__name__}): the copy is damaged"
+        ) from None
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

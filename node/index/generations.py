@@ -5,13 +5,19 @@ person retried, would put back what the newer generation has replaced.
 
     held       in a job or a delivery of an earlier generation: replaced as soon as the later job is made
     waiting    in an earlier delivery: replaced when the later job has something for the same destination
+
+A job that works on late arrivals alone takes over the instances that both have, and nothing else. What a person
+gave up stays given up in every later generation.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import sqlalchemy as sa
 
-from node.index.schema import delivery, job, obligation, parcel
+from node.index.schema import BY_A_PERSON, delivery, job, obligation, parcel, receipt
+from node.index.settle import settle
 
 
 def replace_earlier(connection: sa.Connection, unit_id: int, route: str, generation: int) -> None:
@@ -62,6 +68,57 @@ def replace_waiting(connection: sa.Connection, job_id: str, destination: str) ->
     )  # fmt: skip
 
 
+def replace_same(connection: sa.Connection, job_id: str, destination: str) -> None:
+    """Of an instance that several generations have for a destination only the latest one's content goes there.
+
+    For jobs that work on late arrivals alone, which take over nothing else. Called for whichever comes last: an
+    earlier job may run after a later one, when a person retries it. What is on its way in this moment arrives
+    before the later content, see `Courier`.
+    """
+    mine = connection.execute(sa.select(job).where(job.c.id == job_id)).one()
+    of_destination = sa.and_(
+        job.c.unit == mine.unit, job.c.route == mine.route, delivery.c.destination == destination,
+        parcel.c.sop_instance != "", parcel.c.state.in_(("waiting", "held", "delivered")),
+    )  # fmt: skip
+    parcels = (
+        sa.select(parcel.c.delivery, parcel.c.number, parcel.c.sop_instance, parcel.c.state, job.c.generation)
+        .join(delivery, delivery.c.id == parcel.c.delivery)
+        .join(job, job.c.id == delivery.c.job)
+        .where(of_destination)
+    )
+    instances = (
+        sa.select(parcel.c.sop_instance)
+        .join(delivery, delivery.c.id == parcel.c.delivery)
+        .where(delivery.c.job == job_id, delivery.c.destination == destination)
+    )
+    others = connection.execute(parcels.where(job.c.id != job_id, parcel.c.sop_instance.in_(instances))).all()
+    if not others:
+        return
+    found = [*connection.execute(parcels.where(job.c.id == job_id)), *others]
+    latest: dict[str, int] = {}
+    for one in found:
+        latest[one.sop_instance] = max(one.generation, latest.get(one.sop_instance, 0))
+    older: dict[tuple[str, int], list[int]] = {}
+    for one in found:
+        if one.state != "delivered" and one.generation < latest[one.sop_instance]:
+            older.setdefault((one.delivery, latest[one.sop_instance]), []).append(one.number)
+    for (key, by), numbers in sorted(older.items()):
+        _take_out(connection, key, numbers, f"generation {by} brings it with other content")
+
+
+def given_up_earlier(connection: sa.Connection, unit_id: int, route: str, generation: int) -> set[tuple[str, str]]:
+    """(receipt, target) of what a person dropped in an earlier generation of a unit and route."""
+    rows = connection.execute(
+        sa.select(obligation.c.receipt, obligation.c.target)
+        .join(job, job.c.id == obligation.c.job)
+        .where(
+            job.c.unit == unit_id, job.c.route == route, job.c.generation < generation,
+            obligation.c.state == "dropped", obligation.c.reason == BY_A_PERSON,
+        )
+    )  # fmt: skip
+    return {(r, target) for r, target in rows}
+
+
 def earlier_deliveries(connection: sa.Connection, delivery_id: str) -> list[str]:
     """Deliveries of earlier generations of the same unit and route to the same destination."""
     mine = connection.execute(
@@ -92,6 +149,36 @@ def _replace_held(connection: sa.Connection, jobs: sa.Select[tuple[str]], by: in
         .values(state="replaced", reason=why)
     )
     connection.execute(sa.update(job).where(job.c.id.in_(jobs), job.c.state == "held").values(state="done", reason=why))
+
+
+def _take_out(connection: sa.Connection, key: str, numbers: Collection[int], why: str) -> None:
+    """Some parcels of a delivery are not sent any more; without any left it is over."""
+    wanted = sorted(numbers)
+    for begin in range(0, len(wanted), 500):
+        connection.execute(
+            sa.update(parcel)
+            .where(
+                parcel.c.delivery == key, parcel.c.number.in_(wanted[begin : begin + 500]),
+                parcel.c.state.in_(("waiting", "held")),
+            )
+            .values(state="dropped", reason=why)
+        )  # fmt: skip
+    of = connection.execute(sa.select(delivery).where(delivery.c.id == key)).one()
+    states = set(connection.scalars(sa.select(parcel.c.state).where(parcel.c.delivery == key)))
+    if not states & {"waiting", "held"}:
+        over = "delivered" if "delivered" in states else "dropped"
+        connection.execute(sa.update(delivery).where(delivery.c.id == key).values(state=over, reason=why, next_at=None))
+    settle(connection, key, of.job, of.destination)
+    # An instance that is still current and only stands behind such a file is not in the later job.
+    gone = sa.select(receipt.c.id).where(receipt.c.state != "current")
+    connection.execute(
+        sa.update(obligation)
+        .where(
+            obligation.c.job == of.job, obligation.c.target == of.destination, obligation.c.state == "dropped",
+            obligation.c.reason == why, obligation.c.receipt.in_(gone),
+        )
+        .values(state="replaced")
+    )  # fmt: skip
 
 
 def _drop_parcels(connection: sa.Connection, deliveries: sa.ColumnElement[bool], why: str) -> None:

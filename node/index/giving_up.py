@@ -11,8 +11,7 @@ from collections.abc import Collection
 
 import sqlalchemy as sa
 
-from node.index.jobs import BY_A_PERSON
-from node.index.schema import delivery, job, obligation, parcel
+from node.index.schema import BY_A_PERSON, delivery, job, obligation, parcel
 from node.index.settle import settle
 
 _OPEN = ("waiting", "held")
@@ -54,13 +53,8 @@ def drop_in_job(connection: sa.Connection, job_id: str, receipts: Collection[str
 
     Returns how many obligations. A held job with nothing held any more is dropped.
     """
-    held = connection.execute(
-        sa.select(obligation.c.receipt, obligation.c.target).where(
-            obligation.c.job == job_id, obligation.c.state == "held"
-        )
-    )
-    wanted = {(r, target) for r, target in held if receipts is None or r in receipts}
-    found = _drop_obligations(connection, job_id, wanted - in_outbox(connection, job_id))
+    held = held_in_job(connection, job_id)
+    found = _drop_obligations(connection, job_id, {(r, t) for r, t in held if receipts is None or r in receipts})
     left = connection.scalar(sa.select(sa.func.count()).where(obligation.c.job == job_id, obligation.c.state == "held"))
     if not left:
         connection.execute(
@@ -71,14 +65,14 @@ def drop_in_job(connection: sa.Connection, job_id: str, receipts: Collection[str
     return found
 
 
-def in_outbox(connection: sa.Connection, job_id: str) -> set[tuple[str, str]]:
-    """(receipt, destination) of every file of a job that waits or is held in an outbox."""
+def held_in_job(connection: sa.Connection, job_id: str) -> set[tuple[str, str]]:
+    """(receipt, target) of what the job itself is held with, not one of its deliveries."""
     rows = connection.execute(
-        sa.select(delivery.c.destination, parcel.c.sources)
-        .join(delivery, delivery.c.id == parcel.c.delivery)
-        .where(delivery.c.job == job_id, parcel.c.state.in_(_OPEN))
+        sa.select(obligation.c.receipt, obligation.c.target).where(
+            obligation.c.job == job_id, obligation.c.state == "held", obligation.c.in_outbox.is_(False)
+        )
     )
-    return {(receipt, destination) for destination, sources in rows for receipt in json.loads(sources)}
+    return {(receipt, target) for receipt, target in rows}
 
 
 def _drop_obligations(connection: sa.Connection, job_id: str, owed: Collection[tuple[str, str]]) -> int:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from node.index import Database
 from node.index.database import insert
-from node.index.schema import member, produced, receipt, unit
+from node.index.schema import member, obligation, produced, receipt, unit
 from node.model import UID, Identity, Origin, ReceiptId, UnitKind
 
 LOOP = "this node made this instance; it came back from {calling_ae}: check the routes of both systems"
@@ -94,7 +94,10 @@ def _record(connection: sa.Connection, arrivals: Sequence[Arrival], kinds: froze
         key = (arrival.origin.called_ae, arrival.identity.sop_instance)
         state, reason, against = _judge(arrival, before.get(key), loops)
         if state == "current":
-            before[key] = (arrival.receipt, arrival.sha256, arrival.identity.transfer_syntax, arrival.identity.series)
+            if against is not None:
+                _take_the_place(connection, against, arrival.receipt)
+            identity = arrival.identity
+            before[key] = (arrival.receipt, arrival.sha256, identity.transfer_syntax, identity.series, False)
             members.append(arrival)
         rows.append(_row(arrival, state, reason, against))
     if rows:
@@ -104,8 +107,8 @@ def _record(connection: sa.Connection, arrivals: Sequence[Arrival], kinds: froze
     return Counted(states["current"], states["duplicate"], states["unjudged"], states["held"])
 
 
-_Known = tuple[str, str, str, str]
-"""(receipt, sha256, transfer syntax, series)"""
+_Known = tuple[str, str, str, str, bool]
+"""(receipt, sha256, transfer syntax, series, whether a held job waits for its file to come again)"""
 
 
 def _judge(
@@ -119,9 +122,9 @@ def _judge(
         return "held", LOOP.format(calling_ae=arrival.origin.calling_ae or "a folder"), None
     if known is None:
         return "current", "", None
-    other, sha256, transfer_syntax, series = known
+    other, sha256, transfer_syntax, series, wanted = known
     if (sha256, transfer_syntax) == (arrival.sha256, arrival.identity.transfer_syntax):
-        return "duplicate", "same bytes", other
+        return ("current", "", other) if wanted else ("duplicate", "same bytes", other)
     if series != arrival.identity.series:
         return "held", TWO_SERIES, other
     return "unjudged", "", other
@@ -152,10 +155,28 @@ def _current(connection: sa.Connection, arrivals: Sequence[Arrival]) -> dict[tup
     rows = connection.execute(
         sa.select(
             receipt.c.called_ae, receipt.c.sop_instance, receipt.c.id, receipt.c.sha256,
-            receipt.c.transfer_syntax, receipt.c.series,
+            receipt.c.transfer_syntax, receipt.c.series, receipt.c.path,
         ).where(receipt.c.sop_instance.in_(instances), receipt.c.state == "current")
-    )  # fmt: skip
-    return {(r[0], r[1]): (r[2], r[3], r[4], r[5]) for r in rows}
+    ).all()  # fmt: skip
+    gone = [r[2] for r in rows if r[6] is None]
+    held = sa.select(obligation.c.receipt).where(obligation.c.receipt.in_(gone), obligation.c.state == "held")
+    wanted = set(connection.scalars(held)) if gone else set()
+    return {(r[0], r[1]): (r[2], r[3], r[4], r[5], r[2] in wanted) for r in rows}
+
+
+def _take_the_place(connection: sa.Connection, gone: str, new: ReceiptId) -> None:
+    """The same bytes again, after retention removed the first file and while a held job asks for it: the new
+    one goes on in its place, and what was held for the old one is over."""
+    connection.execute(
+        sa.update(receipt)
+        .where(receipt.c.id == gone)
+        .values(state="superseded", reason="its file had left the spool; it came again", against=new)
+    )
+    connection.execute(
+        sa.update(obligation)
+        .where(obligation.c.receipt == gone, obligation.c.state == "held")
+        .values(state="replaced", reason="it came again")
+    )
 
 
 def _made_here(connection: sa.Connection, arrivals: Sequence[Arrival]) -> dict[str, tuple[set[str], bool]]:

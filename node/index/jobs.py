@@ -22,12 +22,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from node.index.generations import give_way
-from node.index.schema import history, job, obligation, receipt, unit
+from node.index.schema import BY_A_PERSON, history, job, obligation, receipt, unit
 from node.index.units import plan_of
 from node.model import UID, Origin, Plan, ReceiptId, UnitKind
-
-BY_A_PERSON = "by a person"
-"""The reason of what an operator dropped."""
 
 SENT_NOTHING = "the route sends nothing made from it there"
 
@@ -202,7 +199,7 @@ def requeue(connection: sa.Connection, job_id: str, plan: str | None = None) -> 
     connection.execute(
         sa.update(obligation)
         .where(obligation.c.job == job_id, obligation.c.state == "held")
-        .values(state="in_job", reason="")
+        .values(state="in_job", reason="", in_outbox=False)
     )
     return int(connection.scalar(sa.select(job.c.tries).where(job.c.id == job_id)) or 1)
 

@@ -15,6 +15,9 @@ import sqlalchemy as sa
 VERSION = 1
 """Of this schema; `versions.py` brings older ones here and refuses newer ones."""
 
+BY_A_PERSON = "by a person"
+"""The reason of what an operator dropped."""
+
 metadata = sa.MetaData()
 
 meta = sa.Table(
@@ -151,6 +154,8 @@ obligation = sa.Table(
     # in_job | waiting | delivered | produced | dropped | held | ignored | replaced (by a later generation)
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False, server_default=""),
+    # Whether what holds it is its delivery; else its job does, and what becomes of files sent earlier decides nothing.
+    sa.Column("in_outbox", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index("node_obligation_receipt", "receipt"),
     sa.Index("node_obligation_state", "state"),
 )
@@ -200,7 +205,7 @@ sent = sa.Table(
     "node_sent",
     metadata,
     # What an application entity has acknowledged: a rerun sends only what is not here.
-    sa.Column("destination", sa.Text, primary_key=True),
+    sa.Column("destination", sa.Text, primary_key=True),  # AE@host:port: the peer, not its name in rules.yaml
     sa.Column("instance", sa.Text, primary_key=True),  # SOP Instance UID
     sa.Column("content", sa.Text, nullable=False),  # SHA-256 of what it has now
     sa.Column("at", sa.Float, nullable=False),

@@ -15,8 +15,9 @@ _ORDER = {"delivered": 0, "dropped": 1, "waiting": 2, "held": 3}
 def settle(connection: sa.Connection, key: str, job_id: str, destination: str) -> None:
     """An instance is delivered when everything made from it is, and held when anything of it is.
 
-    Moves only obligations that the job handed over: one that is still in the job, or that a rule or a person
-    dropped, stays as it is.
+    Moves only obligations that the job handed over: one that is still in the job or held there, or that a rule or
+    a person dropped, stays as it is. A route may forward twice to one destination, and what the first brought
+    there does not make up for a member that a step in between held.
     """
     worst: dict[str, tuple[str, str]] = {}
     for sources, state, reason in connection.execute(
@@ -38,9 +39,12 @@ def settle(connection: sa.Connection, key: str, job_id: str, destination: str) -
                 .where(
                     obligation.c.job == job_id, obligation.c.target == destination,
                     obligation.c.receipt.in_(receipts[begin : begin + 500]),
-                    obligation.c.state.in_(("waiting", "held", "delivered")),
+                    sa.or_(
+                        obligation.c.state.in_(("waiting", "delivered")),
+                        sa.and_(obligation.c.state == "held", obligation.c.in_outbox),
+                    ),
                 )
-                .values(state=state, reason=reason)
+                .values(state=state, reason=reason, in_outbox=state == "held")
             )  # fmt: skip
 
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from node.dicom.header import unpack
-from node.index.generations import replace_earlier
-from node.index.schema import completion, job, member, obligation, receipt, unit
+from node.index.generations import given_up_earlier, replace_earlier
+from node.index.schema import BY_A_PERSON, completion, job, member, obligation, receipt, unit
 from node.model import UID, Header, Origin, Plan, ReceiptId, Unit, UnitKind
 
 
@@ -199,10 +199,12 @@ def _make(
     )  # fmt: skip
     if new.replaces:
         replace_earlier(connection, of.id, new.plan.route, of.generation)
-    if new.owed:
+    over = given_up_earlier(connection, of.id, new.plan.route, of.generation) if new.replaces else set()
+    owed = [(r, t, *(("dropped", BY_A_PERSON) if (r, t) in over else (s, why))) for r, t, s, why in new.owed]
+    if owed:
         connection.execute(
             sa.insert(obligation),
-            [{"job": key, "receipt": r, "target": t, "state": s, "reason": why} for r, t, s, why in new.owed],
+            [{"job": key, "receipt": r, "target": t, "state": s, "reason": why} for r, t, s, why in owed],
         )
     if new.starts:
         enqueue(connection, key, len(new.plan.steps))

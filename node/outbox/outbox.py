@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from node.index import Database
 from node.index.database import insert
-from node.index.generations import give_way, replace_waiting
+from node.index.generations import give_way, replace_same, replace_waiting
 from node.index.schema import delivery, job, parcel, sent
 from node.index.settle import settle, sources_of
 from node.model import Disclosure, Kind, ReceiptId
@@ -56,11 +56,16 @@ class Outbox:
             tries = None
             if goods:
                 tries = open_delivery(connection, key, job_id, destination, disclosure, self._database.now(connection))
+                # Again behind the lock of `open_delivery`: the courier's end may have removed a name since.
+                if not all((self.root / str(row["path"])).exists() for row in rows):
+                    link(self._files, key, self.folder(key), step, goods)
                 add(connection, key, step, rows)
                 note_made(connection, goods)
                 replace_waiting(connection, job_id, destination)
             also(connection, sources_of(connection, key), tries)
             settle(connection, key, job_id, destination)
+            if goods:
+                replace_same(connection, job_id, destination)
 
     def read(self, key: str) -> tuple[Delivery, list[Waiting]] | None:
         """A delivery and its parcels that still wait, in order."""
@@ -90,37 +95,42 @@ class Outbox:
             sources=tuple(ReceiptId(r) for r in json.loads(row.sources)),
         )  # fmt: skip
 
-    def already(self, destination: str, instances: Iterable[str]) -> dict[str, str]:
-        """What an application entity has acknowledged of these: SOP Instance UID -> SHA-256 of what it has."""
+    def already(self, peer: str, instances: Iterable[str]) -> dict[str, str]:
+        """What an application entity has acknowledged of these: SOP Instance UID -> SHA-256 of what it has.
+
+        peer: as given to `delivered`.
+        """
         wanted = list(instances)
         found: dict[str, str] = {}
         with self._database.reader.connect() as connection:
             for begin in range(0, len(wanted), 500):
                 rows = connection.execute(
                     sa.select(sent.c.instance, sent.c.content).where(
-                        sent.c.destination == destination, sent.c.instance.in_(wanted[begin : begin + 500])
+                        sent.c.destination == peer, sent.c.instance.in_(wanted[begin : begin + 500])
                     )
                 )
                 found.update(dict(rows.all()))
         return found
 
-    def delivered(self, of: Delivery, parcels: Sequence[Waiting], place: str = "") -> bool:
+    def delivered(self, of: Delivery, parcels: Sequence[Waiting], place: str = "", peer: str = "") -> bool:
         """The destination has acknowledged these. Returns when that is on the disk: only then may the next
         one be sent, so that a crash repeats what was in flight and nothing else.
 
-        place: where a folder holds it. False: the rest is not to be sent any more, a person or a later
-        generation has decided so meanwhile.
+        place: where a folder holds it. peer: who has it, as AE@host:port, since a destination of the same name
+        that is another machine tomorrow has nothing yet; empty: the name stands for it. False: the rest is not
+        to be sent any more, a person or a later generation has decided so meanwhile.
         """
         with self._database.durable.begin() as connection:
             self._set(connection, of, [p.number for p in parcels], "delivered", "", place)
             if not place:
-                self._acknowledged(connection, of, {p.sop_instance: p.content for p in parcels if p.sop_instance})
+                contents = {p.sop_instance: p.content for p in parcels if p.sop_instance}
+                self._acknowledged(connection, peer or of.destination, contents)
             return self._note(connection, of, failures=0, failing_since=None)
 
-    def _acknowledged(self, connection: sa.Connection, of: Delivery, contents: Mapping[str, str]) -> None:
+    def _acknowledged(self, connection: sa.Connection, peer: str, contents: Mapping[str, str]) -> None:
         if not contents:
             return
-        common = {"destination": of.destination, "at": self._database.now(connection)}
+        common = {"destination": peer, "at": self._database.now(connection)}
         statement = insert(connection, sent)
         statement = statement.on_conflict_do_update(
             index_elements=["destination", "instance"],
@@ -167,7 +177,10 @@ class Outbox:
 
     def finish(self, of: Delivery) -> str:
         """No parcel waits any more: settle the obligations and let the files go. Returns the new state;
-        `waiting` when something was added in the last moment."""
+        `waiting` when something was added in the last moment.
+
+        The files go before the lock does, and the folder stays for `clear`: a job may be about to add more.
+        """
         with self._database.durable.begin() as connection:
             # Locked: a job may be adding parcels in this moment, see `open_delivery`.
             before = connection.scalars(
@@ -185,11 +198,8 @@ class Outbox:
             settle(connection, of.id, of.job, of.destination)
             if state == "held":
                 give_way(connection, of.job)
-        if state == "held":
             for path in {p.path for p in parcels} - {p.path for p in parcels if p.state == "held"}:
                 self._files.remove(self.root / path)
-        else:
-            shutil.rmtree(self.folder(of.id), ignore_errors=True)
         return state
 
     def published(self, of: Delivery) -> list[str]:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from node.model import Disclosure, Kind, ReceiptId
 
+FILE_GONE = "its file is gone from the outbox"
+"""The reason of a parcel that no further try can send: its job has to make the file again."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goods:

@@ -52,11 +52,19 @@ class Pool:
         Raises WorkerDied when the process ended, CannotSucceed when it took longer than it may, TryAgain when
         the pool was closed meanwhile: that is no fault of the task.
         """
+        return self.call_within(self._seconds, function, *args, **kwargs)
+
+    def call_within(self, seconds: float, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """`call` for a task that may run for `seconds` at most, whatever the pool's own limit; waiting for a worker
+        does not count.
+
+        Raises what `call` raises.
+        """
         assert not kwargs, "tasks take positional arguments only"
         worker = self._free.get()
         try:
             worker = self._alive(worker)
-            good, answer = worker.do(pickle.dumps((function, args), protocol=pickle.HIGHEST_PROTOCOL), self._seconds)
+            good, answer = worker.do(pickle.dumps((function, args), protocol=pickle.HIGHEST_PROTOCOL), seconds)
         except BaseException as error:
             if worker is not None:
                 self._end(worker)

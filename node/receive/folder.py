@@ -6,11 +6,14 @@ taken when its size and time have stood still between two looks: a copy that is 
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from traceback import format_tb
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
@@ -129,6 +132,11 @@ class FolderIntake:
         except OSError as error:
             self._leave(path, stamp, f"it cannot be read: {error.strerror}", again=True)
             return
+        except Exception as error:  # worker loop: one file that meets a bug must not keep the others from coming in
+            # Frames only: the text of the exception may quote the data set.
+            frames = "".join(format_tb(error.__traceback__))
+            self._leave(path, stamp, f"a fault in the node ({type(error).__name__})\n{frames}", again=True)
+            return
         if kept and _stamp(path) == stamp:
             try:
                 self.keeper.spool.files.remove(path)
@@ -154,12 +162,18 @@ class FolderIntake:
         return True
 
     def _leave(self, path: Path, stamp: _Stamp, why: str, *, again: bool, level: int = logging.WARNING) -> None:
-        """The file stays where it is, which is said once."""
+        """The file stays where it is, which is said once. Not by its name: many are named after the patient."""
         if self._told.get(path) != stamp:
-            log.log(level, "%s is left where it is: %s", path, why)
+            mark = nameless(path, self.folder)
+            log.log(level, "folder %s: file %s (%d bytes) is left where it is: %s", self.folder, mark, stamp[0], why)
             self._told[path] = stamp
         if not again:
             self._done[path] = stamp
+
+
+def nameless(path: Path, folder: Path) -> str:
+    """What the log calls a file: the first 12 hex digits of the SHA-256 of its path below the folder."""
+    return hashlib.sha256(os.fsencode(path.relative_to(folder))).hexdigest()[:12]
 
 
 class _Waker(FileSystemEventHandler):

@@ -80,3 +80,15 @@ def test_a_folder_that_does_not_fit_exits_with_2(left: Left, tmp_path: Path, com
     ran = dicom_node(command, tmp_path / "other", "--config", left.rules)
     assert ran.code == 2
     assert str(tmp_path / "other") in ran.err
+
+
+def test_a_damaged_backup_is_refused_and_changes_nothing(left: Left, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    assert dicom_node("backup", copy, "--config", left.rules).code == 0
+    tables = copy / "tables.jsonl.gz"
+    tables.write_bytes(tables.read_bytes()[:-40])
+    before = states(left.rules)
+    ran = dicom_node("restore", copy, "--config", left.rules)
+    assert ran.code == 2
+    assert "damaged" in ran.err
+    assert states(left.rules) == before

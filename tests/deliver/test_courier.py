@@ -14,9 +14,10 @@ from node.config import Destination
 from node.deliver.base import Outcome, Parcel, Record, Result, Target
 from node.engine.runs import DONE, STOP
 from node.errors import CannotSucceed, TryAgain
+from node.index import jobs
 from node.index.schema import delivery, history, parcel
 from node.model import ReceiptId
-from node.outbox import Delivery
+from node.outbox import FILE_GONE, Delivery
 from tests import make
 from tests.kit import Kit, changed
 from tests.peers import Recorder, free_port
@@ -165,7 +166,7 @@ def test_a_rerun_sends_only_what_changed(working: Kit) -> None:
         newer = changed(make.ct_series(1)[0], KVP=80)
         second, _ = put(working, to(archive.port), [late])
         working.index(newer)
-        working.duplicates().judge(60)
+        working.duplicates().judge()
         assert working.courier().deliver(second, 1) == DONE
         assert archive.uids[2:] == uids([late])
         (third,) = working.close()
@@ -173,6 +174,16 @@ def test_a_rerun_sends_only_what_changed(working: Kit) -> None:
         assert working.courier().deliver(f"{third}>a", 1) == DONE
         assert archive.uids[3:] == uids([newer])
     assert working.balance() == {"delivered": 3, "superseded": 1}
+
+
+def test_another_machine_under_the_same_name_gets_everything(working: Kit) -> None:
+    with Recorder() as old:
+        first, _ = put(working, to(old.port), make.ct_series(2))
+        working.courier().deliver(first, 1)
+    with Recorder() as new:
+        second, _ = put(working, to(new.port), [make.instance(number=9)])
+        assert working.courier().deliver(second, 1) == DONE
+        assert len(new.received) == 3
 
 
 def test_an_earlier_generation_does_not_arrive_after_a_later_one(working: Kit) -> None:
@@ -188,17 +199,92 @@ def test_an_earlier_generation_does_not_arrive_after_a_later_one(working: Kit) -
 
 
 @pytest.mark.parametrize("late", ["rerun", "delta"])
-def test_a_rerun_waits_for_what_the_earlier_generation_has_in_flight(working: Kit, late: str) -> None:
-    """Else it could be sent twice, or the older content arrive last. A delta sends other instances."""
+def test_a_later_generation_waits_for_what_the_earlier_has_in_flight(working: Kit, late: str) -> None:
+    """Else it could be sent twice, or the older content arrive last."""
     with Recorder() as archive:
         rules_ = to(archive.port).replace("late: rerun", f"late: {late}")
         first, _ = put(working, rules_, make.ct_series(1))
         second, _ = put(working, rules_, [make.instance(number=9)])
         courier = replace(working.courier(), under_way=lambda key: key == first)
         outcome = courier.deliver(second, 1)
-        assert outcome.verdict == ("again" if late == "rerun" else "done")
-        assert len(archive.received) == (0 if late == "rerun" else 1)
+        assert outcome.verdict == "again"
+        assert len(archive.received) == 0
         assert replace(courier, under_way=lambda key: False).deliver(second, 2).verdict in ("done", "stop")
+
+
+def corrected(kit: Kit, port: int, late: str, instance: FileDataset) -> str:
+    """The same instance again, with other content; its delivery, released when its route holds late arrivals."""
+    kit.rules(to(port).replace("late: rerun", f"late: {late}"))
+    kit.index(changed(instance, KVP=80))
+    kit.duplicates().judge()
+    (job_id,) = kit.close()
+    if late == "hold":
+        assert kit.acts().release(job_id)
+    assert kit.run(job_id) == DONE
+    return f"{job_id}>a"
+
+
+@pytest.mark.parametrize("late", ["rerun", "delta", "hold"])
+@pytest.mark.parametrize("became", ["waits", "held"])
+def test_older_content_does_not_arrive_after_newer(working: Kit, late: str, became: str) -> None:
+    port = free_port()
+    one, other = make.ct_series(2)
+    first, _ = put(working, to(port), [one, other])
+    assert working.courier().deliver(first, 1).verdict == "again"
+    if became == "held":
+        working.outbox.hold(working.read(first)[0], "gave up")
+    second = corrected(working, port, late, one)
+    with Recorder(port=port) as archive:
+        assert working.courier().deliver(second, 1) == DONE
+        working.acts().retry("all")
+        working.courier().deliver(first, 2)
+        assert sorted(archive.uids) == sorted(uids([one, other]))
+        assert archive.uids.count(uids([one])[0]) == 1, "the older content stays here"
+    assert working.balance() == {"delivered": 2, "superseded": 1}
+    assert working.ledger().obligations["replaced"] == (2 if late == "rerun" else 1)
+
+
+def test_a_job_that_runs_after_a_later_delta_does_not_bring_older_content(working: Kit) -> None:
+    port = free_port()
+    one, other = make.ct_series(2)
+    working.rules(to(port))
+    working.index(one, other)
+    (first,) = working.close()
+    with working.database.durable.begin() as connection:
+        jobs.hold(connection, first, "a codec failed", 1.0)
+    second = corrected(working, port, "delta", one)
+    with Recorder(port=port) as archive:
+        assert working.courier().deliver(second, 1) == DONE
+        assert working.acts().retry(first)
+        assert working.run(first) == DONE
+        assert working.courier().deliver(f"{first}>a", 1) == DONE
+        assert archive.uids == uids([one, other])
+    assert working.balance() == {"delivered": 2, "superseded": 1}
+
+
+@pytest.mark.parametrize("what", ["dicom", "folder"])
+def test_a_file_that_is_gone_is_made_again_by_its_job_when_a_person_retries(working: Kit, what: str) -> None:
+    (working.data / "a").mkdir()
+    instances = make.ct_series(2)
+    with Recorder() as archive:
+        key, _ = put(working, to(archive.port) if what == "dicom" else rules("folder: ./a"), instances)
+        job_id = key.removesuffix(">a")
+        working.read(key)[1][0].path.unlink()
+        assert working.courier().deliver(key, 1) == DONE
+        assert working.deliveries() == {key: "held"}
+        assert working.reasons(job_id) == {FILE_GONE}
+        assert working.acts().retry(key).lines == (
+            f"delivery {key} is sent when job {job_id} has made its files again",
+        )
+        assert working.jobs() == {job_id: "queued"}
+        assert working.balance() == {"in_job": 1, "delivered": 1}
+        assert working.run(job_id) == DONE
+        assert working.courier().deliver(key, 2) == DONE
+        if what == "dicom":
+            assert sorted(archive.uids) == sorted(uids(instances)), "the other was not sent again"
+        else:
+            assert len(files(working)) == 2
+    assert working.balance() == {"delivered": 2}
 
 
 # ---- a folder ----------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ LEVELS = (
     ("__main__",),
     ("cli",),
     ("service", "lifecycle"),
-    ("receive", "collect", "run", "deliver", "report", "retention", "acts", "backup"),
+    ("receive", "collect", "run", "deliver", "report", "retention", "acts", "backup", "healing"),
     ("steps",),
     ("imaging",),
     ("engine", "outbox", "stores"),

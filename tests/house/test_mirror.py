@@ -40,7 +40,6 @@ ELSEWHERE = {
     "cli.demo_archive": "tests/cli/test_demo.py",
     "cli.opened": "tests/cli/test_look.py",
     "backup": "tests/cli/test_copies.py",
-    "lifecycle": "tests/cli/test_serve.py",
     "service": "tests/flow/test_a_ct_goes_anonymized_to_the_archive_and_the_share.py",
     "engine.reaper": "tests/engine/test_engine.py",
 }

@@ -103,6 +103,33 @@ def test_earlier_deliveries_are_of_the_same_unit_route_and_destination(kit: Kit)
         assert earlier_deliveries(connection, to_a) == earlier_deliveries(connection, to_b) == []
 
 
+def test_what_a_person_dropped_stays_dropped_in_every_later_generation(kit: Kit) -> None:
+    kit.rules(RULES.replace("LATE", "rerun"))
+    receipts = kit.index(*make.ct_series(2))
+    (first,) = kit.close()
+    key = put(kit, first, receipts)
+    kit.outbox.hold(kit.read(key)[0], "gave up")
+    assert kit.acts().drop(receipts[0])
+    for number in (8, 9):
+        (late,) = kit.index(make.instance(number=number))
+        (later,) = kit.close()
+        assert kit.owed(later, "a")[receipts[0]] == "dropped"
+        assert kit.reasons(later) == {"by a person"}
+        assert kit.owed(later, "b")[receipts[0]] == "in_job", "it was given up for the other one alone"
+        assert kit.owed(later, "a")[receipts[1]] == kit.owed(later, "a")[late] == "in_job"
+
+
+def test_what_a_rule_dropped_is_judged_again(kit: Kit) -> None:
+    kit.rules(RULES.replace("LATE", "rerun"))
+    receipts = kit.index(*make.ct_series(2))
+    (first,) = kit.close()
+    with kit.database.durable.begin() as connection:
+        jobs.drop_receipts(connection, first, receipts, "drop in route all")
+    kit.index(make.instance(number=9))
+    (later,) = kit.close()
+    assert set(kit.owed(later).values()) == {"in_job"}
+
+
 def test_other_routes_and_units_are_left_alone(kit: Kit) -> None:
     first, _, _ = two_generations(kit)
     kit.write(sa.update(job).where(job.c.id == first).values(route="another"))

@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 import pytest
 import sqlalchemy as sa
 
+from node.index import jobs
 from node.index.intake import Arrival, Counted, Intake, unit_keys
-from node.index.schema import member, produced, receipt, unit
+from node.index.schema import member, obligation, produced, receipt, unit
 from node.model import UID, Identity, UnitKind
 from tests import make
 from tests.kit import Kit, changed
@@ -201,3 +202,33 @@ def test_writers_of_the_same_units_wait_for_each_other_and_lose_nothing(kit: Kit
     assert Counter(kit.receipts().values()) == {"current": 54}
     assert {u["count"] for u in kit.rows(unit, unit.c.kind == "series")} == {9}
     assert [u["count"] for u in kit.rows(unit, unit.c.kind == "study")] == [54]
+
+
+def test_what_a_held_job_misses_is_taken_again_when_it_is_sent_again(kit: Kit) -> None:
+    """Retention removed the files; a late arrival's rerun needs them, and the sender sends them once more."""
+    ds = make.ct_series(3)
+    kit.rules("destinations: {a: {folder: ./a}}\nroutes: [{name: r, when: always, steps: [{forward: a}]}]")
+    first = kit.index(*ds[:2])
+    kit.close()
+    kit.write(sa.update(obligation).values(state="delivered"))
+    kit.write(sa.update(receipt).values(path=None, header=None))
+    kit.index(ds[2])
+    (rerun,) = kit.close()
+    with kit.database.durable.begin() as connection:
+        jobs.hold(connection, rerun, "2 of 3 instances are no longer in the spool", 1.0)
+    again = kit.index(*ds[:2])
+    assert [kit.receipts()[r] for r in (*first, *again)] == ["superseded", "superseded", "current", "current"]
+    (third,) = kit.close()
+    assert {row["receipt"] for row in kit.rows(obligation) if row["job"] == third} >= set(again)
+    assert kit.jobs()[rerun] == "done"
+
+
+def test_what_was_delivered_and_left_the_spool_is_a_duplicate_when_it_comes_again(kit: Kit) -> None:
+    ds = make.ct_series(1)
+    kit.rules("destinations: {a: {folder: ./a}}\nroutes: [{name: r, when: always, steps: [{forward: a}]}]")
+    kit.index(*ds)
+    kit.close()
+    kit.write(sa.update(obligation).values(state="delivered"))
+    kit.write(sa.update(receipt).values(path=None, header=None))
+    (again,) = kit.index(*ds)
+    assert kit.receipts()[again] == "duplicate"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
+from node.index import jobs
 from node.index.schema import obligation, parcel
 from node.index.settle import settle, sources_of
 from node.model import ReceiptId
@@ -63,3 +64,16 @@ def test_what_is_not_the_outboxs_is_left_alone(kit: Kit, state: str) -> None:
     with kit.database.durable.begin() as connection:
         settle(connection, key, job_id, "a")
     assert kit.owed(job_id) == {receipts[0]: state, receipts[1]: "delivered"}
+
+
+def test_what_the_job_holds_stays_held_whatever_became_of_files_that_it_sent_before(kit: Kit) -> None:
+    job_id, key, receipts = shared(kit, "waiting", "waiting", "waiting")
+    kit.write(sa.update(obligation).where(obligation.c.receipt == receipts[0]).values(state="in_job"))
+    with kit.database.durable.begin() as connection:
+        jobs.hold_receipts(connection, job_id, receipts[:1], "nifti: no geometry")
+    for state, expected in (("held", "held"), ("waiting", "waiting"), ("delivered", "delivered")):
+        kit.write(sa.update(parcel).values(state=state, reason="from the destination"))
+        with kit.database.durable.begin() as connection:
+            settle(connection, key, job_id, "a")
+        assert kit.owed(job_id) == {receipts[0]: "held", receipts[1]: expected}
+        assert "nifti: no geometry" in kit.reasons(job_id)

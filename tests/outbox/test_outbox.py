@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from node.index.schema import delivery, job, parcel, sent
-from node.model import ReceiptId
-from node.outbox import Delivery, Waiting
+from node.model import Disclosure, ReceiptId
+from node.outbox import Delivery, Outbox, Waiting
+from node.spool import Files
 from tests import make
 from tests.kit import Kit
 
@@ -62,7 +64,7 @@ def test_finishing_settles_and_lets_the_files_go(kit: Kit) -> None:
     kit.outbox.delivered(one, parcels[1:])
     assert kit.outbox.finish(one) == "delivered"
     assert kit.owed(job_id, "a") == dict.fromkeys(receipts, "delivered")
-    assert not kit.outbox.folder(one.id).exists()
+    assert not any(p.path.exists() for p in parcels)
 
 
 def test_a_refused_one_is_held_and_keeps_its_file(kit: Kit) -> None:
@@ -146,6 +148,36 @@ def test_more_that_comes_while_it_is_finished_keeps_it_waiting(kit: Kit) -> None
     kit.put(job_id, "a", kit.goods("more", receipts[0]), step=1)
     assert kit.outbox.finish(one) == "waiting"
     assert kit.parcels(one.id) == ["delivered", "delivered", "waiting"]
+
+
+@pytest.mark.parametrize("again", ["the same", "more"])
+def test_what_a_job_adds_while_its_delivery_ends_keeps_its_file(kit: Kit, again: str) -> None:
+    """The courier's end falls between the names in the outbox folder and the rows of what is added."""
+    job_id, receipts, one, parcels = waiting(kit)
+    kit.outbox.delivered(one, parcels)
+    if again == "the same":  # as after a retry of what was held
+        kit.write(sa.update(parcel).where(parcel.c.number == parcels[0].number).values(state="dropped"))
+        goods = kit.goods("0.dcm", receipts[0])
+    else:
+        goods = kit.goods("more.nii.gz", receipts[0])
+
+    class EndsBetween(Files):
+        def sync_folder(self, folder: Path) -> None:
+            super().sync_folder(folder)
+            if folder == kit.outbox.folder(one.id) and kit.deliveries()[one.id] == "waiting" and not ended:
+                ended.append(kit.outbox.finish(one))
+
+    ended: list[str] = []
+
+    def also(connection: sa.Connection, sources: set[ReceiptId], tries: int | None) -> None:
+        assert tries == 2
+
+    Outbox(kit.outbox.root, kit.database, EndsBetween()).put(
+        job_id, "a", [goods], Disclosure.IDENTIFIED, step=0 if again == "the same" else 1, also=also
+    )
+    assert ended == ["delivered"]
+    _, (left,) = kit.read(one.id)
+    assert left.path.read_text() == left.name
 
 
 def test_a_delivery_of_which_everything_was_dropped_is_dropped(kit: Kit) -> None:

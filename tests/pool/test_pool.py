@@ -67,6 +67,28 @@ def test_a_task_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
         assert not alive(int((tmp_path / "pid").read_text()))
 
 
+def test_one_task_may_be_given_less_time_than_the_others(tmp_path: Path) -> None:
+    with workers() as pool:
+        with pytest.raises(CannotSucceed, match=r"longer than 0\.5 s"):
+            pool.call_within(0.5, tasks.sleep, tmp_path / "pid", 60.0)
+        assert not alive(int((tmp_path / "pid").read_text()))
+        assert pool.call(tasks.add, 1, 1) == pool.call_within(60.0, tasks.add, 1, 1) == 2
+
+
+def test_one_task_may_be_given_more_time_than_the_others(tmp_path: Path) -> None:
+    with workers(seconds=0.01) as pool:
+        pool.call_within(60.0, tasks.sleep, tmp_path / "pid", 0.1)
+
+
+def test_waiting_for_a_worker_is_not_counted_as_time_of_the_task(tmp_path: Path) -> None:
+    with workers() as pool, ThreadPoolExecutor(1) as other:
+        pool.call(tasks.add, 1, 1)  # a worker is there: its start counts too
+        first = other.submit(pool.call, tasks.sleep, tmp_path / "pid", 1.0)
+        eventually((tmp_path / "pid").exists)
+        assert pool.call_within(0.5, tasks.add, 1, 1) == 2
+        first.result()
+
+
 def test_a_task_that_takes_too_much_memory_is_told_so() -> None:
     with workers(memory=1 << 30) as pool:
         with pytest.raises(CannotSucceed, match="more memory than the 1024 MiB"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import logging
 import os
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.model import Origin
-from node.receive.folder import FolderIntake, compare
+from node.receive import folder as folder_module
+from node.receive.folder import FolderIntake, compare, nameless
 from node.spool.files import Room
 from tests import make
 from tests.dicom.datasets import BIG_ENDIAN, IMPLICIT, encoded
@@ -194,7 +196,8 @@ def test_an_instance_that_is_refused_stays_and_the_others_go_on(
             watched.look()
         assert node.stored() == [GOOD.data]
     assert left_in(tmp_path / "inbox") == ["a bad one"]
-    assert said(caplog, "a bad one is left where it is") == 1
+    assert said(caplog, f"file {nameless(Path('a bad one'), Path())} (") == 1
+    assert said(caplog, "is left where it is") == 1
 
 
 def test_files_wait_while_the_disk_is_full_and_are_taken_when_there_is_room(
@@ -266,6 +269,57 @@ def test_a_folder_that_cannot_be_written_gives_its_files_once(tmp_path: Path, ca
         assert node.stored() == [GOOD.data]
     assert left_in(tmp_path / "inbox") == ["file"]
     assert said(caplog, "it is taken in, and cannot be removed") == 1
+
+
+def test_the_log_has_no_file_names_and_says_how_to_know_the_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    name = "MUELLER^HANS_19500102"
+    with shelf(tmp_path) as node:
+        watched = intake(tmp_path, node)
+        assert isinstance(node.files, Full)
+        folder = tmp_path / "inbox" / name
+        folder.mkdir()
+        (folder / f"{name}.txt").write_bytes(b"no image")
+        (folder / "DICOMDIR").write_bytes(b"")
+        make.write(make.instance(), folder / f"{name}.dcm")
+        (folder / f"{name}.gone").symlink_to(folder / "nowhere")
+        node.files.faults = {"remove": {0: errno.EROFS}}
+        for _ in range(3):
+            watched.look()
+    digest = hashlib.sha256(f"{name}/{name}.txt".encode()).hexdigest()[:12]
+    assert said(caplog, f"folder {tmp_path / 'inbox'}: file {digest} (8 bytes) is left where it is: ") == 1
+    assert said(caplog, "is left where it is") == 3
+    assert "MUELLER" not in caplog.text
+    assert "1950" not in caplog.text
+
+
+def test_a_bug_that_one_file_meets_leaves_it_for_later_and_the_others_go_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, secret = folder_module.sniff, "MUELLER^HANS is no number"
+
+    def faulty(path: Path) -> object:
+        if path.name == "a":
+            raise ValueError(secret)
+        return real(path)
+
+    monkeypatch.setattr(folder_module, "sniff", faulty)
+    with shelf(tmp_path) as node:
+        watched = intake(tmp_path, node)
+        make.write(make.instance(number=1), tmp_path / "inbox" / "a")
+        make.write(make.instance(number=2), tmp_path / "inbox" / "b")
+        for _ in range(3):
+            watched.look()
+        assert left_in(tmp_path / "inbox") == ["a"]
+        assert len(node.kept()) == 1
+        assert said(caplog, "a fault in the node (ValueError)") == said(caplog, "in faulty") == 1
+        assert secret not in caplog.text
+        monkeypatch.setattr(folder_module, "sniff", real)
+        watched.look()
+        assert len(node.kept()) == 2
+    assert left_in(tmp_path / "inbox") == []
 
 
 # ---- the running thread ------------------------------------------------------------------------------------

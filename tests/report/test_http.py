@@ -103,11 +103,13 @@ def test_a_silent_client_is_left_and_holds_up_nobody(node: Node) -> None:
 
 
 def test_after_stop_the_port_is_free_and_the_thread_gone(node: Node) -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     server = StatusServer(("127.0.0.1", 0), Metrics().registry, node.health)
     server.start()
+    started = set(threading.enumerate()) - before
+    assert started
     server.stop()
-    assert threading.active_count() == before
+    assert not any(thread.is_alive() for thread in started)
     StatusServer(("127.0.0.1", server.port), Metrics().registry, node.health).stop()
 
 

@@ -82,7 +82,7 @@ routes: [{name: r, when: always, steps: [anonymize, {forward: a}]}]
     assert working.deliveries() == {f"{key}>a": "delivered"}
     assert working.balance() == {"delivered": 3}
     assert set(working.owed(key)) == set(receipts)
-    assert not any(working.outbox.root.iterdir())
+    assert not any(path.is_file() for path in working.outbox.root.rglob("*"))
 
 
 def test_what_comes_back_after_it_was_made_here_is_held(working: Kit) -> None:
@@ -117,6 +117,52 @@ def test_what_is_owed_follows_each_step(working: Kit) -> None:
     assert notes(working, key, "step") == [
         "1. obey: 1 dicom, 1 held", "2. forward: 1 dicom, 1 held", "3. forward: 1 dicom, 1 held",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("wanted", ["hold", "fail"])
+def test_what_a_step_held_stays_held_when_an_earlier_forward_to_there_delivers(working: Kit, wanted: str) -> None:
+    (working.data / "a").mkdir()
+    until = working.data / "not yet"
+    until.touch()
+    steps = ("{forward: a}", f"{{obey: {{until: {until}}}}}", "{forward: a}")
+    key, (good, bad) = queued(working, route(*steps, more=", partial: proceed"), wishing("", wanted))
+    assert working.runner().step(key, 0) == DONE
+    until.unlink()
+    for number in (1, 2):
+        if working.runner().step(key, number) != DONE:
+            break
+    assert working.courier().deliver(f"{key}>a", 1) == DONE
+    assert working.owed(key)[bad] == "held"
+    assert any(reason.startswith("obey: ") for reason in working.reasons(key))
+    assert working.balance()["held"] >= 1
+    until.touch()
+    assert working.acts().retry(key).lines == (f"job {key} runs again",)
+    assert working.owed(key)[bad] == "in_job"
+    assert working.run(key) == DONE
+    assert working.courier().deliver(f"{key}>a", 2) == DONE
+    assert working.owed(key) == {good: "delivered", bad: "delivered"}
+
+
+def test_what_a_step_held_is_dropped_by_a_person_beside_what_was_delivered(working: Kit) -> None:
+    (working.data / "a").mkdir()
+    key, (good, bad) = queued(working, route("obey", "{forward: a}", more=", partial: proceed"), wishing("", "hold"))
+    working.run(key)
+    working.courier().deliver(f"{key}>a", 1)
+    assert working.acts().drop(key).lines == (f"job {key}: 1 obligations are dropped",)
+    assert working.owed(key) == {good: "delivered", bad: "dropped"}
+
+
+def test_a_later_generation_does_not_send_what_a_person_dropped(working: Kit) -> None:
+    (working.data / "a").mkdir()
+    key, receipts = queued(working, route("{forward: a}", more=", late: rerun"), make.ct_series(2))
+    working.run(key)
+    working.acts().drop(receipts[0])
+    (late,) = working.index(make.instance(number=9))
+    (later,) = working.close()
+    assert working.run(later) == DONE
+    assert working.courier().deliver(f"{later}>a", 1) == DONE
+    assert working.owed(later) == {receipts[0]: "dropped", receipts[1]: "delivered", late: "delivered"}
+    assert len(list((working.data / "a").rglob("*.dcm"))) == 2
 
 
 def test_a_route_that_sends_nowhere_produces(working: Kit) -> None:
@@ -192,7 +238,7 @@ def test_a_step_over_the_whole_unit_waits_for_a_person_when_a_member_is_held(wor
     assert working.reasons(key) == {
         "obey: it asked to be held",
         "pile: 1 of its instances were held before it, and it needs all of them; "
-        "`partial: proceed` in the route goes on without them",
+        "`partial: proceed` in the route goes on without them. The first one: it asked to be held",
     }
     assert working.acts().release(key)
     assert working.run(key) == DONE
