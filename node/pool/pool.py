@@ -101,7 +101,18 @@ class Pool:
             self._closed = True
             workers = list(self._all)
         for worker in workers:
-            self._end(worker)
+            worker.kill()
+        # The pipes of a busy one are its caller's to close: closed here, the descriptor could be another file's
+        # by the time the caller reads on.
+        places = 0
+        with contextlib.suppress(queue.Empty):
+            while True:
+                idle = self._free.get_nowait()
+                places += 1
+                if idle is not None:
+                    self._end(idle)
+        for _ in range(places):
+            self._free.put(None)
 
 
 class _Worker:
@@ -135,9 +146,12 @@ class _Worker:
         good, value = pickle.loads(answer)
         return bool(good), value
 
-    def end(self) -> None:
+    def kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
+
+    def end(self) -> None:
+        self.kill()
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:

@@ -273,14 +273,14 @@ def test_after_an_abort_midway_only_answered_instances_are_recorded_and_the_rest
 def test_a_peer_that_does_not_answer_is_left_after_the_timeout(series: list[Parcel]) -> None:
     ledger = Ledger()
     with Recorder(delay=30) as archive, pytest.raises(TryAgain, match=r"did not answer a C-STORE within 0\.5 s"):
-        target(archive.port, SHORT).deliver(series, ledger, never)
+        target(archive.port, replace(SHORT, connect=20.0, associate=20.0)).deliver(series, ledger, never)
     assert ledger.results == []
 
 
 def test_a_peer_that_stops_reading_is_left_after_the_timeout(tmp_path: Path) -> None:
     ledger = Ledger()
     with listener_that_stops_reading() as port, pytest.raises(TryAgain, match=r"took no more bytes for 0\.5 s"):
-        target(port, SHORT).deliver([_large(tmp_path)], ledger, never)
+        target(port, replace(SHORT, connect=20.0, associate=20.0)).deliver([_large(tmp_path)], ledger, never)
     assert ledger.results == []
 
 
