@@ -28,10 +28,11 @@ from node.moment import new_receipt, process_name, utc_now
 from node.outbox import Outbox
 from node.pool import Pool
 from node.receive.admission import admit
+from node.receive.conversation import Told
 from node.receive.folder import FolderIntake
 from node.receive.keeper import Keeper
 from node.receive.rows import RowWriter
-from node.receive.scp import Receiver, Told
+from node.receive.scp import Receiver
 from node.receive.session import Sessions
 from node.receive.sweep import Sweep
 from node.report.health import Health
@@ -75,7 +76,7 @@ def build(
     intake = Intake(database, lambda: rules.current().kinds)
     sessions = Sessions()
     rows = RowWriter(
-        intake=intake, presence=ground.presence, committed=lambda count: ground.wake.set(), reach=reach
+        spool=spool, intake=intake, presence=ground.presence, committed=lambda count: ground.wake.set(), reach=reach
     )  # fmt: skip
     keeper = _keeper(ground, rows)
     receiver = _receiver(ground, keeper, sessions)
@@ -165,7 +166,7 @@ def _keeper(ground: _Ground, rows: RowWriter) -> Keeper:
 def _receiver(ground: _Ground, keeper: Keeper, sessions: Sessions) -> Receiver:
     rules, metrics = ground.rules, ground.metrics
     return Receiver(
-        keeper=keeper, sessions=sessions, largest=lambda: rules.current().node.limits.instance,
+        keeper=keeper, sessions=sessions,
         told=Told(
             received=lambda o, seconds: metrics.received(o.calling_ae, o.called_ae, seconds),
             refused=lambda o, status: metrics.refused(o.calling_ae, o.called_ae, status),

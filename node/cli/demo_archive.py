@@ -38,21 +38,36 @@ class Shelf:
     def reach(self, point: str) -> None:
         """No points here."""
 
-    def keep(self, data: bytes | memoryview, transfer_syntax: Any, origin: Any, command: Any = None) -> Any:
+    def begin(self, transfer_syntax: Any, origin: Any, command: Any) -> Shelved:
+        return Shelved(self, transfer_syntax, origin)
+
+
+@dataclass(slots=True)
+class Shelved:
+    """One instance on its way to the shelf: what `Arriving` is to a Keeper."""
+
+    shelf: Shelf
+    transfer_syntax: Any
+    origin: Any
+    data: bytearray = field(default_factory=bytearray)
+
+    def write(self, data: bytes | memoryview) -> None:
+        self.data += data
+
+    def keep(self) -> Any:
         from node.dicom.header import read_header
         from node.dicom.identity import identify
         from node.dicom.part10 import file_meta
         from node.moment import new_receipt, utc_now
-        from node.spool import Kept
 
-        identity = identify(read_header(data, transfer_syntax).header, transfer_syntax)
-        receipt = new_receipt()
-        meta, _ = file_meta(identity, origin, receipt, utc_now())
-        path = self.folder / f"{identity.sop_instance}.dcm"
-        path.write_bytes(meta + bytes(data))
-        self.times[identity.sop_instance] = self.times.get(identity.sop_instance, 0) + 1
-        kept = Kept(receipt=receipt, path=path, size=len(data), sha256="", received=utc_now(), origin=origin)
-        return kept, identity
+        identity = identify(read_header(self.data, self.transfer_syntax).header, self.transfer_syntax)
+        meta, _ = file_meta(identity, self.origin, new_receipt(), utc_now())
+        (self.shelf.folder / f"{identity.sop_instance}.dcm").write_bytes(meta + self.data)
+        self.shelf.times[identity.sop_instance] = self.shelf.times.get(identity.sop_instance, 0) + 1
+        return None, identity
+
+    def discard(self) -> None:
+        """Nothing is on the disk before `keep`."""
 
 
 def images() -> list[Parcel]:

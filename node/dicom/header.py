@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import zlib
-from contextlib import closing
 from dataclasses import dataclass, field
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -76,8 +75,9 @@ def read_header_of(
     with path.open("rb") as file:
         if path.stat().st_size <= offset:
             raise Truncated(offset, "the file holds no data set")
-        with closing(mmap(file.fileno(), 0, access=ACCESS_READ)) as mapped:
-            return read_header(mapped, transfer_syntax_uid, fallback_charset, limit, start=offset)
+        # Not closed by hand: the error of a data set that does not inflate still holds a view of it.
+        mapped = mmap(file.fileno(), 0, access=ACCESS_READ)
+        return read_header(mapped, transfer_syntax_uid, fallback_charset, limit, start=offset)
 
 
 def pack(header: Header) -> bytes:

@@ -1,35 +1,41 @@
 """How pynetdicom's acceptor is made to serve us. What stands here uses private parts of pynetdicom 3.
 
-Its own would abort an association for a SOP class that is not in its list, wait for ever for the rest of a
-PDU, take in a PDU of any length, and leave no word when an association ends by an error.
+Its own polls for messages, would abort an association for a SOP class that is not in its list, wait for ever for
+the rest of a PDU, take in a PDU of any length, and leave no word when an association ends by an error.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
+import copy
 import logging
 import socket
+import threading
+import time
 from typing import Any, Protocol
 
-from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
+from pynetdicom import evt
+from pynetdicom.association import Association
+from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
-from node.dicom.uids import valid_uid
+from node.receive.pdata import LONGEST_PDU
+from node.receive.upper_layer import Listener, Ringing, UpperLayer
 
 log = logging.getLogger("node.receive")
 
 _STALLED = 60.0
-"""Seconds without a byte in the middle of a PDU, or without room for an answer: the peer is gone."""
-_LONGEST_PDU = 1 << 22
-"""Ours is 128 KiB; an A-ASSOCIATE-RQ has 128 contexts at most. A longer one is no DICOM."""
+"""Seconds without room for an answer: the peer is gone."""
 
 
 class Acceptor(Protocol):
     """Whom a handler tells what happens on its association."""
 
+    def listen_to(self, association: Any) -> Listener | None:
+        """Who takes the messages of a new association; None: pynetdicom's services answer all of them."""
+        ...
+
     def serve(self, association: Any, message: Any, context_id: int) -> bool:
-        """Answer a message. False: it is none of ours, pynetdicom may answer it."""
+        """Answer a message that the listener left. False: it is none of ours, pynetdicom may answer it."""
         ...
 
     def served(self, association: Any) -> None:
@@ -50,6 +56,109 @@ class Server(ThreadedAssociationServer):
         """Python collects ended threads by itself; pynetdicom's own forces a collection every minute."""
 
 
+class Connection(AssociationSocket):
+    """The connection of an association; what is read before it is established is read here."""
+
+    def recv(self, nr_bytes: int) -> bytearray:
+        """So many bytes, fewer when the connection ends before.
+
+        Raises OSError, and TimeoutError when they are not here before ARTIM expires, however slowly they come
+        (PS3.8 9.1.5).
+        """
+        if nr_bytes > LONGEST_PDU:
+            raise OSError(f"a PDU of {nr_bytes} bytes")
+        artim: Any = self.assoc.dul.artim_timer
+        deadline = time.monotonic() + (artim.remaining if artim.running else _STALLED)
+        data = bytearray(nr_bytes)
+        view, have = memoryview(data), 0
+        connection: Any = self.socket
+        try:
+            while have < nr_bytes:
+                connection.settimeout(max(0.001, deadline - time.monotonic()))
+                got = connection.recv_into(view[have:])
+                if not got:
+                    break
+                have += got
+        finally:
+            view.release()
+            connection.settimeout(_STALLED)
+        return data[:have] if have < nr_bytes else data
+
+
+class Acceptance(Association):
+    """One association that a peer asked for. Sleeps until there is something to answer."""
+
+    dul: UpperLayer
+
+    def __init__(self, ae: Any, acceptor: Acceptor) -> None:
+        super().__init__(ae, "acceptor")
+        self._told = acceptor
+        self._bell = threading.Event()
+        self.dul = UpperLayer(self)
+        self.dul.to_user_queue = Ringing(self._bell.set)
+        self.dimse.msg_queue = Ringing(self._bell.set)
+        # Once more: these are set on the upper layer, and super() had set them on its own.
+        self.acse_timeout, self.network_timeout = ae.acse_timeout, ae.network_timeout
+        self.dul.listener = acceptor.listen_to(self)
+
+    def kill(self) -> None:
+        self._bell.set()
+        super().kill()
+
+    def run(self) -> None:
+        try:
+            super().run()
+        finally:
+            self._told.over(self)
+
+    def _run_reactor(self) -> None:
+        """As pynetdicom's, but for its thousand looks a second."""
+        while not self._kill:
+            self._is_paused = True
+            self._reactor_checkpoint.wait()
+            self._is_paused = False
+            self._bell.clear()
+            if not self._look():
+                self._bell.wait(max(0.01, self.dul._idle_timer.remaining) if self.network_timeout else None)
+
+    def _look(self) -> bool:
+        """True when there was something to do, so that there may be more."""
+        context_id, message = self.dimse.get_msg(block=False)
+        if message is not None and context_id is not None:
+            self._serve_request(message, context_id)
+            return True
+        if self.is_established and self.acse.is_release_requested():
+            self.acse.send_release(is_response=True)
+            self.is_released, self.is_established = True, False
+            evt.trigger(self, evt.EVT_RELEASED, {})
+            self.kill()
+        elif self.acse.is_aborted():
+            self.dul.receive_pdu(wait=False)  # so that EVT_ACSE_RECV is triggered for it
+            self.is_aborted, self.is_established = True, False
+            evt.trigger(self, evt.EVT_ABORTED, {})
+            self.kill()
+        elif not self.dul.is_alive():
+            self.kill()
+        elif self.dul.idle_timer_expired():
+            log.info("the association of %s has been idle for %g s; it is aborted", self.remote["ae_title"],
+                     self.network_timeout)  # fmt: skip
+            self.abort()
+            self.kill()
+        else:
+            return False
+        return True
+
+    def _serve_request(self, msg: Any, context_id: int) -> None:
+        try:
+            if not self._told.serve(self, msg, context_id):
+                super()._serve_request(msg, context_id)
+        except Exception:  # worker loop: without an answer the sender would wait for its own time-out
+            log.exception("a message could not be answered; its association is aborted")
+            self.abort(block=False)
+        finally:
+            self._told.served(self)
+
+
 class Handler(RequestHandler):
     """Makes the association for one connection."""
 
@@ -57,45 +166,29 @@ class Handler(RequestHandler):
         self.acceptor = acceptor
         super().__init__(*arguments)
 
-    def _create_association(self) -> Any:
-        self.request.settimeout(_STALLED)
-        association: Any = super()._create_association()
-        association.dul.socket.recv = functools.partial(_exactly, self.request)
-        association._serve_request = functools.partial(self._serve, association, association._serve_request)
-        association.run = functools.partial(self._run, association, association.run)
+    def _create_association(self) -> Acceptance:
+        """As pynetdicom's, with our classes."""
+        connection: Any = self.request
+        connection.settimeout(_STALLED)
+        # An answer is one small packet: it must not wait for the peer's acknowledgement of the last one.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        association = Acceptance(self.ae, self.acceptor)
+        association._server = self.server
+        association.name = f"AcceptorThread {self.client_address[1]}"  # `active_associations` looks for the name
+        association.set_socket(Connection(association, client_socket=connection))
+        acceptor, server = association.acceptor, self.server
+        acceptor.maximum_length = self.ae.maximum_pdu_size
+        acceptor.ae_title = server.ae_title
+        acceptor.address_info = self.local
+        acceptor.implementation_class_uid = self.ae.implementation_class_uid
+        acceptor.implementation_version_name = self.ae.implementation_version_name
+        acceptor.supported_contexts = copy.deepcopy(server.contexts)
+        association.requestor.address_info = self.remote
+        for event, bound in server._handlers.items():
+            for handler in [bound] if isinstance(bound, tuple) else bound:
+                if handler and handler[0] is not None:
+                    association.bind(event, *handler)
         return association
-
-    def _serve(self, association: Any, otherwise: Any, message: Any, context_id: int) -> None:
-        try:
-            if not self.acceptor.serve(association, message, context_id):
-                otherwise(message, context_id)
-        except Exception:  # worker loop: without an answer the sender would wait for its own time-out
-            log.exception("a message could not be answered; its association is aborted")
-            association.abort(block=False)
-        finally:
-            self.acceptor.served(association)
-
-    def _run(self, association: Any, run: Any) -> None:
-        try:
-            run()
-        finally:
-            self.acceptor.over(association)
-
-
-def is_store_request(message: Any) -> bool:
-    """A C-STORE request that can be answered: an answer names the Message ID."""
-    return isinstance(message, C_STORE) and message.MessageID is not None and message.MessageIDBeingRespondedTo is None
-
-
-def answer(association: Any, context_id: int, request: C_STORE, status: int) -> None:
-    """Send the C-STORE response. UIDs in it are optional (PS3.7 Table 9.3-2); bad ones are not sent back."""
-    response = C_STORE()
-    response.MessageID = response.MessageIDBeingRespondedTo = request.MessageID
-    sop_class, instance = request.AffectedSOPClassUID, request.AffectedSOPInstanceUID
-    response.AffectedSOPClassUID = sop_class if sop_class and valid_uid(sop_class) else None
-    response.AffectedSOPInstanceUID = instance if instance and valid_uid(instance) else None
-    response.Status = status
-    association.dimse.send_msg(response, context_id)
 
 
 def drop_unusable_uids(command: Any) -> None:
@@ -123,18 +216,3 @@ def cut(association: Any) -> None:
     if connection is not None:
         with contextlib.suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)
-
-
-def _exactly(connection: socket.socket, count: int) -> bytearray:
-    """So many bytes, fewer when the connection ends before. Raises OSError, and TimeoutError when it stalls."""
-    if count > _LONGEST_PDU:
-        raise OSError(f"a PDU of {count} bytes")
-    data = bytearray(count)
-    view, have = memoryview(data), 0
-    while have < count:
-        got = connection.recv_into(view[have:])
-        if not got:
-            break
-        have += got
-    view.release()
-    return data[:have] if have < count else data

@@ -1,26 +1,29 @@
-"""One instance in: check what it says it is, keep it, count it, hand its row on. For C-STORE and folders.
+"""One instance, from its first byte to the moment at which success may be answered: checked, kept, handed on.
 
-Every check comes before the first byte is written, so a refusal leaves no trace but its line in the log.
+The same for C-STORE and for a watched folder. Every way in which an instance is not taken ends in Refused with
+the status to answer, and leaves no trace on the disk.
 """
 
 from __future__ import annotations
 
-import logging
+import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from node.dicom.encoding import Malformed
-from node.dicom.header import pack, read_header
+from node.dicom.header import Reading, pack, read_header
 from node.dicom.identity import agree, identify
 from node.dicom.status import CANNOT_UNDERSTAND, OUT_OF_RESOURCES
 from node.errors import Refused
 from node.index.intake import Arrival
 from node.model import UID, Identity, Origin
-from node.spool import Kept, Presence, Spool
-
-log = logging.getLogger("node.receive")
+from node.spool import Incoming, Kept, Presence, Spool
 
 MINIMUM_INODES = 1000
+"""Below it a file system is as full as one without space."""
+
+_LOOKED_AT = 64 << 20
+"""Bytes of a large instance after which the room on the disk is looked at again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +40,7 @@ class Keeper:
 
     spool: Spool
     presence: Presence
-    hand_on: Callable[[Arrival], None]
+    hand_on: Callable[[Kept, Arrival], None]
     """Where rows go after the bytes are safe; never blocks for the database."""
     keep_free: Callable[[], int]
     """Bytes that must stay free where the spool lies."""
@@ -47,37 +50,34 @@ class Keeper:
     """The character set of a peer whose data sets name none."""
     reach: Callable[[str], None]
 
-    def keep(
-        self, data: bytes | memoryview, transfer_syntax: UID, origin: Origin, command: Command | None = None
-    ) -> tuple[Kept, Identity]:
-        """Returns when the instance is on stable storage and counted: then success may be answered.
+    def begin(self, transfer_syntax: UID, origin: Origin, command: Command) -> Arriving:
+        """Start to take one instance whose bytes come by and by. Never raises: what refuses it is said at its end."""
+        return Arriving(self, transfer_syntax, origin, command)
 
-        data        the data set as received, without file meta
-        command     for C-STORE; its UIDs must be those of the data set
+    def keep(self, data: bytes | memoryview, transfer_syntax: UID, origin: Origin) -> tuple[Kept, Identity]:
+        """Keep an instance that is here as a whole, such as a file of a watched folder.
 
-        Raises Refused with the status to answer.
+        data        the data set, without file meta
+
+        Raises Refused with the status of the reason.
         """
-        self.check_room(len(data))
         if not len(data):
             raise Refused(CANNOT_UNDERSTAND, "the data set is empty")
+        identity = identify(self.read(data, transfer_syntax, origin).header, transfer_syntax)
+        command = Command(sop_class=identity.sop_class, sop_instance=identity.sop_instance)
+        arriving = self.begin(transfer_syntax, origin, command)
         try:
-            reading = read_header(data, transfer_syntax, self.charset(origin))
+            arriving.write(data)
+            return arriving.keep()
+        finally:
+            arriving.discard()
+
+    def read(self, data: object, transfer_syntax: UID, origin: Origin, start: int = 0) -> Reading:
+        """The header of a data set that begins at `start`. Raises Refused 0xC000."""
+        try:
+            return read_header(data, transfer_syntax, self.charset(origin), start=start)  # type: ignore[arg-type]  # any buffer
         except Malformed as error:
             raise Refused(CANNOT_UNDERSTAND, f"the data set cannot be read: {error}") from None
-        identity = identify(reading.header, transfer_syntax)
-        if command is not None:
-            agree(command.sop_class, command.sop_instance, identity)
-        # All that can fail comes before the bytes are visible: a kept instance always gets its row.
-        header = pack(reading.header)
-        kept = self._counted(data, identity, origin)
-        self.hand_on(
-            Arrival(
-                receipt=kept.receipt, path=self.spool.relative(kept.path), size=kept.size, sha256=kept.sha256,
-                received=kept.received, origin=origin, identity=identity, header=header,
-            )
-        )  # fmt: skip
-        self.reach("instance handed on")
-        return kept, identity
 
     def check_room(self, size: int) -> None:
         """Raise Refused where one more instance of `size` bytes is too large, or the disk is too full."""
@@ -92,29 +92,112 @@ class Keeper:
         if 0 <= room.inodes < MINIMUM_INODES:
             raise Refused(OUT_OF_RESOURCES, f"only {room.inodes} files can still be made on this file system")
 
-    def _counted(self, data: bytes | memoryview, identity: Identity, origin: Origin) -> Kept:
+
+@dataclass(slots=True)
+class Arriving:
+    """One instance on its way in: `write` what comes, then `keep`; `discard` in any case.
+
+    What refuses it in the middle ends the writing at once, and is raised by `keep`: a sender is answered only
+    when its data set is over, and the rest of it is not kept anywhere.
+    """
+
+    _keeper: Keeper
+    _transfer_syntax: UID
+    _origin: Origin
+    _command: Command
+    size: int = 0
+    """Bytes of the data set that came."""
+    _incoming: Incoming | None = None
+    _refused: Refused | None = None
+    _look: int = field(default=0)
+    """The size at which the room on the disk is looked at."""
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Take the next bytes of the data set. Never raises for what is wrong with them or with the disk."""
+        self.size += len(data)
+        if self._refused is not None:
+            return
         try:
-            self.presence.acknowledge()
+            self._write(data)
+        except Refused as error:
+            self._refused = error
+            self.discard()
+
+    def keep(self) -> tuple[Kept, Identity]:
+        """The data set is over. Returns when it is on stable storage and counted: then success may be answered.
+
+        Raises Refused with the status to answer; then nothing was kept.
+        """
+        if self._refused is not None:
+            raise self._refused
+        if self._incoming is None:
+            raise Refused(CANNOT_UNDERSTAND, "the data set is empty")
+        keeper = self._keeper
+        keeper.reach("instance written")
+        try:
+            data, start = self._incoming.written()
+        except OSError as error:
+            raise _unwritable(error) from error
+        reading = keeper.read(data, self._transfer_syntax, self._origin, start)
+        identity = identify(reading.header, self._transfer_syntax)
+        agree(self._command.sop_class, self._command.sop_instance, identity)
+        # All that can fail comes before the instance is safe: what is kept always gets its row.
+        header = pack(reading.header)
+        kept = self._counted(self._incoming)
+        keeper.hand_on(
+            kept,
+            Arrival(
+                receipt=kept.receipt, path=keeper.spool.relative(kept.path), size=kept.size, sha256=kept.sha256,
+                received=kept.received, origin=self._origin, identity=identity, header=header,
+            ),
+        )  # fmt: skip
+        keeper.reach("instance handed on")
+        return kept, identity
+
+    def discard(self) -> None:
+        """Leave no trace of what is not kept. May be called at any time."""
+        if self._incoming is not None:
+            self._incoming.discard()
+
+    def _write(self, data: bytes | memoryview) -> None:
+        if not len(data):
+            return
+        if self.size > self._look:
+            self._keeper.check_room(self.size)
+            self._look = self.size + _LOOKED_AT
+        try:
+            if self._incoming is None:
+                self._incoming = self._keeper.spool.begin(self._named(), self._origin)
+                self._keeper.reach("instance begun")
+            self._incoming.write(data)
+        except OSError as error:
+            raise _unwritable(error) from error
+
+    def _named(self) -> Identity:
+        """What the command says, which `keep` holds against the data set; the rest is not known yet."""
+        unknown = UID("")
+        return Identity(
+            sop_class=self._command.sop_class, sop_instance=self._command.sop_instance, study=unknown,
+            series=unknown, transfer_syntax=self._transfer_syntax,
+        )  # fmt: skip
+
+    def _counted(self, incoming: Incoming) -> Kept:
+        presence = self._keeper.presence
+        try:
+            presence.acknowledge()
         except OSError as error:
             raise Refused(OUT_OF_RESOURCES, f"the data folder cannot be written: {error.strerror}") from error
-        try:
-            return self._write(data, identity, origin)
-        except BaseException:
-            self.presence.withdraw()
-            raise
-
-    def _write(self, data: bytes | memoryview, identity: Identity, origin: Origin) -> Kept:
-        try:
-            incoming = self.spool.begin(identity, origin)
+        with contextlib.ExitStack() as undo:
+            undo.callback(presence.withdraw)
             try:
-                self.reach("instance begun")
-                incoming.write(data)
-                self.reach("instance written")
                 kept = incoming.keep()
-                self.reach("instance visible")
-                return kept
-            finally:
-                incoming.discard()
-        except OSError as error:
-            # Whatever the disk said, nothing was kept; the sender keeps its copy and may come again.
-            raise Refused(OUT_OF_RESOURCES, f"the spool cannot be written: {error.strerror}") from error
+            except OSError as error:
+                raise _unwritable(error) from error
+            self._keeper.reach("instance synced")
+            undo.pop_all()
+        return kept
+
+
+def _unwritable(error: OSError) -> Refused:
+    # Whatever the disk said, nothing was kept; the sender keeps its copy and may come again.
+    return Refused(OUT_OF_RESOURCES, f"the spool cannot be written: {error.strerror}")

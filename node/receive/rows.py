@@ -1,4 +1,4 @@
-"""The one thread of a process that writes rows for what it received: group commit, always after the bytes."""
+"""The one thread of a process that shows what it received and writes the rows: in groups, always after the bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from node.dicom.header import pack
 from node.index.intake import Arrival, Intake
 from node.model import UID, Identity, Origin, ReceiptId
-from node.spool import Presence
+from node.spool import Kept, Presence, Spool
 
 log = logging.getLogger("node.index")
 
@@ -70,9 +70,10 @@ def nameless(receipt: ReceiptId, path: str, size: int, received: datetime, why: 
 
 @dataclass(slots=True)
 class RowWriter:
-    """Takes arrivals from many threads and commits them in groups. When the database is away it keeps them
+    """Takes arrivals from many threads, shows and commits them in groups. When the database is away it keeps them
     and tries again: receiving goes on, and the disk's watermark is what ends it."""
 
+    spool: Spool
     intake: Intake
     presence: Presence
     committed: Callable[[int], None]
@@ -80,12 +81,12 @@ class RowWriter:
     reach: Callable[[str], None]
     pause: float = 1.0
     """Seconds between two tries when the database is away."""
-    _queue: queue.SimpleQueue[Arrival | None] = field(default_factory=queue.SimpleQueue)
+    _queue: queue.SimpleQueue[tuple[Kept, Arrival] | None] = field(default_factory=queue.SimpleQueue)
     _thread: threading.Thread | None = None
     _stopping: threading.Event = field(default_factory=threading.Event)
 
-    def put(self, arrival: Arrival) -> None:
-        self._queue.put(arrival)
+    def put(self, kept: Kept, arrival: Arrival) -> None:
+        self._queue.put((kept, arrival))
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="rows", daemon=True)
@@ -99,7 +100,7 @@ class RowWriter:
             self._thread.join(seconds)
 
     def _run(self) -> None:
-        waiting: list[Arrival] = []
+        waiting: list[tuple[Kept, Arrival]] = []
         while waiting or not self._stopping.is_set() or not self._queue.empty():
             waiting += self._gather(block=not waiting)
             # In parts also after an outage: databases limit how many values one statement may have.
@@ -114,9 +115,9 @@ class RowWriter:
             if waiting:
                 self._stopping.wait(self.pause)
 
-    def _gather(self, *, block: bool) -> list[Arrival]:
+    def _gather(self, *, block: bool) -> list[tuple[Kept, Arrival]]:
         """What is queued, up to a group; waits for the first one."""
-        found: list[Arrival] = []
+        found: list[tuple[Kept, Arrival]] = []
         try:
             first = self._queue.get(block=block)
         except queue.Empty:
@@ -133,10 +134,16 @@ class RowWriter:
                 found.append(following)
         return found
 
-    def _commit(self, group: list[Arrival]) -> bool:
+    def _commit(self, group: list[tuple[Kept, Arrival]]) -> bool:
         try:
+            self.spool.show([(kept.slot, kept.path) for kept, _ in group])
+            self.reach("instance visible")
             self.reach("before the rows")
-            record(self.intake, group)
+            record(self.intake, [arrival for _, arrival in group])
+        except OSError as error:
+            # They are safe where they are; a disk that is full or read-only may be neither in a while.
+            log.warning("%d instances cannot be given their place in the spool: %s", len(group), error.strerror)
+            return False
         except sa.exc.SQLAlchemyError as error:
             cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
             log.warning("the database is away, instances wait for their rows: %s", type(cause).__name__)

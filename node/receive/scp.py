@@ -1,9 +1,7 @@
-"""The storage SCP: associations in, instances to the keeper, a status out. With `association` the only module
-that imports the SCP side of pynetdicom, so that another transport can take its place.
+"""The storage SCP: where it listens, who may come in, and which transfer syntax each context is accepted with.
 
-pynetdicom serves the protocol. What is ours: who may come in, which transfer syntax each context is accepted
-with, that every storage SOP class is taken (also private and retired ones), and that a data set goes to the
-spool as it came, never decoded.
+pynetdicom serves the protocol, but for what is in `upper_layer` and `association`; instances are taken by
+`conversation`. Every storage SOP class is accepted, also private and retired ones.
 """
 
 from __future__ import annotations
@@ -18,19 +16,17 @@ from socketserver import BaseServer
 from typing import Any
 
 from pynetdicom import AE, evt
-from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.presentation import PresentationContext, build_context
 
 from node.dicom.negotiation import choose
 from node.dicom.part10 import IMPLEMENTATION_VERSION_NAME
-from node.dicom.status import INVALID_INSTANCE, OUT_OF_RESOURCES, PROCESSING_FAILURE, SUCCESS
 from node.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLICIT_VR_LITTLE_ENDIAN, is_storage, name_of
-from node.errors import Refused
-from node.model import UID, Identity, Origin
+from node.model import UID, Origin
 from node.receive.admission import Reject, plain
-from node.receive.association import Handler, Server, answer, cut, drop_unusable_uids, end, is_store_request
-from node.receive.keeper import Command, Keeper
-from node.receive.session import Phase, Session, Sessions
+from node.receive.association import Handler, Server, cut, drop_unusable_uids, end
+from node.receive.conversation import Conversation, Told
+from node.receive.keeper import Keeper
+from node.receive.session import Phase, Sessions
 
 log = logging.getLogger("node.receive")
 
@@ -39,14 +35,6 @@ _PDU = 1 << 17
 """Largest PDU we ask for: larger ones save nothing any more, and each is held in memory."""
 _LISTENING = 0.1
 """Seconds after which a listener looks whether it is to end."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What others want to know of each instance: metrics, and nothing else."""
-
-    received: Callable[[Origin, float], None] = lambda origin, seconds: None
-    refused: Callable[[Origin, int], None] = lambda origin, status: None
 
 
 @dataclass(slots=True)
@@ -59,8 +47,6 @@ class Receiver:
     idle: Callable[[], float]
     """Seconds after which an association on which nothing happens is closed."""
     told: Told = field(default_factory=Told)
-    largest: Callable[[], int] = lambda: 4 << 30
-    """Bytes of one data set that are held in memory; the rest of a larger one is thrown away as it comes."""
     _servers: list[Server] = field(default_factory=list)
     _stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -80,7 +66,6 @@ class Receiver:
         ae.add_supported_context(VERIFICATION)
         handlers: list[Any] = [
             (evt.EVT_REQUESTED, self._requested),
-            (evt.EVT_PDU_RECV, self._pdu),
             (evt.EVT_DIMSE_RECV, self._message),
             (evt.EVT_CONN_CLOSE, self._closed),
         ]
@@ -174,10 +159,12 @@ class Receiver:
             known.append(chosen)
 
     def _closed(self, event: evt.Event) -> None:
-        session = self.sessions.remove(event.assoc)
-        if event.assoc.requestor.primitive is None:
+        association: Any = event.assoc
+        association.dul.listener.over()
+        session = self.sessions.remove(association)
+        if association.requestor.primitive is None:
             # A probe that only connects: its thread would wait for a request until the ACSE time-out.
-            event.assoc.dul.to_user_queue.put(None)
+            association.dul.to_user_queue.put(None)
         if session is None or session.phase is Phase.IDLE:
             return
         what = {
@@ -190,62 +177,22 @@ class Receiver:
         """As Acceptor says. Not every end of an association closes its connection with an event."""
         self.sessions.remove(association)
 
-    # ---- instances ------------------------------------------------------------------------------------
+    # ---- messages -------------------------------------------------------------------------------------
 
-    def _pdu(self, event: evt.Event) -> None:
-        """Notes that a message is on its way as soon as its first fragment comes."""
-        if not isinstance(event.pdu, P_DATA_TF):
-            return
-        for fragment in event.pdu.presentation_data_value_items:
-            value = fragment.presentation_data_value or b"\1"
-            # PS3.8 E.2: bit 0 of the first byte tells command from data set.
-            size = 0 if value[0] & 1 else len(value) - 1
-            if self.sessions.arrive(event.assoc, size) > self.largest() and size:
-                fragment.presentation_data_value = value[:1]
+    def listen_to(self, association: Any) -> Conversation:
+        """As Acceptor says."""
+        return Conversation(association, self.keeper, self.sessions, self.told)
 
     def _message(self, event: evt.Event) -> None:
         drop_unusable_uids(event.message.command_set)
 
     def serve(self, association: Any, message: Any, context_id: int) -> bool:
-        """As Acceptor says."""
-        session = self.sessions.serve(association)
-        if session is None:
+        """As Acceptor says. C-STORE is the conversation's; C-ECHO is answered by pynetdicom."""
+        if self.sessions.serve(association) is None:
             association.abort(block=False)
             return True
-        context = association._accepted_cx.get(context_id)
-        if context is None or not is_store_request(message):
-            return False
-        answer(association, context_id, message, self._store(session, message, UID(str(context.transfer_syntax[0]))))
-        return True
+        return False
 
     def served(self, association: Any) -> None:
         """As Acceptor says."""
         self.sessions.end(association)
-
-    def _store(self, session: Session, request: Any, transfer_syntax: UID) -> int:
-        """The status of one C-STORE."""
-        try:
-            identity = self._keep(session, request, transfer_syntax)
-        except Refused as error:
-            log.warning("instance of %s at %s refused: %s", session.origin.calling_ae, session.origin.sender, error)
-            self.told.refused(session.origin, error.status)
-            return error.status
-        except Exception:  # worker loop: one bad instance must not end the association of the others
-            log.exception("an instance of %s could not be kept", session.origin.calling_ae)
-            self.told.refused(session.origin, PROCESSING_FAILURE)
-            return PROCESSING_FAILURE
-        session.stored(identity)
-        self.told.received(session.origin, time.monotonic() - session.since)
-        self.keeper.reach("before the answer")
-        return SUCCESS
-
-    def _keep(self, session: Session, request: Any, transfer_syntax: UID) -> Identity:
-        if session.size > self.largest():
-            raise Refused(OUT_OF_RESOURCES, f"larger than limits: instance ({session.size >> 20} MiB)")
-        sop_class, instance = request.AffectedSOPClassUID, request.AffectedSOPInstanceUID
-        if not sop_class or not instance:
-            raise Refused(INVALID_INSTANCE, "the C-STORE command names no SOP class or no SOP instance")
-        data = request.DataSet.getbuffer() if request.DataSet is not None else memoryview(b"")
-        command = Command(sop_class=UID(str(sop_class)), sop_instance=UID(str(instance)))
-        _, identity = self.keeper.keep(data, transfer_syntax, session.origin, command)
-        return identity

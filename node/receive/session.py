@@ -36,8 +36,6 @@ class Session:
     phase: Phase = Phase.IDLE
     since: float = 0.0
     """Monotonic time of the first fragment, unless IDLE."""
-    size: int = 0
-    """Bytes of the data set that came so far."""
     contributed: OrderedDict[str, None] = field(default_factory=OrderedDict)
     last_call: bool = False
     """The node stops: the instance in flight is answered, the next one is not."""
@@ -86,16 +84,16 @@ class Sessions:
         with self._lock:
             return len(self._open)
 
-    def arrive(self, key: Hashable, size: int) -> int:
-        """A fragment of a message came, with so many bytes of its data set. Returns how many there are so far."""
+    def arrive(self, key: Hashable) -> None:
+        """The first fragment of a message came."""
         with self._lock:
             session = self._open.get(key)
-            if session is None:
-                return 0
-            if session.phase is Phase.IDLE and not self._stopping:
+            if session is not None and session.phase is Phase.IDLE and not self._stopping:
                 session.phase, session.since = Phase.ARRIVING, time.monotonic()
-            session.size += size
-            return session.size
+
+    def session(self, key: Hashable) -> Session | None:
+        with self._lock:
+            return self._open.get(key)
 
     def serve(self, key: Hashable) -> Session | None:
         """The message is here as a whole. None when it may not be answered: the association is over or the node
@@ -112,7 +110,7 @@ class Sessions:
         with self._lock:
             session = self._open.get(key)
             if session is not None:
-                session.phase, session.size = Phase.IDLE, 0
+                session.phase = Phase.IDLE
             self._lock.notify_all()
 
     def receiving(self, longer_than: float) -> set[str]:

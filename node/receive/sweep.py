@@ -15,7 +15,7 @@ from pathlib import Path
 
 from node.dicom.header import pack, read_header_of
 from node.dicom.identity import identify
-from node.dicom.part10 import read_meta
+from node.dicom.part10 import Provenance, read_meta
 from node.errors import CannotSucceed, Refused
 from node.index.intake import Arrival, Intake
 from node.model import Origin, ReceiptId
@@ -42,20 +42,43 @@ class Sweep:
         """At start: everything. Returns how many instances got a row."""
         # Asked before the walk: what dies during it may have kept something behind the walk's back.
         gone = {*self.spool.abandoned(), *self.presence.dead()}
+        gone -= {mark.process for mark in self.presence.live()}
+        seen = {process for process in gone if self._show(process)}
         count = self._index()
-        for process in gone - {mark.process for mark in self.presence.live()}:
+        for process in seen:
             self._bury(process)
         return count
 
     def dead(self) -> int:
         """While running: what processes that died since have left."""
-        dead = self.presence.dead()
+        dead = [process for process in self.presence.dead() if self._show(process)]
         if not dead:
             return 0
         count = self._index()
         for process in dead:
             self._bury(process)
         return count
+
+    def _show(self, process: str) -> bool:
+        """Give what a dead process had kept its place: whatever is whole may have been acknowledged.
+
+        False when the disk did not let us see all of it: then nothing of that process is thrown away.
+        """
+        whole = []
+        for slot in self.spool.slots_of(process):
+            try:
+                provenance = _whole(slot)
+            except OSError as error:
+                log.error("what process %s received cannot be read: %s; tried again", process, error.strerror)
+                return False
+            if provenance is not None:
+                whole.append((slot, self.spool.place(provenance.receipt, provenance.received)))
+        try:
+            self.spool.show(whole)
+        except OSError as error:
+            log.error("what process %s received cannot be shown: %s; tried again", process, error.strerror)
+            return False
+        return True
 
     def _bury(self, process: str) -> None:
         begun = self.spool.abandon(process)
@@ -125,6 +148,16 @@ class Sweep:
             identity=identify(reading.header, meta.transfer_syntax), header=pack(reading.header),
             held="newer than the backup that was restored; it may have been sent already" if late else "",
         )  # fmt: skip
+
+
+def _whole(slot: Path) -> Provenance | None:
+    """The provenance of a slot that was written to its end; None for one that was not. Raises OSError."""
+    try:
+        meta = read_meta(slot)
+    except CannotSucceed:
+        return None
+    provenance = meta.provenance
+    return provenance if provenance and _sha256(slot, meta.dataset_offset) == provenance.sha256 else None
 
 
 def _sha256(path: Path, offset: int) -> str:

@@ -1,9 +1,10 @@
 """Bytes from the network or a folder -> a durable file, before anyone is told that we have it.
 
-    spool/incoming/<process>/<receipt>.part     being written; swept away when its process is dead
-    spool/<day>/<hour>/<receipt>.dcm            kept: whole, synced, with its provenance in the file meta
+    spool/incoming/<process>/<number>.part     empty, being written, or kept and not shown yet
+    spool/<day>/<hour>/<receipt>.dcm           shown: the name that a row of the index gives
 
-The name is the receipt's id, never anything that came from the network.
+An instance is kept when its file is whole and synced; that it is whole its own hash says, written last. Showing
+it comes later and in groups. Names are numbers and receipt ids, never anything that came from the network.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
+import mmap
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +23,7 @@ from pathlib import Path
 from node.dicom.part10 import file_meta
 from node.model import Identity, Origin, ReceiptId
 from node.spool.files import Files
+from node.spool.slots import Slots
 
 Clock = Callable[[], datetime]
 Ids = Callable[[], ReceiptId]
@@ -34,7 +37,10 @@ class Kept:
     """One instance on stable storage."""
 
     receipt: ReceiptId
+    slot: Path
+    """Where its bytes are until it is shown."""
     path: Path
+    """Where they are from then on."""
     size: int
     """Bytes of the data set as received, without preamble and file meta."""
     sha256: str
@@ -50,11 +56,11 @@ class Incoming:
         self._spool, self._files = spool, spool.files
         self.receipt, self._origin = receipt, origin
         self._received = spool.clock()
-        self._hidden = spool.incoming / f"{receipt}.part"
         self._hash = hashlib.sha256()
         self._size = 0
         meta, self._hash_at = file_meta(identity, origin, receipt, self._received)
-        self._descriptor = self._files.create(self._hidden)
+        self._offset = len(meta)
+        self._slot, self._descriptor = spool.slots.take()
         try:
             self._files.write(self._descriptor, meta)
         except OSError:
@@ -67,35 +73,32 @@ class Incoming:
         self._hash.update(data)
         self._size += len(data)
 
-    def keep(self) -> Kept:
-        """Make the instance durable and visible. Success may be answered only after this returned.
+    def written(self) -> tuple[mmap.mmap, int]:
+        """What is written so far, and where in it the data set begins. Raises OSError.
 
-        write -> fdatasync(file) -> rename -> fsync(folder), PS3.4 B.2.3: success = we are responsible.
-        After a power cut the name either is absent or names the whole instance: the rename is journaled
-        after the content is on the disk, and the folder is synced before the answer. The row in the index
-        comes later; the sweep finds a file that has none. Raises OSError; then nothing was kept.
+        The mapping ends with the last reference to it.
+        """
+        return mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ), self._offset
+
+    def keep(self) -> Kept:
+        """Make the instance durable. Success may be answered only after this returned.
+
+        PS3.4 B.2.3: success = we are responsible. The name of the slot was synced before it was taken, so one
+        fdatasync makes the instance safe: name -> fsync(folder) -> write -> hash -> fdatasync -> answer. After a
+        power cut the slot is there, and its hash says whether it is whole: one that was answered always is. What
+        is whole and has no other name yet, the sweep shows and indexes. Raises OSError; then nothing was kept.
         """
         sha256 = self._hash.hexdigest()
         try:
-            visible = self._spool.folder_for(self._received) / f"{self.receipt}.dcm"
             self._files.patch(self._descriptor, sha256.encode("ascii"), self._hash_at)
             self._files.sync(self._descriptor)
-            self._files.show(self._hidden, visible)
         except OSError:
-            self.discard()
-            raise
-        try:
-            self._files.sync_folder(visible.parent)
-        except OSError:
-            # Visible but perhaps not durable: the sender is told that it failed, so it must not stay.
-            with contextlib.suppress(OSError):
-                self._files.remove(visible)
             self.discard()
             raise
         self._close()
         return Kept(
-            receipt=self.receipt, path=visible, size=self._size, sha256=sha256,
-            received=self._received, origin=self._origin,
+            receipt=self.receipt, slot=self._slot, path=self._spool.place(self.receipt, self._received),
+            size=self._size, sha256=sha256, received=self._received, origin=self._origin,
         )  # fmt: skip
 
     def discard(self) -> None:
@@ -103,7 +106,7 @@ class Incoming:
         if self._descriptor >= 0:
             self._close()
             with contextlib.suppress(OSError):
-                self._files.remove(self._hidden)
+                self._files.remove(self._slot)
 
     def _close(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1
@@ -120,19 +123,54 @@ class Spool:
         self._made: set[Path] = set()
         self._lock = threading.Lock()
         files.make_folder(self.incoming)
+        self.slots = Slots(self.incoming, files)
 
     def begin(self, identity: Identity, origin: Origin) -> Incoming:
         """Start to keep one instance. Raises OSError when the disk does not take it."""
         return Incoming(self, self._ids(), identity, origin)
 
-    def folder_for(self, received: datetime) -> Path:
-        """The folder of an hour (UTC), made and synced at its first use by this process."""
-        folder = self._named(received)
+    def place(self, receipt: ReceiptId, received: datetime) -> Path:
+        """Where an instance is shown: in the folder of its hour (UTC)."""
+        return self._named(received) / f"{receipt}.dcm"
+
+    def show(self, kept: Collection[tuple[Path, Path]]) -> None:
+        """Give instances that are kept their places: (slot, place) of each.
+
+        link -> fsync(folder) -> unlink: at every moment at least one name of each is on the disk, in whatever
+        order the disk writes folders. With both, after a power cut, the sweep removes the slot. May be repeated.
+        Raises OSError; what was not shown is where it was.
+        """
+        for slot, place in kept:
+            self._link(slot, place)
+        for folder in sorted({place.parent for _, place in kept}):
+            self.files.sync_folder(folder)
+        for slot, _ in kept:
+            self.files.remove(slot)
+
+    def _link(self, slot: Path, place: Path) -> None:
+        self._prepare(place.parent)
+        try:
+            try:
+                self.files.link(slot, place)
+            except FileExistsError:
+                if not slot.exists() or slot.samefile(place):
+                    return
+                # A copy that was interrupted, on a file system without hard links.
+                self.files.remove(place)
+                self.files.link(slot, place)
+        except FileNotFoundError:
+            if place.exists():
+                return  # shown before; only the row is missing
+            raise
+        if not slot.samefile(place):
+            self.files.sync_path(place)
+
+    def _prepare(self, folder: Path) -> None:
+        """Make and sync the folder of an hour at its first use by this process."""
         with self._lock:
             if folder not in self._made or not folder.is_dir():
                 self.files.make_folder(folder)
                 self._made.add(folder)
-        return folder
 
     def _named(self, moment: datetime) -> Path:
         utc = moment.astimezone(UTC)
@@ -150,11 +188,18 @@ class Spool:
         for hour in sorted(self.root.glob("[0-9]*-[0-9]*-[0-9]*/[0-9]*/")):
             yield from sorted(hour.glob("*.dcm"))
 
-    def abandon(self, process: str) -> int:
-        """Remove what a dead process was writing: it was never acknowledged. Returns how many."""
+    def slots_of(self, process: str) -> list[Path]:
+        """What a process was writing, or has kept and not shown; empty slots aside."""
         folder = self.root / "incoming" / process
-        count = sum(1 for _ in folder.glob("*.part")) if folder.is_dir() else 0
-        shutil.rmtree(folder, ignore_errors=True)
+        return sorted(p for p in folder.glob("*.part") if p.stat().st_size) if folder.is_dir() else []
+
+    def abandon(self, process: str) -> int:
+        """Remove what a dead process was writing: it was never acknowledged. Returns how many.
+
+        Only after what it had kept was shown.
+        """
+        count = len(self.slots_of(process))
+        shutil.rmtree(self.root / "incoming" / process, ignore_errors=True)
         return count
 
     def abandoned(self) -> tuple[str, ...]:
@@ -179,5 +224,6 @@ class Spool:
                     self._made.discard(folder)
 
     def close(self) -> None:
+        self.slots.close()
         with contextlib.suppress(OSError):
             self.incoming.rmdir()

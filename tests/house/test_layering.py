@@ -34,7 +34,7 @@ STEPS_NEVER_IMPORT = frozenset({"engine", "outbox", "stores", "index", "spool", 
 
 ONLY_IN = {
     "dbos": {"node.engine"},
-    "pynetdicom": {"node.receive.scp", "node.receive.association", "node.deliver.dicom"},
+    "pynetdicom": {"node.receive.scp", "node.receive.association", "node.receive.upper_layer", "node.deliver.dicom"},
     "deid": {"node.steps.anonymize.recipe"},
     "imagecodecs": {"node.imaging"},
     "typer": {"node.cli.app"},

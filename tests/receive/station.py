@@ -17,10 +17,11 @@ from node.index.intake import Arrival
 from node.model import Origin
 from node.moment import new_receipt, utc_now
 from node.receive.admission import admit
+from node.receive.conversation import Told
 from node.receive.keeper import Keeper
-from node.receive.scp import Receiver, Told
+from node.receive.scp import Receiver
 from node.receive.session import Sessions
-from node.spool import Files, Presence, Spool
+from node.spool import Files, Kept, Presence, Spool
 from tests.peers import Instance
 
 PATIENCE = 10.0
@@ -53,7 +54,9 @@ class Shelf:
     largest: int = 1 << 30
     charset: str | None = None
     reach: Callable[[str], None] = lambda point: None
-    hand_on: Callable[[Arrival], None] | None = None
+    hand_on: Callable[[Kept, Arrival], None] | None = None
+    shows: bool = True
+    """Without a row writer: instances get their place as soon as they are kept."""
     arrivals: list[Arrival] = field(default_factory=list)
     presence: Presence = field(init=False)
     spool: Spool = field(init=False)
@@ -63,10 +66,15 @@ class Shelf:
         self.presence = Presence(self.data / "run", self.process)
         self.spool = Spool(self.data / "spool", self.process, files=self.files, clock=utc_now, ids=new_receipt)
         self.keeper = Keeper(
-            spool=self.spool, presence=self.presence, hand_on=self.hand_on or self.arrivals.append,
+            spool=self.spool, presence=self.presence, hand_on=self.hand_on or self._shelve,
             keep_free=lambda: self.keep_free, largest=lambda: self.largest, charset=lambda origin: self.charset,
             reach=lambda point: self.reach(point),
         )  # fmt: skip
+
+    def _shelve(self, kept: Kept, arrival: Arrival) -> None:
+        if self.shows:
+            self.spool.show([(kept.slot, kept.path)])
+        self.arrivals.append(arrival)
 
     def kept(self) -> list[Path]:
         return list(self.spool.kept())
@@ -77,7 +85,7 @@ class Shelf:
 
     def leftovers(self) -> list[Path]:
         """What is being written, or should have been cleaned away."""
-        return list(self.spool.incoming.glob("*"))
+        return self.spool.slots_of(self.process)
 
 
 def content_of(path: Path) -> tuple[Meta, bytes]:
@@ -104,7 +112,7 @@ class Station(Shelf):
 
     def start(self) -> None:
         self.receiver = Receiver(
-            keeper=self.keeper, sessions=self.sessions, idle=lambda: self.idle, largest=lambda: self.largest,
+            keeper=self.keeper, sessions=self.sessions, idle=lambda: self.idle,
             admit=lambda origin: admit(
                 self.config, origin, open_associations=self.sessions.origins(), is_peer=self.known
             ),

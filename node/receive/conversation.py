@@ -1,0 +1,214 @@
+"""What a sender says on an established association, as far as it is C-STORE: the hot way of receiving.
+
+Runs in the thread that reads the connection: the fragments of a data set go straight into the file of the spool,
+and the answer leaves when the instance is safe. Every other message is left to pynetdicom.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from node.dicom import command as dimse
+from node.dicom.encoding import Malformed
+from node.dicom.status import DOES_NOT_MATCH, INVALID_INSTANCE, PROCESSING_FAILURE, SUCCESS
+from node.dicom.uids import tolerable_uid, valid_uid
+from node.errors import Refused
+from node.model import UID, Identity, Origin
+from node.receive.keeper import Arriving, Command, Keeper
+from node.receive.pdata import COMMAND, LAST, Fragment, p_data
+from node.receive.session import Session, Sessions
+
+log = logging.getLogger("node.receive")
+
+_LONGEST_OTHER = 16 << 20
+"""Bytes of a message that is no C-STORE, which are held in memory: a commitment request of 100,000 instances."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What others want to know of each instance: metrics, and nothing else."""
+
+    received: Callable[[Origin, float], None] = lambda origin, seconds: None
+    refused: Callable[[Origin, int], None] = lambda origin, status: None
+
+
+@dataclass(slots=True)
+class _Storing:
+    """A C-STORE request whose data set is coming."""
+
+    context_id: int
+    command: dict[int, bytes]
+    arriving: Arriving | None
+    """None: it is refused already, and what comes is thrown away."""
+    refused: Refused | None = None
+
+
+@dataclass(slots=True)
+class Conversation:
+    """The messages of one association. `Listener` of its upper layer."""
+
+    association: Any
+    keeper: Keeper
+    sessions: Sessions
+    told: Told
+    _command: bytearray = field(default_factory=bytearray)
+    _context_id: int = 0
+    _storing: _Storing | None = None
+    _other: int = -1
+    """Bytes so far of a message that is none of ours; -1 when there is none."""
+    _begun: bool = False
+
+    @property
+    def busy(self) -> bool:
+        return self._begun
+
+    def fragment(self, fragment: Fragment) -> bool:
+        if not self._begun:
+            self._begun = True
+            self.sessions.arrive(self.association)
+        if self._other >= 0:
+            return self._leave(fragment)
+        if fragment.control & COMMAND:
+            return self._hear(fragment)
+        storing = self._storing
+        if storing is None or storing.context_id != fragment.context_id:
+            return self._leave(fragment)
+        if storing.arriving is not None:
+            storing.arriving.write(fragment.data)
+        if fragment.control & LAST:
+            self._answer(storing)
+        return True
+
+    def over(self) -> None:
+        """The association ends: of an instance that is not here as a whole nothing stays."""
+        storing, self._storing = self._storing, None
+        if storing is not None and storing.arriving is not None:
+            storing.arriving.discard()
+
+    # ---- the command ----------------------------------------------------------------------------------
+
+    def _hear(self, fragment: Fragment) -> bool:
+        """A piece of a command set; with the last one it is known whose message this is."""
+        self._command += fragment.data
+        self._context_id = fragment.context_id
+        if len(self._command) > dimse.LONGEST or self._storing is not None:
+            self.association.dul.refuse_message()
+            return True
+        if not fragment.control & LAST:
+            return True
+        whole, self._command = self._command, bytearray()
+        try:
+            command = dimse.parse_command(whole)
+        except Malformed as error:
+            log.warning("a message cannot be read (%s); its association is aborted", error)
+            self.association.dul.refuse_message()
+            return True
+        if not self._is_ours(command):
+            # From here on pynetdicom assembles it; it gets the command in one piece.
+            return self._hand_over(bytes(whole), command)
+        self._begin(fragment.context_id, command)
+        return True
+
+    def _is_ours(self, command: dict[int, bytes]) -> bool:
+        """A C-STORE request that can be answered: an answer names the Message ID and the context."""
+        return (
+            dimse.number_of(command, dimse.COMMAND_FIELD) == dimse.C_STORE_RQ
+            and dimse.number_of(command, dimse.MESSAGE_ID) is not None
+            and self._context_id in self.association._accepted_cx
+        )
+
+    def _hand_over(self, whole: bytes, command: dict[int, bytes]) -> bool:
+        has_data = dimse.number_of(command, dimse.DATA_SET_TYPE) != dimse.NO_DATA_SET
+        self._other = len(whole) if has_data else -1
+        self._begun = has_data
+        self.association.dul._indicate(p_data(self._context_id, COMMAND | LAST, whole))
+        return True
+
+    def _leave(self, fragment: Fragment) -> bool:
+        """Data of a message that pynetdicom answers."""
+        self._other = max(0, self._other) + len(fragment.data)
+        if self._other > _LONGEST_OTHER:
+            log.warning("a message of more than %d MiB that is no C-STORE; its association is aborted",
+                        _LONGEST_OTHER >> 20)  # fmt: skip
+            self.association.dul.refuse_message()
+            return True
+        if fragment.control & LAST and not fragment.control & COMMAND:
+            self._other, self._begun = -1, False
+        return False
+
+    # ---- the instance ---------------------------------------------------------------------------------
+
+    def _begin(self, context_id: int, command: dict[int, bytes]) -> None:
+        sop_class = dimse.uid_of(command, dimse.AFFECTED_SOP_CLASS)
+        instance = dimse.uid_of(command, dimse.AFFECTED_SOP_INSTANCE)
+        self._storing = storing = _Storing(context_id, command, None)
+        session = self.sessions.session(self.association)
+        if sop_class is None or instance is None:
+            storing.refused = Refused(INVALID_INSTANCE, "the C-STORE command names no SOP class or no SOP instance")
+        elif not (tolerable_uid(sop_class) and tolerable_uid(instance)):
+            storing.refused = Refused(DOES_NOT_MATCH, "what the C-STORE command names is no UID")
+        elif session is not None:
+            named = Command(sop_class=UID(sop_class), sop_instance=UID(instance))
+            storing.arriving = self.keeper.begin(self._transfer_syntax(context_id), session.origin, named)
+        if dimse.number_of(command, dimse.DATA_SET_TYPE) == dimse.NO_DATA_SET:
+            self._answer(storing)
+
+    def _transfer_syntax(self, context_id: int) -> UID:
+        return UID(str(self.association._accepted_cx[context_id].transfer_syntax[0]))
+
+    def _answer(self, storing: _Storing) -> None:
+        """The data set is here: keep it, and say so."""
+        try:
+            session = self.sessions.serve(self.association)
+            if session is None:  # the node stops, or the association was never admitted
+                self.association.abort(block=False)
+                return
+            status = self._store(session, storing)
+            self.association.dul.send_now(_response(storing, status))
+        finally:
+            self.over()
+            self._begun = False
+            self.sessions.end(self.association)
+
+    def _store(self, session: Session, storing: _Storing) -> int:
+        """The status of one C-STORE."""
+        try:
+            identity = self._keep(storing)
+        except Refused as error:
+            log.warning("instance of %s at %s refused: %s", session.origin.calling_ae, session.origin.sender, error)
+            self.told.refused(session.origin, error.status)
+            return error.status
+        except Exception:  # worker loop: one bad instance must not end the association of the others
+            log.exception("an instance of %s could not be kept", session.origin.calling_ae)
+            self.told.refused(session.origin, PROCESSING_FAILURE)
+            return PROCESSING_FAILURE
+        session.stored(identity)
+        self.told.received(session.origin, time.monotonic() - session.since)
+        self.keeper.reach("before the answer")
+        return SUCCESS
+
+    def _keep(self, storing: _Storing) -> Identity:
+        if storing.refused is not None:
+            raise storing.refused
+        assert storing.arriving is not None
+        _, identity = storing.arriving.keep()
+        return identity
+
+
+def _response(storing: _Storing, status: int) -> bytes:
+    """C-STORE-RSP. UIDs in it are optional (PS3.7 Table 9.3-2); bad ones are not sent back."""
+    values: dict[int, bytes | int | str] = {
+        dimse.COMMAND_FIELD: dimse.C_STORE_RSP,
+        dimse.MESSAGE_ID_RESPONDED_TO: storing.command[dimse.MESSAGE_ID],
+        dimse.DATA_SET_TYPE: dimse.NO_DATA_SET,
+        dimse.STATUS: status,
+    }
+    for element in (dimse.AFFECTED_SOP_CLASS, dimse.AFFECTED_SOP_INSTANCE):
+        uid = dimse.uid_of(storing.command, element)
+        if uid is not None and valid_uid(uid):
+            values[element] = uid
+    return p_data(storing.context_id, COMMAND | LAST, dimse.encode_command(values))

@@ -1,0 +1,131 @@
+"""The bytes of an established association, told apart: fragments of messages, and all other PDUs (PS3.8 9.3).
+
+Pure: bytes in, what they are out, wherever the network cut them. A fragment is given as far as it is here, so no
+PDU of data is ever held in memory, however long its sender makes it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from node.errors import CannotSucceed
+
+P_DATA_TF = 0x04
+COMMAND, LAST = 0x01, 0x02
+"""Bits of the message control header (PS3.8 E.2)."""
+
+LONGEST_PDU = 1 << 22
+"""Ours is 128 KiB; an A-ASSOCIATE-RQ has 128 contexts at most. A longer one is no DICOM."""
+
+_PDU = struct.Struct(">BxL")
+_ITEM = struct.Struct(">LBB")
+
+
+class Unreadable(CannotSucceed):
+    """What came is no PDU of PS3.8."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A piece of a message. `data` is a window on the bytes that were fed: it is over when the next ones come."""
+
+    context_id: int
+    control: int
+    """COMMAND and LAST; LAST only with the piece that ends the fragment that has it."""
+    data: memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Pdu:
+    """Any other PDU as a whole, its head included."""
+
+    data: bytes
+
+
+@dataclass(slots=True)
+class Splitter:
+    """Where we are in the stream. One for each association."""
+
+    _head: bytearray = field(default_factory=bytearray)
+    """The beginning of a PDU or item head, or of a whole PDU that is not data."""
+    _wanted: int = _PDU.size
+    """Bytes that the head is to have."""
+    _pdu: int = 0
+    """Bytes left in the P-DATA-TF PDU."""
+    _item: int = 0
+    """Bytes left in the fragment."""
+    _context_id: int = 0
+    _control: int = 0
+
+    @property
+    def between(self) -> bool:
+        """True when nothing of a PDU is here that is not here as a whole."""
+        return not (self._head or self._pdu)
+
+    def feed(self, data: memoryview) -> Iterator[Fragment | Pdu]:
+        """What is in these bytes, in order. Raises Unreadable; nothing can be read after that."""
+        position, end = 0, len(data)
+        while position < end:
+            if self._item:
+                taken = min(self._item, end - position)
+                yield self._piece(data[position : position + taken])
+                position += taken
+                continue
+            taken = min(self._wanted - len(self._head), end - position)
+            self._head += data[position : position + taken]
+            position += taken
+            if len(self._head) == self._wanted and (whole := self._understand()) is not None:
+                yield whole
+
+    def _piece(self, data: memoryview) -> Fragment:
+        self._item -= len(data)
+        self._pdu -= len(data)
+        last = self._item == 0
+        if last:
+            self._await_item()
+        return Fragment(self._context_id, self._control if last else self._control & ~LAST, data)
+
+    def _understand(self) -> Fragment | Pdu | None:
+        """The head is here: of an item, of a PDU, or a whole PDU that is not data."""
+        head = self._head
+        if self._pdu:
+            return self._begin_item(head)
+        kind, length = _PDU.unpack_from(head)
+        if not 1 <= kind <= 7:
+            raise Unreadable(f"a PDU of type 0x{kind:02X}")
+        if length > LONGEST_PDU:
+            raise Unreadable(f"a PDU of {length} bytes")
+        if kind == P_DATA_TF:
+            head.clear()
+            self._pdu = length
+            self._await_item()
+            return None
+        self._wanted = _PDU.size + length
+        if len(head) < self._wanted:
+            return None
+        whole = Pdu(bytes(head))
+        head.clear()
+        self._wanted = _PDU.size
+        return whole
+
+    def _await_item(self) -> None:
+        if 0 < self._pdu < _ITEM.size:
+            raise Unreadable(f"{self._pdu} bytes of PDU behind its last fragment")
+        self._wanted = _ITEM.size if self._pdu else _PDU.size
+
+    def _begin_item(self, head: bytearray) -> Fragment | None:
+        length, self._context_id, self._control = _ITEM.unpack(head)
+        head.clear()
+        # The length counts the context ID and the control header, and not itself (PS3.8 9.3.5.1).
+        if length < 2 or 4 + length > self._pdu:
+            raise Unreadable(f"a fragment of {length} bytes in {self._pdu} bytes of PDU")
+        self._pdu -= _ITEM.size
+        self._item = length - 2
+        return self._piece(memoryview(b"")) if not self._item else None
+
+
+def p_data(context_id: int, control: int, data: bytes | memoryview) -> bytes:
+    """One P-DATA-TF PDU with one fragment (PS3.8 9.3.5)."""
+    return _PDU.pack(P_DATA_TF, len(data) + 6) + _ITEM.pack(len(data) + 2, context_id, control) + data

@@ -1,0 +1,288 @@
+"""pynetdicom's DICOM upper layer, made to wait instead of to poll. Uses private parts of pynetdicom 3.
+
+Its own looks at socket and queues a thousand times a second for every association, reads 4 KiB at a time, builds
+objects of every PDU and holds every instance in memory. This one has the same state machine, and
+  - sleeps until the socket or another thread has something for it;
+  - in the established state splits the stream itself and gives fragments to a `Listener` as they come;
+  - measures time by a clock that nobody sets.
+What the listener does not want goes the way that it always went.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import select
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from pynetdicom.dul import DULServiceProvider
+from pynetdicom.timer import Timer
+
+from node.receive.pace import Pace
+from node.receive.pdata import Fragment, Splitter, Unreadable, p_data
+
+log = logging.getLogger("node.receive")
+
+ESTABLISHED, CLOSING = "Sta6", "Sta13"
+_READ = 1 << 18
+"""Bytes read at once at the most: two of our PDUs."""
+
+
+class Listener(Protocol):
+    """Who is told what comes on an established association, in the thread of its upper layer."""
+
+    def fragment(self, fragment: Fragment) -> bool:
+        """Take a piece of a message. False: it is none of ours, it goes to pynetdicom's DIMSE."""
+        ...
+
+    @property
+    def busy(self) -> bool:
+        """In the middle of a message."""
+        ...
+
+    def over(self) -> None:
+        """Nothing more will come."""
+        ...
+
+
+class SteadyTimer(Timer):
+    """pynetdicom's, by a clock that cannot be set: an hour forward would end every association."""
+
+    def start(self) -> None:
+        self._start_time, self._end_time = time.monotonic(), None
+
+    def stop(self) -> None:
+        self._end_time = time.monotonic()
+
+    @property
+    def remaining(self) -> float:
+        """Seconds; 1 when it never expires, as in pynetdicom."""
+        if self.timeout is None:
+            return 1
+        if self._start_time is None:
+            return float(self.timeout)
+        now = time.monotonic() if self._end_time is None else self._end_time
+        return float(self.timeout) - (now - self._start_time)
+
+    @property
+    def running(self) -> bool:
+        return self._start_time is not None and self._end_time is None and self.timeout is not None
+
+
+class Ringing(queue.Queue[Any]):
+    """A queue that rings when something is put into it."""
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        super().__init__()
+        self._ring = ring
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        super().put(item, block, timeout)
+        self._ring()
+
+
+class Bell:
+    """Wakes a thread that waits in poll(). Thread-safe; ringing after `close` does nothing."""
+
+    def __init__(self) -> None:
+        self.descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._lock = threading.Lock()
+
+    def ring(self) -> None:
+        with self._lock:  # the number of a closed descriptor may belong to another file by now
+            if self.descriptor >= 0:
+                os.eventfd_write(self.descriptor, 1)
+
+    def heard(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self.descriptor)
+
+    def close(self) -> None:
+        with self._lock:
+            descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+class UpperLayer(DULServiceProvider):
+    """The thread that owns the connection of one association."""
+
+    def __init__(self, association: Any) -> None:
+        super().__init__(association)
+        self.listener: Listener | None = None
+        self._bell = Bell()
+        self.to_provider_queue = Ringing(self._ring)
+        self.event_queue = Ringing(self._ring)
+        self.artim_timer: SteadyTimer = SteadyTimer(30)
+        self._idle_timer = SteadyTimer(60)
+        self._splitter, self._pace = Splitter(), Pace()
+        self._buffer = memoryview(bytearray(_READ))
+
+    def _ring(self) -> None:
+        if threading.get_ident() != self.ident:
+            self._bell.ring()
+
+    def kill_dul(self) -> None:
+        super().kill_dul()
+        self._ring()
+
+    def stop_dul(self) -> bool:
+        """True when the state machine is idle and the thread has ended."""
+        if self.state_machine.current_state != "Sta1":
+            return False
+        self.kill_dul()
+        self.join()
+        return True
+
+    def run_reactor(self) -> None:
+        """The life of the connection."""
+        self._idle_timer.start()
+        self.assoc._dul_ready.set()
+        try:
+            while not self._kill_thread:
+                self._once()
+        except Exception as error:  # worker loop of one association: it ends, no other does
+            log.info("the association of %s is ended: %s", self._peer(), type(error).__name__)
+            log.debug("how it came to that", exc_info=True)
+            self._hang_up()
+        finally:
+            if self.listener is not None:
+                self.listener.over()
+            self._bell.close()
+
+    def _once(self) -> None:
+        """One event, or a wait for it."""
+        if self.artim_timer.expired:
+            self.event_queue.put("Evt18")
+        if self.event_queue.empty() and not self._process_recv_primitive():
+            self._await()
+        self._act()
+
+    def _act(self) -> None:
+        while not self._kill_thread:
+            try:
+                event = self.event_queue.get(block=False)
+            except queue.Empty:
+                return
+            self.state_machine.do_action(event)
+
+    def _await(self) -> None:
+        """Until there is something to read, to send or to end."""
+        state = self.state_machine.current_state
+        connection = self.socket.socket if self.socket is not None else None
+        if self._in_the_middle() and self._pace.too_slow(time.monotonic()):
+            log.warning("%s sends too slowly in the middle of a message; its association is aborted", self._peer())
+            self.assoc.abort(block=False)
+        elif connection is None:
+            self._sleep(None)
+        elif state == CLOSING:
+            self._is_transport_event()
+        elif self._readable(connection):
+            self._idle_timer.restart()
+            if state == ESTABLISHED:
+                self._read(connection)
+            else:
+                self._read_pdu_data()
+
+    def _readable(self, connection: Any) -> bool:
+        if isinstance(connection, ssl.SSLSocket) and connection.pending():
+            return True
+        return self._sleep(connection)
+
+    def _sleep(self, connection: Any) -> bool:
+        """Wait; True when there is something to read."""
+        poll = select.poll()
+        poll.register(self._bell.descriptor, select.POLLIN)
+        number = connection.fileno() if connection is not None else -1
+        if number >= 0:
+            poll.register(number, select.POLLIN)
+        elif connection is not None:
+            self.event_queue.put("Evt17")
+            return False
+        ready = {descriptor for descriptor, _ in poll.poll(self._patience())}
+        if self._bell.descriptor in ready:
+            self._bell.heard()
+        return number in ready
+
+    def _patience(self) -> float | None:
+        """Milliseconds after which something has to be looked at though nothing happened."""
+        waits = []
+        if self.artim_timer.running:
+            waits.append(self.artim_timer.remaining)
+        if self._in_the_middle():
+            waits.append(self._pace.remaining(time.monotonic()))
+        return max(0.0, min(waits)) * 1000 + 1 if waits else None
+
+    def _in_the_middle(self) -> bool:
+        return self.state_machine.current_state == ESTABLISHED and (
+            not self._splitter.between or (self.listener is not None and self.listener.busy)
+        )
+
+    def _read(self, connection: Any) -> None:
+        """What has come on the established association."""
+        try:
+            count = connection.recv_into(self._buffer)
+        except (ssl.SSLWantReadError, InterruptedError):
+            return
+        except OSError:
+            count = 0
+        if not count:
+            self.event_queue.put("Evt17")
+            return
+        self._pace.note(count, time.monotonic(), middle=self._in_the_middle())
+        try:
+            for part in self._splitter.feed(self._buffer[:count]):
+                if isinstance(part, Fragment):
+                    if self.listener is None or not self.listener.fragment(part):
+                        self._indicate(p_data(part.context_id, part.control, part.data))
+                else:
+                    self._indicate(part.data)
+                # What stands behind a release or an abort is no part of the association any more.
+                self._act()
+                if self._kill_thread or self.state_machine.current_state != ESTABLISHED:
+                    return
+        except Unreadable as error:
+            log.warning("%s sent %s; its association is aborted", self._peer(), error)
+            self.event_queue.put("Evt19")
+
+    def _indicate(self, pdu: bytes) -> None:
+        """The way that everything goes in pynetdicom: decoded, then an event for the state machine."""
+        try:
+            decoded, event = self._decode_pdu(bytearray(pdu))
+        except Exception:  # whatever bytes make pynetdicom raise, they are no PDU
+            self.event_queue.put("Evt19")
+            return
+        self._recv_pdu.put(decoded)
+        self.event_queue.put(event)
+
+    def refuse_message(self) -> None:
+        """What came is no message: abort, as for a PDU that is none (PS3.8 9.2, AA-8)."""
+        self.event_queue.put("Evt19")
+
+    def send_now(self, data: bytes) -> None:
+        """Send a PDU from the thread of this layer, in the established state."""
+        if self.socket is not None and self.socket.socket is not None:
+            try:
+                self.socket.socket.sendall(data)
+            except OSError:
+                self.event_queue.put("Evt17")
+
+    def _hang_up(self) -> None:
+        """The connection ends without a word, and whoever waits for this association is told."""
+        self.assoc.is_aborted, self.assoc.is_established = True, False
+        if self.socket is not None:
+            self.socket._shutdown_socket()
+        self.assoc._kill = True
+        self._kill_thread = True
+        nothing: Any = None
+        self.to_user_queue.put(nothing)
+
+    def _peer(self) -> str:
+        address = self.assoc.requestor.address_info
+        return str(address.address) if address is not None else "a peer"
