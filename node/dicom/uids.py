@@ -137,9 +137,17 @@ def _storage_classes() -> frozenset[str]:
     )
 
 
+_NEWER = {
+    f"{_PREFIX}.4.110": "JPEG XL Lossless",
+    f"{_PREFIX}.4.111": "JPEG XL JPEG Recompression",
+    f"{_PREFIX}.4.112": "JPEG XL",
+    f"{_PREFIX}.8.1": "Deflated Image Frame Compression",
+}
+"""Of PS3.6 2025; pydicom 3.0 has them only once pynetdicom was imported, and the table must not depend on that."""
+
 TRANSFER_SYNTAXES: dict[str, TransferSyntax] = {
     uid: _described(uid, entry[0])
-    for uid, entry in UID_dictionary.items()
+    for uid, entry in (UID_dictionary | {uid: (name, "Transfer Syntax") for uid, name in _NEWER.items()}).items()
     if entry[1] == "Transfer Syntax" and uid not in NOT_DATA_SETS
 } | {_GE_IMPLICIT: _described(_GE_IMPLICIT, "GE Private Implicit VR Big Endian Pixels")}
 """Every transfer syntax that encodes a data set as PS3.5 does, by UID. MIME and XML (retired) do not."""

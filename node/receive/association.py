@@ -94,15 +94,19 @@ class Acceptance(Association):
         super().__init__(ae, "acceptor")
         self._told = acceptor
         self._bell = threading.Event()
-        self.dul = UpperLayer(self)
-        self.dul.to_user_queue = Ringing(self._bell.set)
-        self.dimse.msg_queue = Ringing(self._bell.set)
+        self.dul = UpperLayer(self, on_end=self.wake)
+        self.dul.to_user_queue = Ringing(self.wake)
+        self.dimse.msg_queue = Ringing(self.wake)
         # Once more: these are set on the upper layer, and super() had set them on its own.
         self.acse_timeout, self.network_timeout = ae.acse_timeout, ae.network_timeout
         self.dul.listener = acceptor.listen_to(self)
 
-    def kill(self) -> None:
+    def wake(self) -> None:
+        """There is something to look at: a message, or the end of the upper layer."""
         self._bell.set()
+
+    def kill(self) -> None:
+        self.wake()
         super().kill()
 
     def run(self) -> None:
@@ -137,7 +141,7 @@ class Acceptance(Association):
             self.is_aborted, self.is_established = True, False
             evt.trigger(self, evt.EVT_ABORTED, {})
             self.kill()
-        elif not self.dul.is_alive():
+        elif self.dul._kill_thread:
             self.kill()
         elif self.dul.idle_timer_expired():
             log.info("the association of %s has been idle for %g s; it is aborted", self.remote["ae_title"],

@@ -164,7 +164,7 @@ class Arriving:
             return
         if self.size > self._look:
             self._keeper.check_room(self.size)
-            self._look = self.size + _LOOKED_AT
+            self._look = min(self.size + _LOOKED_AT, self._keeper.largest())
         try:
             if self._incoming is None:
                 self._incoming = self._keeper.spool.begin(self._named(), self._origin)

@@ -22,6 +22,10 @@ log = logging.getLogger("node.index")
 _GROUP = 500
 _PAUSE = 0.02
 """Seconds in which a group gathers: a commit per instance would cost more than the rows."""
+_MANY = 3
+"""So many in that time, and senders are in full swing: a group then gathers for `_LONG_PAUSE`, which leaves the
+processor to them. Completion waits for what is acknowledged and not indexed, so nothing is decided too early."""
+_LONG_PAUSE = 0.25
 
 
 def record(intake: Intake, group: Sequence[Arrival]) -> None:
@@ -124,10 +128,11 @@ class RowWriter:
             return found
         if first is not None:
             found.append(first)
-        deadline = time.monotonic() + _PAUSE
+        began = time.monotonic()
         while len(found) < _GROUP:
+            pause = _LONG_PAUSE if len(found) >= _MANY and not self._stopping.is_set() else _PAUSE
             try:
-                following = self._queue.get(timeout=max(0.0, deadline - time.monotonic()))
+                following = self._queue.get(timeout=max(0.0, began + pause - time.monotonic()))
             except queue.Empty:
                 break
             if following is not None:

@@ -113,9 +113,10 @@ class Bell:
 class UpperLayer(DULServiceProvider):
     """The thread that owns the connection of one association."""
 
-    def __init__(self, association: Any) -> None:
+    def __init__(self, association: Any, on_end: Callable[[], None] = lambda: None) -> None:
         super().__init__(association)
         self.listener: Listener | None = None
+        self.on_end = on_end
         self._bell = Bell()
         self.to_provider_queue = Ringing(self._ring)
         self.event_queue = Ringing(self._ring)
@@ -155,6 +156,8 @@ class UpperLayer(DULServiceProvider):
             if self.listener is not None:
                 self.listener.over()
             self._bell.close()
+            self._kill_thread = True
+            self.on_end()
 
     def _once(self) -> None:
         """One event, or a wait for it."""

@@ -138,14 +138,15 @@ class Spool:
 
         link -> fsync(folder) -> unlink: at every moment at least one name of each is on the disk, in whatever
         order the disk writes folders. With both, after a power cut, the sweep removes the slot. May be repeated.
-        Raises OSError; what was not shown is where it was.
+        A slot that cannot be removed does no harm. Raises OSError; what was not shown is where it was.
         """
         for slot, place in kept:
             self._link(slot, place)
         for folder in sorted({place.parent for _, place in kept}):
             self.files.sync_folder(folder)
         for slot, _ in kept:
-            self.files.remove(slot)
+            with contextlib.suppress(OSError):
+                self.files.remove(slot)
 
     def _link(self, slot: Path, place: Path) -> None:
         self._prepare(place.parent)

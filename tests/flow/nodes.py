@@ -6,6 +6,7 @@ of its own, `site.settled(n)` waits until the ledger accounts for n instances.
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ import yaml
 
 from node.cli.opened import Opened, opened
 from node.dicom.part10 import read_meta
+from node.errors import CannotSucceed
 from node.index.ledger import Ledger
 from node.index.overview import overview
 from node.index.story import story
@@ -140,6 +142,17 @@ class Site:
     def rows(self, query: str) -> list[Any]:
         with self.opened.database.reader.connect() as connection:
             return list(connection.execute(sa.text(query)).all())
+
+    def safe(self) -> set[str]:
+        """Receipts of what is on the disk as a whole, shown or not yet: what a node that starts will find."""
+        spool, found = self.data / "spool", set()
+        for path in [*spool.rglob("*.dcm"), *spool.rglob("*.part")]:
+            with suppress(CannotSucceed):
+                meta = read_meta(path)
+                data = path.read_bytes()[meta.dataset_offset :]
+                if meta.provenance is not None and meta.provenance.sha256 == hashlib.sha256(data).hexdigest():
+                    found.add(str(meta.provenance.receipt))
+        return found
 
     def spooled(self) -> dict[str, bytes]:
         """Receipt -> bytes of the data set, of every instance in the spool."""

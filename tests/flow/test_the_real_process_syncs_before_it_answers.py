@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import make
-from tests.flow.nodes import Site
+from tests.flow.nodes import Site, wait_until
 from tests.flow.serving import serving
 from tests.peers import Instance, Sender
 
@@ -21,7 +21,7 @@ complete: {series: {quiet: 1h}, study: {quiet: 1h}}
 routes:
   - {name: none, when: {Modality: NONE}, steps: [drop]}
 """
-CALLS = "openat,write,pwrite64,fdatasync,fsync,rename,renameat,renameat2,sendto,sendmsg,close"
+CALLS = "openat,write,pwrite64,fdatasync,fsync,link,linkat,unlink,unlinkat,sendto,sendmsg,close"
 
 
 def test_the_real_process_syncs_before_it_answers(sqlite_site: Site, tmp_path: Path) -> None:
@@ -33,26 +33,37 @@ def test_the_real_process_syncs_before_it_answers(sqlite_site: Site, tmp_path: P
     strace = ["strace", "--follow-forks", "--trace", CALLS, "--decode-fds=path", "--output", str(trace)]
     with serving(site.path, under=strace) as node:
         with Sender(node.port, [(first.sop_class, [first.transfer_syntax])]) as sender:
-            assert sender.store(first) == 0x0000  # makes the folder of the hour
-            known = {path.stem for path in site.opened.spool.kept()}
+            assert sender.store(first) == 0x0000
             assert sender.store(second) == 0x0000
-        (kept,) = (path for path in site.opened.spool.kept() if path.stem not in known)
+            wait_until(lambda: len(list(site.opened.spool.kept())) == 2, why=lambda: "both are shown")
         terminate(site)
         node.process.wait(20)
     lines = merged(trace.read_text(errors="replace").splitlines())
-    part, folder = rf"{kept.stem}\.part", re.escape(str(kept.parent))
+    kept = next(iter(site.opened.spool.kept()))
+    shown = next(re.search(r"link(?:at)?\(.*?([^/\"]+\.part)\".*\.dcm", line) for line in lines if "link" in line)
+    assert shown is not None
+    part, incoming = re.escape(shown[1]), r"[^>]*/incoming/[^/>]+"
     in_this_order(
         lines,
         [
             rf"openat\(.*{part}.*O_CREAT",
+            rf"fsync\(\d+<{incoming}>\) *= 0",
             rf"write\(\d+<.*{part}>",
+            rf"pwrite64\(\d+<.*{part}>",
             rf"fdatasync\(\d+<.*{part}>\) *= 0",
-            rf"rename(at2?)?\(.*{part}.*{kept.name}.*= 0",
-            rf"fsync\(\d+<{folder}>\) *= 0",
             r"send(to|msg)\(",
         ],
     )
-    # The parents were made before the first answer, and their names synced too.
+    # It is given its place later, and never without a name on the disk.
+    in_this_order(
+        [line for line in lines if "send" not in line],
+        [
+            rf"link(at)?\(.*{part}.*\.dcm.*= 0",
+            rf"fsync\(\d+<{re.escape(str(kept.parent))}>\) *= 0",
+            rf"unlink(at)?\(.*{part}.*= 0",
+        ],
+    )
+    # The parents of the place are synced too.
     assert any(re.search(rf"fsync\(\d+<{re.escape(str(kept.parent.parent))}>\)", line) for line in lines)
 
 

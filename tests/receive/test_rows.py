@@ -19,10 +19,10 @@ from node.dicom.header import pack
 from node.index import Database
 from node.index.intake import Arrival, Counted
 from node.model import UID, Identity, Origin, ReceiptId
-from node.moment import new_receipt
+from node.moment import new_receipt, utc_now
 from node.receive import rows as module
 from node.receive.rows import RowWriter, nameless, record
-from node.spool import Presence
+from node.spool import Files, Kept, Presence, Spool
 from tests import make
 from tests.databases import postgresql_database
 from tests.peers import send
@@ -43,20 +43,27 @@ def arrival(number: int = 1, called_ae: str = "NODE") -> Arrival:
 
 
 class Writer:
-    """A RowWriter on a real database, what it committed, and the mark it keeps."""
+    """A RowWriter on a real database and spool, what it committed, and the mark it keeps."""
 
     def __init__(self, database: Database, folder: Path) -> None:
+        self.spool = Spool(folder / "spool", "writer", files=Files(), clock=utc_now, ids=new_receipt)
         self.presence = Presence(folder / "run", "writer")
         self.groups: list[int] = []
         self.rows = RowWriter(
-            intake=intake(database), presence=self.presence, committed=self.groups.append,
+            spool=self.spool, intake=intake(database), presence=self.presence, committed=self.groups.append,
             reach=lambda point: None, pause=0.05,
         )  # fmt: skip
 
     def put(self, *arrivals: Arrival) -> None:
         for one in arrivals:
             self.presence.acknowledge()
-            self.rows.put(one)
+            self.rows.put(self.kept(one), one)
+
+    def kept(self, arrival: Arrival) -> Kept:
+        """A file for an arrival, kept and not shown."""
+        incoming = self.spool.begin(arrival.identity, replace(arrival.origin, called_ae="NODE"))
+        incoming.write(b"data")
+        return replace(incoming.keep(), path=self.spool.where(arrival.path))
 
     def unindexed(self) -> int:
         (mark,) = self.presence.live()
@@ -83,6 +90,29 @@ def test_every_arrival_gets_its_row_and_the_mark_says_so(database_url: str, tmp_
         assert {(row.calling_ae, row.called_ae, row.sender, row.state) for row in found} == {
             ("CT1", "NODE", "10.1.2.3", "current")
         }
+
+
+def test_an_instance_is_shown_before_its_row_says_where_it_is(tmp_path: Path) -> None:
+    with opened("sqlite", tmp_path) as database, writer(database, tmp_path) as one:
+        one.put(arrival(1), arrival(2))
+        until(lambda: one.unindexed() == 0, "all is indexed")
+        shown = [one.spool.where(row.path) for row in rows(database)]
+        assert all(path.is_file() for path in shown)
+        assert one.spool.slots_of("writer") == []
+
+
+def test_a_spool_that_takes_no_names_keeps_instances_safe_until_it_does(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with opened("sqlite", tmp_path) as database, writer(database, tmp_path) as one:
+        (tmp_path / "spool" / "2026-11-22").write_text("a file where a folder has to be")
+        one.put(arrival(1))
+        until(lambda: "cannot be given their place" in caplog.text, "the writer has tried")
+        assert len(one.spool.slots_of("writer")) == 1
+        assert rows(database) == []
+        (tmp_path / "spool" / "2026-11-22").unlink()
+        until(lambda: one.unindexed() == 0, "it is indexed")
+        assert len(rows(database)) == 1
 
 
 def test_what_comes_together_is_committed_together(tmp_path: Path) -> None:

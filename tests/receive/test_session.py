@@ -27,7 +27,8 @@ def entered(*keys: str) -> Sessions:
 def test_who_is_not_admitted_is_not_counted() -> None:
     sessions = Sessions()
     assert sessions.enter("a", ORIGIN, lambda origin: "no") == "no"
-    assert (sessions.count(), sessions.arrive("a", 1), sessions.serve("a")) == (0, 0, None)
+    sessions.arrive("a")
+    assert (sessions.count(), sessions.session("a"), sessions.serve("a")) == (0, None, None)
 
 
 def test_admission_sees_the_others() -> None:
@@ -45,21 +46,13 @@ def test_an_association_is_receiving_from_the_first_fragment_until_the_answer_is
     session.stored(identity())
     sessions.end("a")
     assert sessions.receiving(0.0) == set()
-    sessions.arrive("a", 10)
+    sessions.arrive("a")
     assert sessions.receiving(0.0) == {"NODE/1.2", "NODE/1.2.1"}
     assert sessions.receiving(60.0) == set()
     sessions.serve("a")
     assert sessions.receiving(0.0) == {"NODE/1.2", "NODE/1.2.1"}
     sessions.end("a")
     assert sessions.receiving(0.0) == set()
-
-
-def test_bytes_are_counted_per_message() -> None:
-    sessions = entered("a")
-    assert [sessions.arrive("a", n) for n in (5, 7)] == [5, 12]
-    sessions.serve("a")
-    sessions.end("a")
-    assert sessions.arrive("a", 1) == 1
 
 
 def test_a_long_association_remembers_the_latest_units(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,9 +67,9 @@ def test_a_long_association_remembers_the_latest_units(monkeypatch: pytest.Monke
 
 def test_last_calls_let_what_is_in_flight_end_and_nothing_else_begin() -> None:
     sessions = entered("flying", "idle")
-    sessions.arrive("flying", 1)
+    sessions.arrive("flying")
     assert sessions.last_calls() == ["idle"]
-    sessions.arrive("idle", 1)
+    sessions.arrive("idle")
     assert sessions.serve("idle") is None
     served = sessions.serve("flying")
     assert served is not None
@@ -89,7 +82,7 @@ def test_last_calls_let_what_is_in_flight_end_and_nothing_else_begin() -> None:
 
 def test_waiting_ends_when_the_last_sender_goes_away() -> None:
     sessions = entered("a")
-    sessions.arrive("a", 1)
+    sessions.arrive("a")
     sessions.last_calls()
     threading.Timer(0.05, sessions.remove, ("a",)).start()
     assert sessions.wait_until_answered(10.0)

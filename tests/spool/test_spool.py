@@ -10,7 +10,7 @@ import pytest
 from node.dicom.part10 import read_meta
 from node.model import UID, Identity, Origin, ReceiptId
 from node.moment import new_receipt
-from node.spool import Files, Incoming, Spool
+from node.spool import Files, Incoming, Kept, Spool
 
 IDENTITY = Identity(
     sop_class=UID("1.2.840.10008.5.1.4.1.1.2"), sop_instance=UID("1.2.3"), study=UID("1.2"), series=UID("1.2.1"),
@@ -38,23 +38,31 @@ def begun(spool: Spool, data: bytes = b"data") -> Incoming:
     return incoming
 
 
+def keep(spool: Spool, incoming: Incoming | None = None) -> Kept:
+    """Keep one instance and show it."""
+    kept = (incoming or begun(spool)).keep()
+    spool.show([(kept.slot, kept.path)])
+    return kept
+
+
 def test_an_instance_lies_in_the_folder_of_its_hour_under_its_receipt_id(tmp_path: Path) -> None:
     spool = spool_in(tmp_path)
-    kept = begun(spool).keep()
+    kept = keep(spool)
     assert kept.path == tmp_path / "2026-11-22" / "23" / f"{kept.receipt}.dcm"
     assert spool.where(spool.relative(kept.path)) == kept.path
 
 
 def test_the_hour_is_that_of_utc_wherever_the_clock_stands(tmp_path: Path) -> None:
     west = Clock(datetime(2026, 11, 22, 20, 30, tzinfo=timezone(timedelta(hours=-5))))
-    assert begun(spool_in(tmp_path, west)).keep().path.parent == tmp_path / "2026-11-23" / "01"
+    assert keep(spool_in(tmp_path, west)).path.parent == tmp_path / "2026-11-23" / "01"
 
 
 def test_the_file_carries_the_bytes_their_hash_and_where_they_came_from(tmp_path: Path) -> None:
-    incoming = spool_in(tmp_path).begin(IDENTITY, ORIGIN)
+    spool = spool_in(tmp_path)
+    incoming = spool.begin(IDENTITY, ORIGIN)
     for part in (b"one ", bytearray(b"two "), memoryview(b"three")):
         incoming.write(part)
-    kept = incoming.keep()
+    kept = keep(spool, incoming)
     meta = read_meta(kept.path)
     data = kept.path.read_bytes()[meta.dataset_offset :]
     assert data == b"one two three"
@@ -77,7 +85,7 @@ def test_discard_after_keep_does_nothing(tmp_path: Path) -> None:
     incoming = begun(spool_in(tmp_path))
     kept = incoming.keep()
     incoming.discard()
-    assert kept.path.is_file()
+    assert kept.slot.is_file()
 
 
 def test_instances_are_listed_oldest_first_across_midnight(tmp_path: Path) -> None:
@@ -86,7 +94,7 @@ def test_instances_are_listed_oldest_first_across_midnight(tmp_path: Path) -> No
     spool = Spool(tmp_path, "one", files=Files(), clock=clock, ids=lambda: ReceiptId(next(ids)))
     kept = []
     for _ in range(4):
-        kept.append(begun(spool).keep().path)
+        kept.append(keep(spool).path)
         clock.now += timedelta(minutes=31)
     assert list(spool.kept()) == kept
     assert len({path.parent for path in kept}) == 3
@@ -95,7 +103,7 @@ def test_instances_are_listed_oldest_first_across_midnight(tmp_path: Path) -> No
 
 def test_what_lies_about_in_the_spool_is_not_listed(tmp_path: Path) -> None:
     spool = spool_in(tmp_path)
-    kept = begun(spool).keep()
+    kept = keep(spool)
     begun(spool)
     for stray in ("notes.dcm", "2026-11-22/stray.dcm", "2026-11-22/23/.hidden", "2026-11-22/23/x.txt", "lost/23/x.dcm"):
         (tmp_path / stray).parent.mkdir(parents=True, exist_ok=True)
@@ -105,14 +113,14 @@ def test_what_lies_about_in_the_spool_is_not_listed(tmp_path: Path) -> None:
 
 def test_two_processes_keep_into_one_folder_and_write_into_their_own(tmp_path: Path) -> None:
     one, two = spool_in(tmp_path, process="one"), spool_in(tmp_path, process="two")
-    kept = [begun(one).keep().path, begun(two).keep().path]
+    kept = [keep(one).path, keep(two).path]
     assert sorted(kept) == list(one.kept()) == list(two.kept())
     assert one.abandoned() == ("one", "two")
 
 
 def test_what_a_dead_process_was_writing_is_removed_and_what_it_kept_stays(tmp_path: Path) -> None:
     dead, alive = spool_in(tmp_path, process="dead"), spool_in(tmp_path, process="alive")
-    kept = begun(dead).keep()
+    kept = keep(dead)
     begun(dead)
     begun(dead)
     going_on = begun(alive)
@@ -120,7 +128,7 @@ def test_what_a_dead_process_was_writing_is_removed_and_what_it_kept_stays(tmp_p
     assert alive.abandon("dead") == 0
     assert alive.abandoned() == ("alive",)
     assert kept.path.is_file()
-    going_on.keep()
+    keep(alive, going_on)
 
 
 def test_close_leaves_no_folder_of_the_process_unless_something_is_in_it(tmp_path: Path) -> None:
@@ -136,7 +144,7 @@ def test_empty_folders_go_but_not_those_into_which_something_may_still_come(tmp_
     spool = spool_in(tmp_path, clock)
     paths = []
     for _ in range(30):
-        paths.append(begun(spool).keep().path)
+        paths.append(keep(spool).path)
         clock.now += timedelta(hours=1)
     for path in paths[:5] + paths[6:]:
         path.unlink()
@@ -152,13 +160,13 @@ def test_an_instance_that_began_before_the_hour_turned_is_kept_though_its_folder
 ) -> None:
     clock = Clock()
     spool, other = spool_in(tmp_path, clock), spool_in(tmp_path, clock, process="other")
-    first = begun(spool).keep()
+    first = keep(spool)
     slow = begun(spool)
     first.path.unlink()
     clock.now += timedelta(days=1)
     other.forget_empty_folders()
     assert not first.path.parent.exists()
-    assert slow.keep().path.parent == first.path.parent
+    assert keep(spool, slow).path.parent == first.path.parent
 
 
 def test_clearing_away_and_keeping_side_by_side_lose_nothing(tmp_path: Path) -> None:
@@ -173,7 +181,7 @@ def test_clearing_away_and_keeping_side_by_side_lose_nothing(tmp_path: Path) -> 
     thread.start()
     try:
         for _ in range(50):
-            kept = begun(spool).keep()
+            kept = keep(spool)
             assert kept.path.is_file()
             kept.path.unlink()
     finally:

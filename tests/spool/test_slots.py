@@ -1,0 +1,86 @@
+"""Names are made ahead, on the disk before they are used, and gone when nobody took them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from node.spool import Files
+from node.spool.slots import Slots
+from tests.spool.disk import Disk
+
+
+def test_every_slot_is_an_empty_file_of_its_own(tmp_path: Path) -> None:
+    slots = Slots(tmp_path, Files())
+    taken = [slots.take() for _ in range(100)]
+    assert len({path for path, _ in taken}) == 100
+    assert all(path.stat().st_size == 0 and os.fstat(number).st_ino == path.stat().st_ino for path, number in taken)
+    for _, number in taken:
+        os.close(number)
+    slots.close()
+
+
+def test_a_name_is_synced_before_it_is_given_away_and_many_share_a_sync(tmp_path: Path) -> None:
+    disk = Disk(tmp_path)
+    slots = Slots(tmp_path, disk)
+    for taken in range(200):
+        path, number = slots.take()
+        kinds = [(call.kind, call.path) for call in disk.calls]
+        assert ("sync_folder", tmp_path) in kinds[kinds.index(("create", path)) :], f"slot {taken}"
+        disk.close(number)
+    assert disk.counts["sync_folder"] <= 10
+    slots.close()
+
+
+def test_what_nobody_took_is_removed(tmp_path: Path) -> None:
+    slots = Slots(tmp_path, Files())
+    kept = [slots.take() for _ in range(5)]
+    slots.close()
+    assert sorted(tmp_path.iterdir()) == [path for path, _ in kept]
+    for _, number in kept:
+        os.close(number)
+
+
+@pytest.mark.parametrize("kind", ["create", "sync_folder"])
+def test_a_disk_that_takes_no_names_says_so_and_is_asked_again(kind: str, tmp_path: Path) -> None:
+    disk = Disk(tmp_path, {kind: {0: errno.ENOSPC}})
+    slots = Slots(tmp_path, disk)
+    with pytest.raises(OSError, match="space"):
+        slots.take()
+    assert list(tmp_path.iterdir()) == []
+    disk.faults = {}
+    path, number = slots.take()
+    assert path.is_file()
+    disk.close(number)
+    slots.close()
+
+
+def test_names_made_before_the_disk_was_full_are_used(tmp_path: Path) -> None:
+    disk = Disk(tmp_path, {"create": {5: errno.ENOSPC}})
+    slots = Slots(tmp_path, disk)
+    for _ in range(6):
+        disk.close(slots.take()[1])
+    slots.close()
+
+
+def test_many_threads_take_no_slot_twice(tmp_path: Path) -> None:
+    slots = Slots(tmp_path, Files())
+    taken: list[tuple[Path, int]] = []
+
+    def take() -> None:
+        for _ in range(50):
+            taken.append(slots.take())
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({path for path, _ in taken}) == 200
+    for _, number in taken:
+        os.close(number)
+    slots.close()
