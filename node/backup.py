@@ -12,11 +12,12 @@ since, and what came since may have been processed. Neither is sent again by its
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -66,6 +67,11 @@ def restore(database: Database, engine: Engine, data: Path, folder: Path) -> int
     if about["schema"] > VERSION:
         raise ConfigurationError(f"{folder} was made by dicom-node {about['version']}, which is newer than this one")
     check(folder / "tables.jsonl.gz")  # all of it, before anything of what is here is touched
+    # Before the rows: units are numbered on from those of the backup, so jobs that were made since come again
+    # under the same ids. What they left, on disk and in the engine, is of other patients. Cut off here, the node
+    # makes its work files again and `heal` puts its jobs in again.
+    _remove(data / "work")
+    engine.clear()
     for name in ("spool", "outbox"):
         _copy_tree(folder / name, data / name)
     with database.durable.begin() as connection:
@@ -76,10 +82,10 @@ def restore(database: Database, engine: Engine, data: Path, folder: Path) -> int
             write_meta(connection, "schema", str(VERSION))
         write_meta(connection, "restored", str(about["taken"]))
         _hold_what_was_on_its_way(connection)
+        named = set(connection.scalars(sa.select(parcel.c.path)))
+    _remove(data / "outbox", but=named)
     if (folder / "secret").exists():
         _copy(folder / "secret", data / "secret")
-    # After the commit: jobs that the engine still has find their rows held, and end.
-    engine.clear()
     return rows
 
 
@@ -93,6 +99,16 @@ def _hold_what_was_on_its_way(connection: sa.Connection) -> None:
     connection.execute(
         sa.update(obligation).where(obligation.c.state.in_(("in_job", "waiting"))).values(state="held", reason=_HELD)
     )
+
+
+def _remove(folder: Path, but: Collection[str] = ()) -> None:
+    """Every file below `folder`, those aside whose path in it is named, and the folders that are then empty."""
+    for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder before the folder
+        if path.is_dir() and not path.is_symlink():
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        elif path.relative_to(folder).as_posix() not in but:
+            path.unlink()
 
 
 def _copy_tree(source: Path, target: Path) -> None:

@@ -51,6 +51,34 @@ def test_nothing_is_sent_again_after_a_restore(tmp_path: Path) -> None:
         assert len(archive.received) == 4
 
 
+def test_a_new_patient_after_a_restore_gets_nothing_of_the_one_before(database_url: str, tmp_path: Path) -> None:
+    """Units, and so jobs, are numbered on from those of the backup: the ids of before come again."""
+    names = ("kept", "one", "other")
+    kept, one, other = (make.ct_series(1, rows=8, columns=8, study=name, series=name) for name in names)
+    with Recorder() as archive, Site(tmp_path / "node", database_url) as site:
+        site.rules(
+            f"destinations: {{archive: {{dicom: 'ARCHIVE@127.0.0.1:{archive.port}'}}}}\n"
+            "routes: [{name: all, when: always, steps: [decompress, {forward: archive}]}]\n"
+        )
+        with site.running() as node:
+            send(node.port, kept)
+            site.settled(1)
+        assert dicom_node("backup", tmp_path / "copy", "--config", site.path).code == 0
+        with site.running() as node:
+            send(node.port, one)
+            site.settled(2)
+        before = {job for (job,) in site.rows("SELECT id FROM node_job")}
+        (site.data / "outbox" / "left").mkdir()
+        (site.data / "outbox" / "left" / "one.dcm").touch()
+        assert dicom_node("restore", tmp_path / "copy", "--config", site.path).code == 0
+        assert [p for name in ("work", "outbox") for p in (site.data / name).rglob("*")] == []
+        with site.running() as node:
+            send(node.port, other)
+            site.wait(lambda: len(archive.received) == 3)
+        assert {job for (job,) in site.rows("SELECT id FROM node_job")} == before, "the case this is about"
+    assert [i.sop_instance for i in archive.received] == [ds[0].SOPInstanceUID for ds in (kept, one, other)]
+
+
 def test_a_backup_is_made_beside_a_running_node_and_a_restore_is_refused(tmp_path: Path) -> None:
     with Site(tmp_path / "node", "sqlite") as site:
         site.rules("routes: []")
