@@ -5,9 +5,10 @@
     <folder>/secret              the key of the pseudonyms
     <folder>/about.json          when, by which version
 
-Rows are read first and files after: what comes meanwhile has a file and no row, and the next start indexes
-it. After a restore the world may be further than the backup: what was on its way then may have been sent
-since, and what came since may have been processed. Neither is sent again by itself; both are held.
+Rows are read first and files after: what comes meanwhile has a file and no row. After a restore the world may
+be further than the backup: what was on its way then may have been sent since, and what has a file in the spool and
+no row in the backup may have been indexed and sent since, also when it came before the backup. Neither is sent
+again by itself; both are held.
 """
 
 from __future__ import annotations
@@ -54,10 +55,12 @@ def backup(database: Database, data: Path, folder: Path, now: Callable[[], float
     return rows
 
 
-def restore(database: Database, engine: Engine, data: Path, folder: Path) -> int:
+def restore(database: Database, engine: Engine, data: Path, folder: Path, now: Callable[[], float] = time.time) -> int:
     """Put a backup back. The node must be stopped. Returns the number of rows.
 
-    Files that came after the backup stay in the spool; the next start indexes them as held. Raises
+    now    seconds since 1970, by the clock that also dates receipts
+
+    Files that the backup has no row for stay in the spool; the next start indexes them as held. Raises
     ConfigurationError when the folder is no backup, damaged, or of a newer program; then nothing was changed.
     """
     try:
@@ -80,7 +83,7 @@ def restore(database: Database, engine: Engine, data: Path, folder: Path) -> int
         rows = load(connection, folder / "tables.jsonl.gz")
         if read_meta(connection, "schema") != str(VERSION):
             write_meta(connection, "schema", str(VERSION))
-        write_meta(connection, "restored", str(about["taken"]))
+        write_meta(connection, "restored", str(now()))
         _hold_what_was_on_its_way(connection)
         named = set(connection.scalars(sa.select(parcel.c.path)))
     _remove(data / "outbox", but=named)

@@ -45,7 +45,7 @@ from node.run.supply import Supply
 from node.spool import Files, Presence, Spool
 from node.spool.spool import Clock
 from node.steps import STEPS
-from node.stores import open_database, open_secret, restored_from
+from node.stores import open_database, open_secret, restored_at
 
 __all__ = ["Service", "build"]
 
@@ -89,7 +89,7 @@ def build(
     ]  # fmt: skip
     sweep = Sweep(
         spool=spool, presence=ground.presence, intake=intake, charset=keeper.charset,
-        newest=lambda: restored_from(database),
+        restored=lambda: restored_at(database),
     )  # fmt: skip
 
     # complete and match: open units to jobs; run: steps; deliver: the outbox to its destinations

@@ -39,7 +39,7 @@ class Arrival:
     header: bytes
     """node.dicom.header.pack"""
     held: str = ""
-    """A reason to hold it at once: it has no provenance, or is newer than a restored backup."""
+    """A reason to hold it at once: it has no provenance, or is not in the backup that was restored."""
 
 
 @dataclass(frozen=True, slots=True)
