@@ -82,7 +82,7 @@ def build(
     receiver = _receiver(ground, keeper, sessions)
     folders = [
         FolderIntake(
-            watched.path, watched.as_ or node.ae_title[0], keeper,
+            watched.path, watched.as_ or node.ae_title[0], keeper, settle=watched.settle.total_seconds(),
             taken=lambda o: ground.metrics.received("folder", o.called_ae, 0.0),
         )
         for watched in node.watch

@@ -1,7 +1,8 @@
 """Watched folders: files are taken in like C-STORE, and leave the folder when they are safe.
 
 Events start a look at once; a look is repeated anyway, because network folders send no events. A file is
-taken when its size and time have stood still between two looks: a copy that is still running is not cut off.
+taken when its size and time have stood still between two looks and its data set is whole: a copy may pause for
+longer than any time one could set. For C-STORE the sender says when an instance is over; here only the file does.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from watchdog.observers import Observer
 
 from node.dicom.sniff import NotAnInstance, sniff
 from node.dicom.status import OUT_OF_RESOURCES
+from node.dicom.wholeness import cut_off
 from node.errors import Refused
 from node.model import Origin
 from node.receive.keeper import Keeper
@@ -155,6 +157,13 @@ class FolderIntake:
         # Read, and not mapped: a mapped file that its writer cuts off ends the process (SIGBUS).
         data = path.read_bytes()
         if len(data) != stamp[0] or _stamp(path) != stamp:
+            return False
+        cut = cut_off(data, found.transfer_syntax, found.dataset_offset)
+        if cut is not None:
+            # Done with as it is: it is looked at again when it has changed.
+            self._leave(
+                path, stamp, f"{cut}. It may still be on its way, and is taken when the rest is here", again=False
+            )
             return False
         origin = Origin(calling_ae="", called_ae=self.called_ae, sender=f"folder:{self.folder}")
         self.keeper.keep(memoryview(data)[found.dataset_offset :], found.transfer_syntax, origin)
