@@ -24,6 +24,7 @@ from node.dicom.status import OUT_OF_RESOURCES
 from node.dicom.wholeness import cut_off
 from node.errors import Refused
 from node.model import Origin
+from node.receive.irregular import Irregular
 from node.receive.keeper import Keeper
 
 log = logging.getLogger("node.receive")
@@ -64,6 +65,7 @@ class FolderIntake:
     """Files that stay where they are: not DICOM, refused, or in a folder that cannot be written."""
     _told: dict[Path, _Stamp] = field(default_factory=dict)
     """Files of which the log says already why they stay."""
+    _irregular: Irregular = field(default_factory=Irregular)
     _wake: threading.Event = field(default_factory=threading.Event)
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -166,7 +168,8 @@ class FolderIntake:
             )
             return False
         origin = Origin(calling_ae="", called_ae=self.called_ae, sender=f"folder:{self.folder}")
-        self.keeper.keep(memoryview(data)[found.dataset_offset :], found.transfer_syntax, origin)
+        _, identity = self.keeper.keep(memoryview(data)[found.dataset_offset :], found.transfer_syntax, origin)
+        self._irregular.tell(identity, origin)
         self.taken(origin)
         return True
 
