@@ -83,7 +83,7 @@ def build(
     folders = [
         FolderIntake(
             watched.path, watched.as_ or node.ae_title[0], keeper, settle=watched.settle.total_seconds(),
-            taken=lambda o: ground.metrics.received("folder", o.called_ae, 0.0),
+            taken=lambda o: ground.metrics.taken_in(o.called_ae),
         )
         for watched in node.watch
     ]  # fmt: skip
