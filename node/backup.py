@@ -5,18 +5,20 @@
     <folder>/secret              the key of the pseudonyms
     <folder>/about.json          when, by which version
 
-Rows are read first and files after: what comes meanwhile has a file and no row, and the next start indexes
-it. After a restore the world may be further than the backup: what was on its way then may have been sent
-since, and what came since may have been processed. Neither is sent again by itself; both are held.
+Rows are read first and files after: what comes meanwhile has a file and no row. After a restore the world may
+be further than the backup: what was on its way then may have been sent since, and what has a file in the spool and
+no row in the backup may have been indexed and sent since, also when it came before the backup. Neither is sent
+again by itself; both are held.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -53,10 +55,12 @@ def backup(database: Database, data: Path, folder: Path, now: Callable[[], float
     return rows
 
 
-def restore(database: Database, engine: Engine, data: Path, folder: Path) -> int:
+def restore(database: Database, engine: Engine, data: Path, folder: Path, now: Callable[[], float] = time.time) -> int:
     """Put a backup back. The node must be stopped. Returns the number of rows.
 
-    Files that came after the backup stay in the spool; the next start indexes them as held. Raises
+    now    seconds since 1970, by the clock that also dates receipts
+
+    Files that the backup has no row for stay in the spool; the next start indexes them as held. Raises
     ConfigurationError when the folder is no backup, damaged, or of a newer program; then nothing was changed.
     """
     try:
@@ -66,6 +70,11 @@ def restore(database: Database, engine: Engine, data: Path, folder: Path) -> int
     if about["schema"] > VERSION:
         raise ConfigurationError(f"{folder} was made by dicom-node {about['version']}, which is newer than this one")
     check(folder / "tables.jsonl.gz")  # all of it, before anything of what is here is touched
+    # Before the rows: units are numbered on from those of the backup, so jobs that were made since come again
+    # under the same ids. What they left, on disk and in the engine, is of other patients. Cut off here, the node
+    # makes its work files again and `heal` puts its jobs in again.
+    _remove(data / "work")
+    engine.clear()
     for name in ("spool", "outbox"):
         _copy_tree(folder / name, data / name)
     with database.durable.begin() as connection:
@@ -74,12 +83,12 @@ def restore(database: Database, engine: Engine, data: Path, folder: Path) -> int
         rows = load(connection, folder / "tables.jsonl.gz")
         if read_meta(connection, "schema") != str(VERSION):
             write_meta(connection, "schema", str(VERSION))
-        write_meta(connection, "restored", str(about["taken"]))
+        write_meta(connection, "restored", str(now()))
         _hold_what_was_on_its_way(connection)
+        named = set(connection.scalars(sa.select(parcel.c.path)))
+    _remove(data / "outbox", but=named)
     if (folder / "secret").exists():
         _copy(folder / "secret", data / "secret")
-    # After the commit: jobs that the engine still has find their rows held, and end.
-    engine.clear()
     return rows
 
 
@@ -93,6 +102,16 @@ def _hold_what_was_on_its_way(connection: sa.Connection) -> None:
     connection.execute(
         sa.update(obligation).where(obligation.c.state.in_(("in_job", "waiting"))).values(state="held", reason=_HELD)
     )
+
+
+def _remove(folder: Path, but: Collection[str] = ()) -> None:
+    """Every file below `folder`, those aside whose path in it is named, and the folders that are then empty."""
+    for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder before the folder
+        if path.is_dir() and not path.is_symlink():
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        elif path.relative_to(folder).as_posix() not in but:
+            path.unlink()
 
 
 def _copy_tree(source: Path, target: Path) -> None:

@@ -45,7 +45,7 @@ from node.run.supply import Supply
 from node.spool import Files, Presence, Spool
 from node.spool.spool import Clock
 from node.steps import STEPS
-from node.stores import open_database, open_secret, restored_from
+from node.stores import open_database, open_secret, restored_at
 
 __all__ = ["Service", "build"]
 
@@ -82,14 +82,14 @@ def build(
     receiver = _receiver(ground, keeper, sessions)
     folders = [
         FolderIntake(
-            watched.path, watched.as_ or node.ae_title[0], keeper,
-            taken=lambda o: ground.metrics.received("folder", o.called_ae, 0.0),
+            watched.path, watched.as_ or node.ae_title[0], keeper, settle=watched.settle.total_seconds(),
+            taken=lambda o: ground.metrics.taken_in(o.called_ae),
         )
         for watched in node.watch
     ]  # fmt: skip
     sweep = Sweep(
         spool=spool, presence=ground.presence, intake=intake, charset=keeper.charset,
-        newest=lambda: restored_from(database),
+        restored=lambda: restored_at(database),
     )  # fmt: skip
 
     # complete and match: open units to jobs; run: steps; deliver: the outbox to its destinations

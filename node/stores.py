@@ -46,8 +46,8 @@ def open_secret(config: Config, database: Database) -> bytes:
     return secret
 
 
-def restored_from(database: Database) -> float | None:
-    """The time of the backup that this data was restored from, if it was."""
+def restored_at(database: Database) -> float | None:
+    """When this data was put back from a backup for the last time, if it was; seconds since 1970."""
     with database.reader.connect() as connection:
         value = read_meta(connection, "restored")
     return None if value is None else float(value)

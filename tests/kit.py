@@ -114,6 +114,7 @@ class Kit:
         incoming = self.spool.begin(identity, origin)
         incoming.write(data)
         kept = incoming.keep()
+        self.spool.show([(kept.slot, kept.path)])
         return Arrival(
             receipt=kept.receipt, path=self.spool.relative(kept.path), size=kept.size, sha256=kept.sha256,
             received=kept.received, origin=origin, identity=identity, header=pack(header), held=held,

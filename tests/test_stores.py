@@ -8,7 +8,7 @@ from node.config import Config, load
 from node.errors import ConfigurationError
 from node.index.versions import read_meta, write_meta
 from node.steps import STEPS
-from node.stores import open_database, open_secret, restored_from
+from node.stores import open_database, open_secret, restored_at
 
 
 @pytest.fixture
@@ -58,12 +58,12 @@ def test_a_secret_of_the_rules_is_used_and_none_is_written(tmp_path: Path, monke
     database.close()
 
 
-def test_the_time_of_a_backup_is_known_after_a_restore(config: Config) -> None:
+def test_the_time_of_a_restore_is_known_after_it(config: Config) -> None:
     database = open_database(config)
-    assert restored_from(database) is None
+    assert restored_at(database) is None
     with database.durable.begin() as connection:
         write_meta(connection, "restored", "12.5")
-    assert restored_from(database) == 12.5
+    assert restored_at(database) == 12.5
     database.close()
 
 

@@ -114,7 +114,7 @@ def status(config: Rules = DEFAULT, json: Json = False) -> None:
 
 @app.command(epilog="Example: dicom-node explain 1.2.840.113619.2.55.3")
 def explain(
-    uid: Annotated[str, typer.Argument(help="Study, Series or SOP Instance UID.")],
+    uid: Annotated[str, typer.Argument(help="Study, Series or SOP Instance UID, or the id of a receipt.")],
     config: Rules = DEFAULT,
     json: Json = False,
 ) -> None:

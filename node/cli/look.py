@@ -11,6 +11,9 @@ from typing import Any
 from node.cli.opened import opened
 from node.cli.table import show
 
+_NAMED = 20
+"""Receipts of one reason that are printed."""
+
 
 def ledger(path: Path, as_json: bool) -> int:
     from node.model import State
@@ -46,9 +49,20 @@ def status(path: Path, as_json: bool) -> int:
     for one in facts["deliveries"]:
         due = f", next try {_moment(one['next_at'])}" if one["next_at"] else ""
         rows.append(("waiting", one["files"], f"for {one['destination']}{due}", one["reason"]))
-    rows += [("held", one["instances"], one["where"], one["reason"]) for one in facts["held"]]
+    for one in facts["held"]:
+        rows.append(("held", one["instances"], one["where"], one["reason"]))
+        receipts = one.get("receipts", [])
+        rows += [("", 1, f"receipt {r['receipt']}", _named(r)) for r in receipts[:_NAMED]]
+        if len(receipts) > _NAMED:
+            rows.append(("", len(receipts) - _NAMED, "more", "--json names them all"))
     show(rows)
     return 1 if facts["held"] else 0
+
+
+def _named(one: dict[str, Any]) -> str:
+    if not one["sop_instance"]:
+        return "its file does not say what it is"
+    return f"instance {one['sop_instance']} of series {one['series']}"
 
 
 def explain(uid: str, path: Path, as_json: bool) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -63,22 +64,19 @@ def _text(value: object) -> str:
 
 
 def _values(header: Any, path: str) -> list[Any]:
-    """The values at a keyword, a tag or a dotted path; of every item on the way. Raises ConfigurationError."""
-    from node.dicom.attributes import PrivateTag, key_of, parse_tag, suggestions, tag_of
+    """The values at a keyword, a tag or a dotted path, as `when:` has them; of every item on the way.
 
-    first, _, rest = path.partition(".")
-    tag = tag_of(first)
-    if tag is None:
-        parsed = parse_tag(first)
-        if parsed is None or isinstance(parsed, PrivateTag):
-            near = suggestions(first)
-            hint = f' Did you mean "{near[0]}"?' if near else ""
-            raise ConfigurationError(f'"{first}" is neither a keyword nor a tag (gggg,eeee).{hint}')
-        tag = parsed
-    _, values = header.get(key_of(tag), (None, []))
-    if not rest:
-        return list(values or [])
-    return [v for item in values or [] if isinstance(item, dict) for v in _values(item, rest)]
+    Raises ConfigurationError.
+    """
+    from node.config.elements import parse_element
+
+    if re.fullmatch("[0-9A-Fa-f]{8}", path):
+        path = f"({path[:4]},{path[4:]})"
+    try:
+        element = parse_element(path)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+    return [value for _, values in element.entries(header) for value in values or []]
 
 
 def echo(name: str, config: Path, as_json: bool) -> int:

@@ -97,6 +97,9 @@ class Watch(Section):
     """The folder; files in folders below it too."""
     as_: Annotated[AETitle | None, Field(alias="as")] = None
     """Called AE title under which its files are matched; default: the first of `ae_title`."""
+    settle: PositiveDuration = timedelta(seconds=1)
+    """A file is taken when it has not changed for so long and is whole. Longer for copies that fill in a file whose
+    size was set before, as Windows does over a network."""
 
 
 def _off(value: Any) -> Any:

@@ -18,7 +18,8 @@ from node.dicom.values import LIMIT, may_be_kept, value_of
 from node.model import Header
 
 MAX_HEADER = 1 << 20
-"""Bytes of JSON, about, that a header may have before values are left out of it."""
+"""Bytes of JSON, about, that private elements, sequences and long lists may have before they are left out of a header.
+Short public values at the top, and so what identifies an instance, are never left out for what came before them."""
 
 _MAX_INFLATED = 1 << 28
 _SPECIFIC_CHARACTER_SET = 0x00080005
@@ -54,7 +55,8 @@ def read_header(
 
     The pixel data need not be there, so the beginning of an instance will do; what lies behind them is not
     read. `fallback_charset` is a defined term of PS3.3 C.12.1.1.2, for a peer that names none or a wrong one.
-    A sequence that brings the header over `max_header` is kept as null, from the top; so are values after it.
+    A sequence that brings the header over `max_header` is kept as null, from the top; private elements that do are not
+    kept. Public values of up to `limit` bytes at the top always are.
     Raises Malformed or Truncated, never anything else, whatever the bytes.
     """
     encoding = encoding_of(transfer_syntax_uid)
@@ -168,27 +170,32 @@ class _Collector:
 
     def _element(self, tag: int, vr: str, begin: int, end: int) -> None:
         value = None
-        length = end - begin
+        length, cost = end - begin, _COST_OF_KEY
         if (length <= self.limit or may_be_kept(vr, length, self.limit)) and tag not in PIXEL_DATA:
             raw = bytes(self.data[begin:end])
             if self.signed and vr == "US" and tag in SIGNED_BY_PIXELS and not self.encoding.explicit:
                 vr = "SS"
             value, right = value_of(vr, raw, self.charset, self.encoding.big_endian, self.limit)
             self.guessed += not right
-            self.room -= length
+            cost += length
             if tag == _SPECIFIC_CHARACTER_SET:
                 self.charset = character_set([str(term) for term in value or ()], self.fallback)
             elif tag == _PIXEL_REPRESENTATION:
                 self.signed = value == [1]
-        self.room -= _COST_OF_KEY
+        key = _KEYS.get(tag)
+        if key is not None and not self.open and (value is None or length <= self.limit):
+            # Whatever it comes after: Study and Series UID stand behind private groups, which may hold anything.
+            self.header[key] = [vr, value]  # a few thousand at most, so that this ends
+            return
+        self.room -= cost
         if self.room >= 0:
-            self.header[_KEYS.get(tag) or key_of(tag)] = [vr, value]
+            self.header[key or key_of(tag)] = [vr, value]
         elif self.open:
             self._drop_sequence()
         else:
             self.dropped += 1
-            if tag in VR_BY_TAG:  # a few thousand at most, so that this ends
-                self.header[key_of(tag)] = [vr, None]
+            if key is not None:
+                self.header[key] = [vr, None]
 
     def _sequence(self, tag: int) -> None:
         if not self.open:

@@ -133,6 +133,11 @@ class Engine:
         self._client.destroy()
         return ended
 
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` has begun: from then on no step begins."""
+        return self._stopping.is_set()
+
     # ---- put in, hurry, cancel ---------------------------------------------------------------------------
 
     def enqueue_job(
@@ -203,7 +208,7 @@ class Engine:
         """One run, in a thread of DBOS. Each outcome is stored before anything follows from it."""
         try:
             for number in range(run.start, run.steps):
-                if self._stopping.is_set():
+                if self.stopping:
                     self._enqueue(run.handed_over(number), 0)
                     return
                 outcome = Outcome(**DBOS.run_step({"name": str(number)}, self._step, run, number))

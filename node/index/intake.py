@@ -8,8 +8,9 @@ unit that was complete.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,6 +20,8 @@ from node.index import Database
 from node.index.database import insert
 from node.index.schema import member, obligation, produced, receipt, unit
 from node.model import UID, Identity, Origin, ReceiptId, UnitKind
+
+log = logging.getLogger("node.index")
 
 LOOP = "this node made this instance; it came back from {calling_ae}: check the routes of both systems"
 TWO_SERIES = "the same SOP Instance UID came before in another series; which one is right is not decided here"
@@ -39,7 +42,7 @@ class Arrival:
     header: bytes
     """node.dicom.header.pack"""
     held: str = ""
-    """A reason to hold it at once: it has no provenance, or is newer than a restored backup."""
+    """A reason to hold it at once: it has no provenance, or is not in the backup that was restored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +69,18 @@ class Intake:
         for attempt in range(3):
             try:
                 with self._database.derived.begin() as connection:
-                    return _record(connection, arrivals, frozenset(self._kinds()), self._database.now(connection))
+                    now = self._database.now(connection)
+                    counted, held = _record(connection, arrivals, frozenset(self._kinds()), now)
             except sa.exc.IntegrityError:
                 if attempt == 2:
                     raise
+            else:
+                for row in held:
+                    log.warning(
+                        "receipt %s (instance %s of series %s, to %s) is held: %s",
+                        row["id"], row["sop_instance"], row["series"], row["called_ae"], row["reason"],
+                    )  # fmt: skip
+                return counted
         raise AssertionError("unreachable")
 
     def missing(self, ids: Iterable[ReceiptId]) -> set[ReceiptId]:
@@ -83,13 +94,17 @@ class Intake:
         return {r for r in wanted if r not in known}
 
 
-def _record(connection: sa.Connection, arrivals: Sequence[Arrival], kinds: frozenset[UnitKind], now: float) -> Counted:
+def _record(
+    connection: sa.Connection, arrivals: Sequence[Arrival], kinds: frozenset[UnitKind], now: float
+) -> tuple[Counted, list[Mapping[str, object]]]:
+    """What became of a group, and the rows of it that are held."""
     # In one order everywhere: two processes that are sent the same instances would otherwise wait for each
     # other's rows on PostgreSQL, and one of them be ended as the victim of a deadlock.
     fresh = sorted(_without_known(connection, arrivals), key=lambda a: (a.origin.called_ae, a.identity.sop_instance))
     before = _current(connection, fresh)
     loops = _made_here(connection, fresh)
-    rows, members = [], []
+    rows: list[Mapping[str, object]] = []
+    members = []
     for arrival in fresh:
         key = (arrival.origin.called_ae, arrival.identity.sop_instance)
         state, reason, against = _judge(arrival, before.get(key), loops)
@@ -104,7 +119,8 @@ def _record(connection: sa.Connection, arrivals: Sequence[Arrival], kinds: froze
         connection.execute(sa.insert(receipt), rows)
     join_units(connection, [(a.receipt, a.origin.called_ae, a.identity) for a in members], kinds, now)
     states = Counter(str(row["state"]) for row in rows)
-    return Counted(states["current"], states["duplicate"], states["unjudged"], states["held"])
+    counted = Counted(states["current"], states["duplicate"], states["unjudged"], states["held"])
+    return counted, [row for row in rows if row["state"] == "held"]
 
 
 _Known = tuple[str, str, str, str, bool]

@@ -36,12 +36,20 @@ def _waiting(connection: sa.Connection) -> list[dict[str, Any]]:
 
 
 def _held(connection: sa.Connection) -> list[dict[str, Any]]:
+    """By place and reason. What is held at its receipt is in no unit, so each one is named."""
     at_receipt = connection.execute(
-        sa.select(receipt.c.called_ae, receipt.c.reason, sa.func.count())
+        sa.select(receipt.c.called_ae, receipt.c.reason, receipt.c.id, receipt.c.sop_instance, receipt.c.series)
         .where(receipt.c.state == "held")
-        .group_by(receipt.c.called_ae, receipt.c.reason)
+        .order_by(receipt.c.id)
     )
-    found = [{"where": f"received as {ae}", "reason": why, "instances": n} for ae, why, n in at_receipt]
+    groups: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for called_ae, why, receipt_id, instance, series in at_receipt:
+        one = {"receipt": receipt_id, "sop_instance": instance, "series": series}
+        groups.setdefault((called_ae, why), []).append(one)
+    found: list[dict[str, Any]] = [
+        {"where": f"received as {ae}", "reason": why, "instances": len(those), "receipts": those}
+        for (ae, why), those in groups.items()
+    ]
     in_jobs = connection.execute(
         sa.select(
             job.c.route, unit.c.kind, unit.c.uid, obligation.c.reason,

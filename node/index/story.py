@@ -1,4 +1,4 @@
-"""All that is known of a study, series or instance, as plain data: what `explain` prints."""
+"""All that is known of a study, series, instance or receipt, as plain data: what `explain` prints."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from node.model import UnitKind
 def story(connection: sa.Connection, uid: str, routed: frozenset[UnitKind]) -> dict[str, Any] | None:
     """None when the UID was never seen here. Holds UIDs, AE titles and times; no patient data.
 
-    A UID that this node gave an instance it made leads to where that came from.
+    `uid` may also be the id of a receipt. A UID that this node gave an instance it made leads to where that came from.
     """
-    chosen = sa.or_(receipt.c.study == uid, receipt.c.series == uid, receipt.c.sop_instance == uid)
+    chosen = sa.or_(receipt.c.study == uid, receipt.c.series == uid, receipt.c.sop_instance == uid, receipt.c.id == uid)
     rows = connection.execute(sa.select(receipt).where(chosen).order_by(receipt.c.id)).all()
     if not rows:
         made = _made_from(connection, uid)

@@ -1,7 +1,8 @@
 """Watched folders: files are taken in like C-STORE, and leave the folder when they are safe.
 
 Events start a look at once; a look is repeated anyway, because network folders send no events. A file is
-taken when its size and time have stood still between two looks: a copy that is still running is not cut off.
+taken when its size and time have stood still between two looks and its data set is whole: a copy may pause for
+longer than any time one could set. For C-STORE the sender says when an instance is over; here only the file does.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from watchdog.observers import Observer
 
 from node.dicom.sniff import NotAnInstance, sniff
 from node.dicom.status import OUT_OF_RESOURCES
+from node.dicom.wholeness import cut_off
 from node.errors import Refused
 from node.model import Origin
+from node.receive.irregular import Irregular
 from node.receive.keeper import Keeper
 
 log = logging.getLogger("node.receive")
@@ -62,6 +65,7 @@ class FolderIntake:
     """Files that stay where they are: not DICOM, refused, or in a folder that cannot be written."""
     _told: dict[Path, _Stamp] = field(default_factory=dict)
     """Files of which the log says already why they stay."""
+    _irregular: Irregular = field(default_factory=Irregular)
     _wake: threading.Event = field(default_factory=threading.Event)
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -156,8 +160,16 @@ class FolderIntake:
         data = path.read_bytes()
         if len(data) != stamp[0] or _stamp(path) != stamp:
             return False
+        cut = cut_off(data, found.transfer_syntax, found.dataset_offset)
+        if cut is not None:
+            # Done with as it is: it is looked at again when it has changed.
+            self._leave(
+                path, stamp, f"{cut}. It may still be on its way, and is taken when the rest is here", again=False
+            )
+            return False
         origin = Origin(calling_ae="", called_ae=self.called_ae, sender=f"folder:{self.folder}")
-        self.keeper.keep(memoryview(data)[found.dataset_offset :], found.transfer_syntax, origin)
+        _, identity = self.keeper.keep(memoryview(data)[found.dataset_offset :], found.transfer_syntax, origin)
+        self._irregular.tell(identity, origin)
         self.taken(origin)
         return True
 

@@ -128,6 +128,14 @@ class Arriving:
 
         Raises Refused with the status to answer; then nothing was kept.
         """
+        try:
+            return self._keep()
+        except Refused:
+            # Before it is said: a sender that is told must not find anything left.
+            self.discard()
+            raise
+
+    def _keep(self) -> tuple[Kept, Identity]:
         if self._refused is not None:
             raise self._refused
         if self._incoming is None:

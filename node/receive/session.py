@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import TypeVar
 
 from node.model import Identity, Origin
+from node.receive.irregular import Irregular
 
 _REMEMBERED = 500
 """Units that an association is known to contribute to; a day-long one forgets the oldest."""
@@ -37,10 +38,12 @@ class Session:
     since: float = 0.0
     """Monotonic time of the first fragment, unless IDLE."""
     contributed: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    irregular: Irregular = field(default_factory=Irregular)
     last_call: bool = False
     """The node stops: the instance in flight is answered, the next one is not."""
 
     def stored(self, identity: Identity) -> None:
+        self.irregular.tell(identity, self.origin)
         for uid in (identity.series, identity.study):
             key = f"{self.origin.called_ae}/{uid}"
             self.contributed[key] = None

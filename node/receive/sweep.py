@@ -24,6 +24,8 @@ from node.spool import Presence, Spool
 
 log = logging.getLogger("node.receive")
 
+NOT_IN_THE_BACKUP = "it was here before the restore, and is not in the backup: it may have been sent already"
+
 _GROUP = 200
 
 
@@ -35,8 +37,11 @@ class Sweep:
     presence: Presence
     intake: Intake
     charset: Callable[[Origin], str | None]
-    newest: Callable[[], float | None]
-    """After a restore: the time of the backup. What came later may have been sent already: it is held."""
+    restored: Callable[[], float | None]
+    """After a restore: when it was. What was here by then and is not in the backup may have been indexed and sent
+    before: it is held. What came since is not, so this takes for granted that the clocks that date receipts agree
+    with that of the restore, and were not put back across it. One that was ahead lets through what it dated into
+    the time after the restore; one that is put back later holds what it dates into the time before."""
 
     def start(self) -> int:
         """At start: everything. Returns how many instances got a row."""
@@ -140,13 +145,13 @@ class Sweep:
         if _sha256(path, meta.dataset_offset) != provenance.sha256:
             raise CannotSucceed("its bytes are not those that were received: the file was cut or changed")
         reading = read_header_of(path, meta.transfer_syntax, meta.dataset_offset, self.charset(provenance.origin))
-        newest = self.newest()
-        late = newest is not None and provenance.received.timestamp() > newest
+        restored = self.restored()
+        before = restored is not None and provenance.received.timestamp() <= restored
         return Arrival(
             receipt=receipt, path=self.spool.relative(path), size=path.stat().st_size - meta.dataset_offset,
             sha256=provenance.sha256, received=provenance.received, origin=provenance.origin,
             identity=identify(reading.header, meta.transfer_syntax), header=pack(reading.header),
-            held="newer than the backup that was restored; it may have been sent already" if late else "",
+            held=NOT_IN_THE_BACKUP if before else "",
         )  # fmt: skip
 
 

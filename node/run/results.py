@@ -1,11 +1,14 @@
 """What a step left behind, on disk: so that a job goes on at the step it was interrupted in.
 
     work/<job>/<number>-<step>/          the files that the step wrote
-    work/<job>/<number>.json             its batch, written when the step was over
+    work/<job>/<number>.json             its batch, written when the step was over, and of whose work it is
 
 Work files are not synced, because they can be made again from the spool. After kill -9 they are whole: the
 kernel still has them. After a power cut they may be empty under the right name, so a batch that was written
 before the machine last started is not believed, and the job starts from the spool again.
+
+Nor is what another job left under the same name: after a restore the numbers of units, and so the ids of jobs,
+are given once more. A record says which receipts it was made from, and by which plan.
 """
 
 from __future__ import annotations
@@ -13,9 +16,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
-from node.model import Batch, Disclosure, Held, Item, Kind, ReceiptId
+from node.model import Batch, Disclosure, Held, Item, Kind, Plan, ReceiptId
 
 
 def boot() -> str:
@@ -32,10 +36,20 @@ def job_folder(work: Path, job: str, tries: int) -> Path:
     return work / f"{hashlib.sha256(job.encode()).hexdigest()[:24]}-{tries}"
 
 
-def write(folder: Path, number: int, batch: Batch, notes: list[str]) -> None:
-    """Record what step `number` gave."""
+def mark(receipts: Iterable[ReceiptId], plan: Plan) -> str:
+    """What a job works on and how, as one word.
+
+    receipts    all that the job was made for, also those it has held or dropped since
+    """
+    whole = json.dumps([sorted(receipts), plan.fingerprint, [[name, dict(given)] for name, given in plan.steps]])
+    return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def write(folder: Path, number: int, batch: Batch, notes: list[str], of: str) -> None:
+    """Record what step `number` gave. `of`: the job's `mark`."""
     content = {
         "boot": boot(),
+        "of": of,
         "disclosure": batch.disclosure.value,
         "items": [[str(i.path), i.kind.value, list(i.sources)] for i in batch.items],
         "held": [[list(h.sources), h.reason] for h in batch.held],
@@ -48,13 +62,13 @@ def write(folder: Path, number: int, batch: Batch, notes: list[str]) -> None:
     hidden.rename(path)
 
 
-def read(folder: Path, number: int) -> Batch | None:
-    """What step `number` gave, or None when it has to be made again."""
+def read(folder: Path, number: int, of: str) -> Batch | None:
+    """What step `number` gave, or None when it has to be made again. `of`: as for `write`."""
     try:
         content = json.loads((folder / f"{number}.json").read_text())
     except (OSError, ValueError):
         return None
-    if content["boot"] != boot():
+    if (content.get("boot"), content.get("of")) != (boot(), of):
         return None
     items = tuple(
         Item(path=Path(path), kind=Kind(kind), sources=tuple(ReceiptId(s) for s in sources))

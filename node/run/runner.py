@@ -90,24 +90,26 @@ class Runner:
         folder.mkdir(parents=True, exist_ok=True)
         with self.database.durable.begin() as connection:
             jobs.start(connection, job.id)
-        batch = self._input(job, thawed, number, folder)
+            of = results.mark(jobs.identities(connection, job.id), job.plan)
+        batch = self._input(job, thawed, number, folder, of)
         self.reach(f"step {number} begins")
-        if results.read(folder, number) is None:
-            self._run(job, thawed[number], number, batch, folder)
+        if results.read(folder, number, of) is None:
+            self._run(job, thawed[number], number, batch, folder, of)
         if number == len(thawed) - 1:
             self.reach("job ends")
             with self.database.durable.begin() as connection:
                 jobs.finish(connection, job.id, self.database.now(connection))
         return DONE
 
-    def _input(self, job: Job, thawed: tuple[Step, ...], number: int, folder: Path) -> Batch:
+    def _input(self, job: Job, thawed: tuple[Step, ...], number: int, folder: Path, of: str) -> Batch:
         """The batch that step `number` works on; what is missing on disk is made again."""
         if number == 0:
             return self._received(job)
-        batch = results.read(folder, number - 1)
+        batch = results.read(folder, number - 1, of)
         if batch is None:
-            self._run(job, thawed[number - 1], number - 1, self._input(job, thawed, number - 1, folder), folder)
-            batch = results.read(folder, number - 1)
+            given = self._input(job, thawed, number - 1, folder, of)
+            self._run(job, thawed[number - 1], number - 1, given, folder, of)
+            batch = results.read(folder, number - 1, of)
         if batch is None:
             raise TryAgain(f"the output of step {number - 1} cannot be read back")
         return batch
@@ -124,7 +126,7 @@ class Runner:
             )
         )
 
-    def _run(self, job: Job, step: Step, number: int, batch: Batch, folder: Path) -> None:
+    def _run(self, job: Job, step: Step, number: int, batch: Batch, folder: Path, of: str) -> None:
         began = time.monotonic()
         needs_all(step, batch, job.plan.partial)
         destination = getattr(step, "to", None) if step.name == "forward" else None
@@ -140,7 +142,7 @@ class Runner:
             made, notes = perform_in_parts(self.pool, step, batch, out, self.supply.for_step(step))
         self.reach(f"step {number} made its files")
         self._account(job, step, number, batch, made, notes, time.monotonic() - began)
-        results.write(folder, number, made, notes)
+        results.write(folder, number, made, notes, of)
 
     def _account(
         self, job: Job, step: Step, number: int, given: Batch, made: Batch, notes: Iterable[str], seconds: float

@@ -8,8 +8,8 @@ from node.service import build
 from tests import make
 from tests.cli.command import dicom_node
 from tests.cli.conftest import Left
-from tests.flow.nodes import Site
-from tests.peers import Recorder, send
+from tests.flow.nodes import Site, send_until_cut
+from tests.peers import Instance, Recorder, send
 
 
 def states(rules: Path) -> dict[str, int]:
@@ -47,8 +47,65 @@ def test_nothing_is_sent_again_after_a_restore(tmp_path: Path) -> None:
         assert dicom_node("restore", tmp_path / "copy", "--config", site.path).code == 0
         with site.running():
             assert site.settled(4) == {"delivered": 2, "held": 2}
-            assert all("backup" in one["reason"] for one in site.held())
+            assert all("not in the backup" in one["reason"] for one in site.held())
         assert len(archive.received) == 4
+
+
+def test_what_has_no_row_at_the_backup_is_held_after_the_restore_and_what_comes_since_is_not(
+    database_url: str, tmp_path: Path
+) -> None:
+    first, second = (Instance.of(ds) for ds in make.ct_series(2, rows=8, columns=8))
+    with Recorder() as archive, Site(tmp_path / "node", database_url) as site:
+        site.rules(
+            f"destinations: {{archive: {{dicom: 'ARCHIVE@127.0.0.1:{archive.port}'}}}}\n"
+            "routes: [{name: all, when: always, steps: [{forward: archive}]}]\n"
+        )
+        with site.process(kill=("before the rows", 1)) as node:
+            assert send_until_cut(node.port, [first]) == [first]
+            node.wait_for_death()
+        assert dicom_node("backup", tmp_path / "copy", "--config", site.path).code == 0
+        with site.running():  # indexes and sends it
+            archive.wait_for(1)
+            site.settled(1)
+        assert dicom_node("restore", tmp_path / "copy", "--config", site.path).code == 0
+        with site.running():
+            assert site.settled(1) == {"held": 1}
+            (held,) = site.held()
+            assert "not in the backup" in held["reason"]
+        with site.process(kill=("before the rows", 1)) as node:
+            assert send_until_cut(node.port, [second]) == [second]
+            node.wait_for_death()
+        with site.running():
+            assert site.settled(2) == {"held": 1, "delivered": 1}
+    assert archive.uids == [first.sop_instance, second.sop_instance]
+
+
+def test_a_new_patient_after_a_restore_gets_nothing_of_the_one_before(database_url: str, tmp_path: Path) -> None:
+    """Units, and so jobs, are numbered on from those of the backup: the ids of before come again."""
+    names = ("kept", "one", "other")
+    kept, one, other = (make.ct_series(1, rows=8, columns=8, study=name, series=name) for name in names)
+    with Recorder() as archive, Site(tmp_path / "node", database_url) as site:
+        site.rules(
+            f"destinations: {{archive: {{dicom: 'ARCHIVE@127.0.0.1:{archive.port}'}}}}\n"
+            "routes: [{name: all, when: always, steps: [decompress, {forward: archive}]}]\n"
+        )
+        with site.running() as node:
+            send(node.port, kept)
+            site.settled(1)
+        assert dicom_node("backup", tmp_path / "copy", "--config", site.path).code == 0
+        with site.running() as node:
+            send(node.port, one)
+            site.settled(2)
+        before = {job for (job,) in site.rows("SELECT id FROM node_job")}
+        (site.data / "outbox" / "left").mkdir()
+        (site.data / "outbox" / "left" / "one.dcm").touch()
+        assert dicom_node("restore", tmp_path / "copy", "--config", site.path).code == 0
+        assert [p for name in ("work", "outbox") for p in (site.data / name).rglob("*")] == []
+        with site.running() as node:
+            send(node.port, other)
+            site.wait(lambda: len(archive.received) == 3)
+        assert {job for (job,) in site.rows("SELECT id FROM node_job")} == before, "the case this is about"
+    assert archive.uids == [ds[0].SOPInstanceUID for ds in (kept, one, other)]
 
 
 def test_a_backup_is_made_beside_a_running_node_and_a_restore_is_refused(tmp_path: Path) -> None:

@@ -45,6 +45,25 @@ def test_status_says_what_waits_and_what_is_held_and_exits_with_1(left: Left) ->
     assert "secondary capture" in facts["held"][0]["reason"]
 
 
+def test_status_names_what_is_held_at_its_receipt_and_explain_takes_that_name(left: Left) -> None:
+    from node.cli.opened import opened
+    from node.index.schema import receipt
+
+    with opened(left.rules) as node, node.database.durable.begin() as connection:
+        chosen = receipt.c.sop_instance == left.report
+        connection.execute(receipt.update().where(chosen).values(state="held", reason="it came back"))
+        name = connection.execute(receipt.select().where(chosen)).one().id
+    ran = dicom_node("status", "--config", left.rules)
+    assert f"receipt {name}" in ran.out
+    assert f"instance {left.report} of series " in ran.out
+    held = dicom_node("status", "--config", left.rules, "--json").json["held"]
+    assert [r["sop_instance"] for one in held for r in one.get("receipts", [])] == [left.report]
+    facts = dicom_node("explain", name, "--config", left.rules, "--json").json
+    assert [(i["receipt"], i["sop_instance"], i["reason"]) for i in facts["instances"]] == [
+        (name, left.report, "it came back")
+    ]
+
+
 def test_explain_tells_the_whole_story_of_a_series(left: Left) -> None:
     ran = dicom_node("explain", left.ct, "--config", left.rules)
     assert ran.code == 0

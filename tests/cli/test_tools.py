@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread as read_file
+from pydicom.dataset import Dataset
 
 from tests import make
 from tests.cli.command import dicom_node
@@ -39,6 +40,27 @@ def test_show_prints_the_header_with_names(ct: Path) -> None:
 def test_show_prints_one_value(ct: Path, tag: str) -> None:
     assert dicom_node("show", ct, tag).out == "CT\n"
     assert dicom_node("show", ct, tag, "--json").json == ["CT"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "shown"),
+    [
+        ('(0019,"GEMS_ACQU_01",0c)', "5\n"),
+        ("(0019,100c)", "5\n"),
+        ("(0019,'GEMS_ACQU_01',0C)", "5\n"),
+        ("RequestAttributesSequence.ScheduledProcedureStepID", "A\\B\n"),
+        ('RequestAttributesSequence.(0019,"GEMS_ACQU_01",0c)', "7\n"),
+    ],
+)
+def test_show_takes_every_element_that_a_rule_may_speak_of(tmp_path: Path, tag: str, shown: str) -> None:
+    ds = make.ct_series(1, rows=8, columns=8)[0]
+    ds.private_block(0x0019, "GEMS_ACQU_01", create=True).add_new(0x0C, "IS", "5")
+    ds.RequestAttributesSequence = [Dataset(), Dataset()]
+    first, second = ds.RequestAttributesSequence
+    first.ScheduledProcedureStepID, second.ScheduledProcedureStepID = "A", "B"
+    second.private_block(0x0019, "GEMS_ACQU_01", create=True).add_new(0x0C, "IS", "7")
+    ran = dicom_node("show", make.write(ds, tmp_path / "ct.dcm"), tag)
+    assert (ran.code, ran.out) == (0, shown), ran.err
 
 
 def test_show_of_what_is_not_there_exits_with_1_and_of_what_is_no_attribute_with_2(ct: Path) -> None:

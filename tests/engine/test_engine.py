@@ -213,6 +213,7 @@ def test_stopping_ends_the_step_in_flight_and_leaves_the_rest_for_the_next_start
     house.job("wait-a")
     house.wait(lambda: house.steps("start", "wait-a") == [0, 1])
     process.terminate()
+    house.wait(lambda: house.count("stopping"))  # before it has begun, the step after this one may begin too
     house.go()
     house.wait(lambda: house.count("stopped"))
     assert house.events("stopped")[0]["ended"]

@@ -82,6 +82,7 @@ def work(url: str, data: Path, process: str, poll: float = 0.2) -> None:
     asked = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: asked.set())
     engine.launch(body, LIMITS)
+    threading.Thread(target=tell_when_stopping, args=(engine, body), daemon=True).start()
     body.tell("ready")
     while not asked.wait(0.02):
         for request in data.glob("put-in-*"):  # what a receiver in this process would do
@@ -90,6 +91,13 @@ def work(url: str, data: Path, process: str, poll: float = 0.2) -> None:
                 body.tell("put in")
                 engine.enqueue_job(connection, request.name, steps=1)
     body.tell("stopped", ended=engine.stop(timeout=5))
+
+
+def tell_when_stopping(engine: Engine, body: Scripted) -> None:
+    """`stop` says when it is over; a test that ends a step during it has to know when it has begun."""
+    while not engine.stopping:
+        threading.Event().wait(0.01)
+    body.tell("stopping")
 
 
 def restarted(url: str, data: Path, process: str) -> None:

@@ -40,8 +40,7 @@ def test_the_real_process_syncs_before_it_answers(sqlite_site: Site, tmp_path: P
         node.process.wait(20)
     lines = merged(trace.read_text(errors="replace").splitlines())
     kept = next(iter(site.opened.spool.kept()))
-    shown = next(re.search(r"link(?:at)?\(.*?([^/\"]+\.part)\".*\.dcm", line) for line in lines if "link" in line)
-    assert shown is not None
+    shown = next(found for line in lines if (found := re.search(r"\blink(?:at)?\(.*?([^/\"]+\.part)\".*\.dcm", line)))
     part, incoming = re.escape(shown[1]), r"[^>]*/incoming/[^/>]+"
     in_this_order(
         lines,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from urllib.request import urlopen
+
 from pydicom.dataset import Dataset
 from pydicom.filewriter import dcmwrite
 
 from tests import make
 from tests.flow.nodes import Site, wait_until
-from tests.peers import Instance, Recorder
+from tests.peers import Instance, Recorder, free_port
 
 RULES = """
 destinations:
@@ -38,6 +40,19 @@ def test_watch_folder(site: Site) -> None:
     assert len(archive.uids) == len(set(archive.uids)) == 3
     assert [i["called_ae"] for i in site.story(make.uid("study"))["instances"]] == ["RESEARCH"] * 3
     assert Instance.of(series[0]).data in site.spooled().values()
+
+
+def test_a_watched_folder_leaves_the_times_of_receiving_alone(sqlite_site: Site) -> None:
+    site, status = sqlite_site, free_port()
+    site.rules("routes: []", node=f"{{watch: [{{path: ./inbox}}], status: '127.0.0.1:{status}'}}")
+    make.write(make.instance(), site.folder / "inbox" / "file")
+    with site.running():
+        site.settled(1)
+        wait_until(lambda: left(site) == [])
+        with urlopen(f"http://127.0.0.1:{status}/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+    assert 'dicom_node_received_total{called_ae="NODE",calling_ae="folder"} 1.0' in lines
+    assert "dicom_node_receive_seconds_count 0.0" in lines
 
 
 def left(site: Site) -> list[str]:

@@ -19,7 +19,7 @@ from tests.house import pages
 from tests.house.sources import ROOT, files
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docker/*.md")])
-RULES = [ROOT / "rules.yaml", ROOT / "docker" / "rules.yaml", ROOT / "docker" / "rules-postgresql.yaml"]
+RULES = [ROOT / "rules.yaml", *sorted(ROOT.glob("docker/*/rules.yaml"))]
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]  # it is a group
 
 _YAML = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -61,13 +61,18 @@ def test_every_rules_yaml_of_the_repository_loads_and_passes_its_tests(rules: Pa
     assert all(result.passed for result in results)
 
 
-def test_the_compose_file_names_files_that_are_there() -> None:
+def test_the_compose_file_names_what_is_there_and_mounts_folders() -> None:
+    """A mounted file stays the one that it was at the start: editors, and `mv`, put a new one in its place."""
     compose = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())
+    mounted = set()
     for service in compose["services"].values():
         for volume in service["volumes"]:
             source = volume.partition(":")[0]
-            assert (ROOT / "docker" / source).is_file() if source.startswith(".") else source in compose["volumes"]
+            assert (ROOT / "docker" / source).is_dir() if source.startswith(".") else source in compose["volumes"]
+            mounted.add((ROOT / "docker" / source).resolve())
         assert all(secret in compose["secrets"] for secret in service.get("secrets", []))
+    assert {rules.parent for rules in RULES[1:]} <= mounted
+    assert len(RULES) == 3
     built = compose["services"]["node"]["build"]
     assert (ROOT / "docker" / built["context"] / built["dockerfile"]).is_file()
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from node.index import jobs
 from node.index.overview import overview
 from tests import make
@@ -13,7 +17,7 @@ routes: [{name: sends, when: always, steps: [{forward: a}]}]
 """
 
 
-def shown(kit: Kit) -> dict[str, object]:
+def shown(kit: Kit) -> dict[str, Any]:
     with kit.database.reader.connect() as connection:
         return overview(connection)
 
@@ -58,3 +62,20 @@ def test_what_is_held_is_grouped_by_place_and_reason(kit: Kit) -> None:
     assert sorted((h["where"], h["reason"], h["instances"]) for h in held) == [
         ("received as NODE", "it has no provenance", 1), (series, "broken", 2), (series, "no pixels", 1),
     ]  # fmt: skip
+
+
+def test_what_is_held_at_its_receipt_is_named(kit: Kit, caplog: pytest.LogCaptureFixture) -> None:
+    """It is in no unit, so without its ids nobody could release or drop it."""
+    held = [kit.arrival(make.instance(number=n), held="it has no provenance") for n in (1, 2)]
+    kit.record(*held)
+    (found,) = shown(kit)["held"]
+    assert (found["where"], found["instances"]) == ("received as NODE", 2)
+    assert found["receipts"] == [
+        {"receipt": a.receipt, "sop_instance": a.identity.sop_instance, "series": a.identity.series} for a in held
+    ]
+    lines = [r.getMessage() for r in caplog.records if " is held: " in r.getMessage()]
+    assert sorted(lines) == [
+        f"receipt {a.receipt} (instance {a.identity.sop_instance} of series {a.identity.series}, to NODE) is held: "
+        "it has no provenance"
+        for a in held
+    ]

@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from node.receive import folder as folder_module
 from node.receive.folder import FolderIntake, compare, nameless
 from node.spool.files import Room
 from tests import make
-from tests.dicom.datasets import BIG_ENDIAN, IMPLICIT, encoded
+from tests.dicom.datasets import BIG_ENDIAN, DEFLATED, IMPLICIT, encoded, explicit
 from tests.peers import Instance
 from tests.receive.station import Shelf, content_of, until
 from tests.spool.disk import Disk
@@ -49,6 +50,10 @@ def intake(tmp_path: Path, shelf: Shelf) -> FolderIntake:
     inbox = tmp_path / "inbox"
     inbox.mkdir(exist_ok=True)
     return FolderIntake(inbox, "RESEARCH", shelf.keeper, settle=0.05, rescan=0.2)
+
+
+def file_meta_for(syntax: str) -> bytes:
+    return bytes(128) + b"DICM" + explicit(0x00020010, "UI", syntax.encode() + bytes(len(syntax) % 2))
 
 
 def left_in(folder: Path) -> list[str]:
@@ -88,6 +93,32 @@ def test_a_file_that_grows_is_not_cut_off(tmp_path: Path) -> None:
             assert watched.look().ready == ()
         watched.look()
         assert node.stored() == [GOOD.data]
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, BIG_ENDIAN, "1.2.840.10008.1.2.1", DEFLATED])
+@pytest.mark.parametrize("part", [0.5, 0.999])
+def test_a_copy_that_pauses_is_not_taken_cut_off_but_when_it_is_whole(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, syntax: str, part: float
+) -> None:
+    whole = encoded(make.ct_series(1)[0], syntax)
+    if syntax == DEFLATED:  # which is only known by what the file says
+        whole = file_meta_for(syntax) + whole
+    with shelf(tmp_path) as node:
+        watched = intake(tmp_path, node)
+        target = tmp_path / "inbox" / "slow"
+        with target.open("wb") as copy:
+            copy.write(whole[: int(len(whole) * part)])
+            copy.flush()
+            for _ in range(4):
+                watched.look()
+            assert node.kept() == []
+            assert said(caplog, "is taken when the rest is here") == 1
+            copy.write(whole[int(len(whole) * part) :])
+        watched.look()
+        watched.look()
+        (path,) = node.kept()
+        assert whole.endswith(content_of(path)[1])
+    assert left_in(tmp_path / "inbox") == []
 
 
 def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_look(
@@ -367,6 +398,23 @@ def test_a_folder_that_goes_away_is_said_and_taken_up_again(tmp_path: Path, capl
         (tmp_path / "unmounted").rename(tmp_path / "inbox")
         make.write(make.instance(), tmp_path / "inbox" / "file")
         until(lambda: len(node.kept()) == 1, "it goes on")
+
+
+def test_a_slow_writer_is_waited_for_however_often_it_pauses(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "node.receive")
+    whole = make.write(make.ct_series(1)[0], tmp_path / "whole").read_bytes()
+    ends = [len(whole) // 3, len(whole) // 2, len(whole) - 1, len(whole)]
+    with shelf(tmp_path) as node, running(intake(tmp_path, node)), (tmp_path / "inbox" / "slow").open("wb") as copy:
+        for begin, end in pairwise([0, *ends]):
+            copy.write(whole[begin:end])
+            copy.flush()
+            if end < len(whole):
+                # It has stood still for longer than the settling time.
+                until(lambda: said(caplog, f"({copy.tell()} bytes) is left where it is") == 1, "it is left")
+                assert node.kept() == []
+        until(lambda: len(node.kept()) == 1, "it is taken")
+        until(lambda: left_in(tmp_path / "inbox") == [], "and leaves the folder")
+        assert whole.endswith(node.stored()[0])
 
 
 # ---- compare -----------------------------------------------------------------------------------------------

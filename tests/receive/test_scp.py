@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -195,8 +196,12 @@ def test_a_large_data_set_goes_through_whole(tmp_path: Path) -> None:
 
 
 def test_100000_elements_and_60_levels_are_no_reason_to_refuse(tmp_path: Path) -> None:
-    wide = b"".join(explicit(0x00291000 | n & 0xFF | (n >> 8) << 17, "LO", b"v ") for n in range(100_000))
-    instances = [with_bytes(sent_as(make.instance(number=n)), more) for n, more in ((1, wide), (2, nested(60)))]
+    """Also before what identifies the instance."""
+    wide = b"".join(explicit(0x00091000 + n % 60_000 + (n // 60_000 << 17), "LO", b"v ") for n in range(100_000))
+    first = sent_as(make.instance(number=1))
+    patient = first.data.index(b"\x10\x00\x10\x00PN")
+    data = first.data[:patient] + wide + first.data[patient:]
+    instances = [replace(first, data=data), with_bytes(sent_as(make.instance(number=2)), nested(60))]
     with station(tmp_path) as node:
         assert send(node.port, instances) == [0, 0]
         assert node.stored() == [one.data for one in instances]

@@ -13,7 +13,7 @@ from node.index import Database
 from node.model import ReceiptId
 from node.moment import new_receipt, utc_now
 from node.receive.rows import record
-from node.receive.sweep import Sweep
+from node.receive.sweep import NOT_IN_THE_BACKUP, Sweep
 from node.spool import Files, Presence, Spool
 from tests import make
 from tests.peers import Instance, send
@@ -24,12 +24,12 @@ from tests.receive.store import intake, opened, rows
 class Next:
     """The process that starts after another one ended, or runs beside it."""
 
-    def __init__(self, database: Database, data: Path, name: str = "next", newest: float | None = None) -> None:
+    def __init__(self, database: Database, data: Path, name: str = "next", restored: float | None = None) -> None:
         self.presence = Presence(data / "run", name)
         self.spool = Spool(data / "spool", name, files=Files(), clock=utc_now, ids=new_receipt)
         self.sweep = Sweep(
             spool=self.spool, presence=self.presence, intake=intake(database), charset=lambda origin: None,
-            newest=lambda: newest,
+            restored=lambda: restored,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -224,15 +224,15 @@ def test_a_name_that_is_no_text_stops_nothing(tmp_path: Path, caplog: pytest.Log
     assert "a name that is no text" in caplog.text
 
 
-def test_what_is_newer_than_a_restored_backup_is_held(database_url: str, tmp_path: Path) -> None:
+def test_what_was_here_before_a_restore_is_held_and_what_came_since_is_not(database_url: str, tmp_path: Path) -> None:
     with dead(tmp_path) as node:
-        backup = node.arrivals[1].received.timestamp()
-    with opened(database_url, tmp_path) as database, closing(Next(database, tmp_path, newest=backup)) as process:
+        moment = node.arrivals[1].received.timestamp()
+    with opened(database_url, tmp_path) as database, closing(Next(database, tmp_path, restored=moment)) as process:
         process.sweep.start()
         found = rows(database)
-    assert [row.state for row in found] == ["current", "current", "held"]
-    assert "newer than the backup" in found[2].reason
-    assert found[2].called_ae == "RESEARCH"
+    assert [row.state for row in found] == ["held", "held", "current"]
+    assert found[0].reason == found[1].reason == NOT_IN_THE_BACKUP
+    assert found[0].called_ae == "RESEARCH"
 
 
 def test_the_fallback_character_set_of_the_peer_is_asked_for_again(tmp_path: Path) -> None:
@@ -250,6 +250,6 @@ def test_the_fallback_character_set_of_the_peer_is_asked_for_again(tmp_path: Pat
     with opened("sqlite", tmp_path) as database, closing(Next(database, tmp_path)) as process:
         Sweep(
             spool=process.spool, presence=process.presence, intake=intake(database),
-            charset=lambda origin: "ISO_IR 100" if origin.calling_ae == "SENDER" else None, newest=lambda: None,
+            charset=lambda origin: "ISO_IR 100" if origin.calling_ae == "SENDER" else None, restored=lambda: None,
         ).start()  # fmt: skip
         assert rows(database)[0].header == header

@@ -30,6 +30,15 @@ def test_counters_count_by_ae_titles_and_names() -> None:
     assert found["dicom_node_receive_seconds_count", ()] == 2
 
 
+def test_what_a_folder_gives_is_counted_and_takes_no_time() -> None:
+    metrics = Metrics()
+    metrics.received("CT1", "NODE", 0.3)
+    metrics.taken_in("NODE")
+    found = samples(metrics)
+    assert found["dicom_node_received_total", ("NODE", "folder")] == 1
+    assert found["dicom_node_receive_seconds_count", ()] == 1
+
+
 def test_gauges_are_read_anew_at_every_scrape() -> None:
     waiting = iter([5, 0])
     metrics = Metrics(lambda: Figures(states={"held": 2}, queues={"archive": next(waiting)}, jobs=1))

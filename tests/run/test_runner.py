@@ -274,6 +274,23 @@ def test_a_held_member_that_is_retried_and_works_is_all_that_is_sent(working: Ki
     assert working.balance() == {"delivered": 1, "waiting": 1}
 
 
+# ---- work folders ------------------------------------------------------------------------------------------
+
+
+def test_what_another_job_left_under_the_same_id_is_not_believed(working: Kit) -> None:
+    """After a restore units are numbered on from those of the backup, so ids come again for other patients."""
+    rules = route("obey", "{forward: a}")
+    first, (before,) = queued(working, rules, make.ct_series(1, series="first"))
+    assert working.run(first) == DONE
+    left = results.job_folder(working.data / "work", first, 1)
+    second, (now,) = queued(working, rules, make.ct_series(1, series="second"))
+    left.rename(results.job_folder(working.data / "work", second, 1))
+    assert working.run(second) == DONE
+    (sent,) = working.rows(parcel, parcel.c.delivery == f"{second}>a")
+    assert (str(now) in sent["sources"], str(before) in sent["sources"]) == (True, False)
+    assert dcmread(working.outbox.root / sent["path"]).SeriesInstanceUID == make.uid("study", "second")
+
+
 # ---- faults ------------------------------------------------------------------------------------------------
 
 

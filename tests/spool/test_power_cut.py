@@ -114,7 +114,7 @@ def _swept(folder: Path, left: dict[Path, bytes]) -> set[bytes]:
     spool = Spool(data / "spool", "next", files=Files(), clock=utc_now, ids=new_receipt)
     intake = Intake(database, lambda: {UnitKind.SERIES})
     Sweep(
-        spool=spool, presence=presence, intake=intake, charset=lambda origin: None, newest=lambda: None
+        spool=spool, presence=presence, intake=intake, charset=lambda origin: None, restored=lambda: None
     ).start()  # fmt: skip
     with database.reader.connect() as connection:
         rows = connection.execute(sa.select(receipt)).all()

@@ -1,4 +1,6 @@
-"""Code Meaning is text that a person wrote: worth keeping only beside a code that a standard defines.
+"""Words that say the same of every patient: terms of the standard, and meanings of published codes.
+
+Code Meaning is text that a person wrote: worth keeping only beside a code that a standard defines.
 
 `CT thorax for Smith` is the meaning of a local code; nothing in Table E.1-1 covers it. The schemes are those
 of PS3.16 Table 8-1 that are published; a private one begins with 99 or is L (PS3.3 8.2).
@@ -16,6 +18,27 @@ NICIP NPI NYUMCCG PUBCHEM_CID RADELEMENT RADLEX RFC3066 RFC5646 RO RXNORM SCT SC
 UNS UPC V3 WHO
 """
 _STANDARD = frozenset(_PUBLISHED.split())
+
+_COMMON = """
+ABDOMEN ABDOMENPELVIS ADRENAL ANKLE AORTA ARM AXILLA BACK BLADDER BODY BRAIN BREAST BRONCHUS BUTTOCK CALCANEUS CALF
+CAROTID CEREBELLUM CERVIX CHEEK CHEST CHESTABDOMEN CHESTABDPELVIS CLAVICLE COCCYX COLON CORNEA CSPINE DUODENUM
+ELBOW ESOPHAGUS EXTREMITY EYE EYELID FACE FEMUR FINGER FOOT FOREARM GALLBLADDER HAND HEAD HEADNECK HEART HIP
+HUMERUS ILEUM ILIUM JAW JEJUNUM KIDNEY KNEE LARYNX LEG LIVER LSPINE LSSPINE LUNG MANDIBLE MAXILLA MEDIASTINUM
+MOUTH NECK NECKCHEST NOSE ORBIT OVARY PANCREAS PAROTID PATELLA PELVIS PENIS PHANTOM PHARYNX PROSTATE RECTUM RIB
+SACRUM SCALP SCAPULA SCLERA SCROTUM SHOULDER SKULL SPINE SPLEEN SSPINE STERNUM STOMACH TESTIS THIGH THORAX THUMB
+THYMUS THYROID TOE TONGUE TRACHEA TSPINE URETER URETHRA UTERUS VAGINA VULVA WHOLEBODY WRIST
+ADDITION AXIAL BOTH CORONAL DERIVED DIFFUSION DYNAMIC FILTERED IDENTITY LATERAL LEFT LOCALIZER MAXIMUM MEAN MINIMUM
+MIXED NONE NORMAL OBLIQUE ORIGINAL OTHER PERFUSION PRIMARY PROJECTION RESAMPLED RIGHT SAGITTAL SECONDARY STATIC
+STANDARD UNKNOWN UNPAIRED VOLUME
+"""
+_TERMS = frozenset(_COMMON.split())
+"""Body Part Examined (PS3.16 Annex L), values of Image Type and the like (PS3.3)."""
+
+
+def is_term(word: str) -> bool:
+    """Whether a value of a code is made of words of the standard, which some people also have for a name."""
+    parts = word.strip(" \0").upper().replace("_", " ").split()
+    return all(part in _TERMS for part in parts)
 
 
 def is_standard(scheme: bytes) -> bool:

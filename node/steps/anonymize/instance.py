@@ -14,6 +14,7 @@ from pydicom.errors import InvalidDicomError
 
 from node.dicom.attributes import describe
 from node.dicom.uids import MEDIA_STORAGE_DIRECTORY
+from node.dicom.wholeness import native_length
 from node.steps.anonymize import evidence, text, values
 from node.steps.anonymize.burned_in import Facts, burned_in
 from node.steps.anonymize.plan import PATIENT_ID, PATIENT_NAME, Plan
@@ -29,6 +30,8 @@ from node.steps.anonymize.walk import (
 )
 
 _DEFLATED = "1.2.840.10008.1.2.1.99"
+_UNDEFINED = 0xFFFFFFFF
+_PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 _PLANE, _OVERLAY_BIT, _OVERLAY_DATA = 0x0010, 0x0102, 0x3000
 
 # What pydicom 3.0 was seen to raise on damaged data sets. A Warning is raised only where the process turns
@@ -53,6 +56,7 @@ def anonymize(source: Path, target: Path, plan_for: Callable[[str], Plan], pseud
         ds, transfer_syntax = _read(source)
         reason = burned_in(facts(ds, transfer_syntax))
         if reason is None:
+            _check_end_of_pixels(ds)
             _deidentify(ds, transfer_syntax, plan_for, pseudonyms)
     except (UndecidableError, text.UnreadableTextError) as error:
         raise HoldError(str(error)) from None
@@ -80,7 +84,7 @@ def _ends_at(ds: FileDataset, size: int) -> bool:
     if not ds:
         return False
     last = element_of(ds, max(ds.keys()))
-    if not isinstance(last, RawDataElement) or last.length == 0xFFFFFFFF:
+    if not isinstance(last, RawDataElement) or last.length == _UNDEFINED:
         return True  # ended by its delimiter, without which pydicom does not return it
     return bool(last.value_tell + len(last.value or b"") == size)
 
@@ -98,12 +102,37 @@ def facts(ds: FileDataset, transfer_syntax: str) -> Facts:
         modality=words(0x00080060).upper(),
         burned_in_annotation=words(0x00280301).upper(),
         image_type=tuple(word.strip().upper() for word in words(0x00080008).split("\\")),
-        has_pixels=any(tag in ds for tag in (0x7FE00008, 0x7FE00009, 0x7FE00010)),
+        has_pixels=any(tag in ds for tag in _PIXELS),
         has_document=0x00420011 in ds,
         has_content=0x0040A730 in ds,
         label_in_image=words(0x00480010).upper() == "YES",
         overlay_in_pixels=any(plane | _OVERLAY_DATA not in ds and plane | _PLANE in ds for plane in planes),
     )
+
+
+def _check_end_of_pixels(ds: FileDataset) -> None:
+    """Raise UndecidableError where pixels that are not compressed are followed by bytes that no pixel uses.
+
+    Pixel Data goes on as it came, so what stands there would too. Zeros say nothing, and some devices fill up with
+    them.
+    """
+    element = next((element_of(ds, tag) for tag in _PIXELS if tag in ds), None)
+    if not isinstance(element, RawDataElement) or element.length == _UNDEFINED:
+        return  # none, or encapsulated
+
+    def number(tag: int) -> int:
+        value = raw_bytes(ds, tag)
+        return int.from_bytes(value, "little" if element.is_little_endian else "big") if len(value) == 2 else 0
+
+    frames = raw_bytes(ds, 0x00280008).strip(b" \0").decode("ascii", "replace")
+    expected = native_length(
+        rows=number(0x00280010), columns=number(0x00280011), frames=int(frames) if frames.isdecimal() else 1,
+        samples=number(0x00280002) or 1, allocated=number(0x00280100),
+        photometric=raw_bytes(ds, 0x00280004).decode("ascii", "replace").strip(" \0"),
+    )  # fmt: skip
+    behind = (element.value or b"")[expected + expected % 2 :]
+    if any(behind):
+        raise UndecidableError(f"its pixel data have {len(behind)} bytes more than an image of its size")
 
 
 def _deidentify(ds: FileDataset, transfer_syntax: str, plan_for: Callable[[str], Plan], pseudonyms: Pseudonyms) -> None:

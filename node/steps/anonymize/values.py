@@ -29,6 +29,14 @@ _ENUMERATED = {0x04000565: "COERCE"}  # Reason for the Attribute Modification: C
 FREE_TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 """Representations in which anybody may have typed anything."""
 
+CODES = frozenset({"AE", "CS"})
+"""Representations of words that a system chooses, and in which a person may have typed some as well."""
+
+NUMERALS = frozenset({"AS", "DA", "DS", "DT", "IS", "TM"})
+"""Text representations of numbers, dates and times."""
+
+_NUMERALS_HAVE = b"0123456789+-.:eE \\\0DWMY"
+
 OPAQUE = frozenset(_BULK)
 """Representations that hide what is in them."""
 
@@ -48,6 +56,11 @@ def dummy(tag: int, vr: str, *, little_endian: bool) -> bytes:
 def padded(value: bytes, vr: str) -> bytes:
     """`value` at even length: UI with a null, text with a space (PS3.5 6.2)."""
     return value if len(value) % 2 == 0 else value + (b"\0" if vr in ("UI", "OB", "UN") else b" ")
+
+
+def is_numeral(value: bytes) -> bool:
+    """Whether a value has only characters that numbers, dates and times are written with (PS3.5 6.2)."""
+    return not value.translate(None, _NUMERALS_HAVE)
 
 
 def put(ds: Dataset, tag: int, value: str) -> None:

@@ -165,6 +165,10 @@ def _value(ds: Dataset, tag: int, vr: str, action: Action | None, scope: Scope) 
             _write(ds, tag, vr, _mapped(ds, tag, scope, always=False))
         elif vr in values.FREE_TEXT and (scope.in_dummy or _names_the_patient(raw_bytes(ds, tag), scope)):
             _write(ds, tag, vr, values.dummy(tag, vr, little_endian=True))
+        elif vr in values.CODES and _names_the_patient(raw_bytes(ds, tag), scope):
+            _write(ds, tag, vr, _without_words(ds, tag, vr, scope))
+        elif vr in values.NUMERALS and _is_no_number_and_names(raw_bytes(ds, tag), scope):
+            _write(ds, tag, vr, values.dummy(tag, vr, little_endian=True))
     elif action is Do.EMPTY:
         _write(ds, tag, vr, b"")
     elif action is Do.PATIENT:
@@ -179,8 +183,28 @@ def _value(ds: Dataset, tag: int, vr: str, action: Action | None, scope: Scope) 
 
 def _names_the_patient(value: bytes, scope: Scope) -> bool:
     """Whether text says who the patient is. Raises UnreadableTextError when that cannot be told."""
-    said = text.decode(value, scope.encodings)
-    return scope.own_words is not None and scope.own_words.search(said) is not None
+    return _said(text.decode(value, scope.encodings), scope)
+
+
+def _without_words(ds: Dataset, tag: int, vr: str, scope: Scope) -> bytes:
+    """The values of a code, those that name the patient replaced.
+
+    A term that the standard has for every patient stays: Mr Head has a HEAD like all others, and to replace it, or
+    to hold him, would say more of him than the term does.
+    """
+    dummy = values.dummy(tag, vr, little_endian=True).strip().decode()
+    said = text.decode(raw_bytes(ds, tag), scope.encodings).split("\\")
+    kept = [dummy if _said(one, scope) and not coding.is_term(one) else one for one in said]
+    return values.padded("\\".join(kept).encode("ascii", "replace"), vr)
+
+
+def _is_no_number_and_names(value: bytes, scope: Scope) -> bool:
+    """A number that equals a Patient ID is a number; a name in its place was put there by somebody."""
+    return not values.is_numeral(value) and _said(value.decode("ascii", "replace"), scope)
+
+
+def _said(word: str, scope: Scope) -> bool:
+    return scope.own_words is not None and scope.own_words.search(word) is not None
 
 
 def _mapped(ds: Dataset, tag: int, scope: Scope, *, always: bool) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import FileDataset
@@ -41,6 +42,19 @@ def test_bytes_behind_the_data_set_are_held(tmp_path: Path, extra: bytes) -> Non
     path = _saved(tmp_path)
     path.write_bytes(path.read_bytes() + extra)
     assert "middle of an element" in why_held(path, tmp_path)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_bytes_behind_the_last_pixel_are_held(tmp_path: Path, bits: int) -> None:
+    ds = make.ct_series(1)[0]
+    make.set_pixels(ds, np.ones((3, 5), f"u{bits // 8}"))
+    output(ds, tmp_path)
+    ds.PixelData += bytes(20)
+    assert output(ds, tmp_path).read_bytes().endswith(bytes(20)), "zeros name nobody"
+    ds.PixelData += b"Smith^John"
+    assert (
+        why_held(ds, tmp_path) == "cannot be de-identified: its pixel data have 30 bytes more than an image of its size"
+    )
 
 
 @pytest.mark.parametrize("position", range(132, 1200, 37))

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
+from pydicom.tag import Tag
 
 from node.dicom.uids import IMPLEMENTATION_CLASS_UID
 from node.errors import CannotSucceed
@@ -98,6 +101,46 @@ def test_what_a_reference_names_is_what_the_instance_became(tmp_path: Path) -> N
     assert after.ReferencedImageSequence[0].ReferencedSOPInstanceUID == became
     assert after.ReferencedImageSequence[0].ReferencedSOPClassUID == make.CT_IMAGE
     assert after.RelatedSeriesSequence[0].StudyInstanceUID == after.StudyInstanceUID
+
+
+@pytest.mark.parametrize(
+    ("keyword", "vr", "value", "after"),
+    [
+        ("BodyPartExamined", "CS", "SMITHSON", "ANONYMIZED"),
+        ("ScanOptions", "CS", "FAST\\T_4711XYZ", "FAST\\ANONYMIZED"),
+        ("SliceThickness", "DS", "Smithson", "0"),
+        ("SliceThickness", "DS", "1.5", "1.5"),
+        ("BodyPartExamined", "CS", "HAND", "HAND"),
+    ],
+)  # fmt: skip
+def test_a_code_that_says_the_patients_name_or_id_is_replaced(
+    tmp_path: Path, keyword: str, vr: str, value: str, after: str
+) -> None:
+    ds = make.ct_series(1)[0]
+    ds.PatientName, ds.PatientID = "Smithson^Robert", "4711XYZ"
+    raw = value.encode() + b" " * (len(value) % 2)
+    tag = Tag(keyword)
+    ds[tag] = RawDataElement(tag, vr, len(raw), raw, 0, False, True)
+    found = result(ds, tmp_path)[keyword].value
+    assert "\\".join(found if isinstance(found, MultiValue) else [str(found)]) == after
+
+
+@pytest.mark.parametrize("name", ["Head^Anna", "HEAD PHANTOM", "Primary^Axial", "UNKNOWN"])
+def test_a_term_of_the_standard_stays_where_it_is_also_a_name(tmp_path: Path, name: str) -> None:
+    """Else every HEAD of Mr Head would be lost, and every image of a phantom."""
+    ds = make.ct_series(1)[0]
+    ds.PatientName = name
+    ds.BodyPartExamined, ds.ImageType = "HEAD_PHANTOM", ["ORIGINAL", "PRIMARY", "AXIAL"]
+    ds.SeriesDescription = f"of {name.split('^')[0]}"
+    after = result(ds, tmp_path)
+    assert (after.BodyPartExamined, list(after.ImageType)) == ("HEAD_PHANTOM", ["ORIGINAL", "PRIMARY", "AXIAL"])
+    assert name.split("^")[0] not in str(after.get("SeriesDescription", ""))
+
+
+def test_a_number_that_equals_the_patient_id_stays(tmp_path: Path) -> None:
+    ds = make.ct_series(1)[0]
+    ds.PatientID = ds.InstanceNumber = "1000"
+    assert result(ds, tmp_path).InstanceNumber == 1000
 
 
 def test_an_own_uid_is_replaced_in_attributes_that_the_table_does_not_name(tmp_path: Path) -> None:
