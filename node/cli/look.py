@@ -99,6 +99,7 @@ def _print_story(facts: dict[str, Any]) -> None:
 
 def _print_unit(unit: dict[str, Any]) -> None:
     print(f"\n{unit['kind']} {unit['uid']} to {unit['called_ae']}: generation {unit['generation']}, {unit['state']}")
+    _print_sources(unit)
     for closed in unit["completions"]:
         print(f"  {_moment(closed['at'])} generation {closed['generation']} complete ({closed['evidence']})")
         for route in closed["routes"]:
@@ -117,6 +118,20 @@ def _print_unit(unit: dict[str, Any]) -> None:
         for owed in job["obligations"]:
             reason = f": {owed['reason']}" if owed["reason"] else ""
             print(f"    owed to {owed['target']}: {owed['instances']} {owed['state']}{reason}")
+
+
+def _print_sources(unit: dict[str, Any]) -> None:
+    """What sources answered, equal answers on one line, and what was pulled."""
+    before: tuple[str, str] | None = None
+    for one in unit["readings"]:
+        count = "nothing of it" if one["instances"] is None else f"{one['instances']} instances"
+        text = f"was not asked: {one['failure']}" if one["failure"] else f"has {count} (C-FIND)"
+        if (one["peer"], text) != before:
+            print(f"  {_moment(one['at'])} {one['peer']} {text}")
+        before = (one["peer"], text)
+    for one in unit["pulls"]:
+        result = f", {one['came']} came ({one['result']})" if one["finished"] else ", not finished"
+        print(f"  {one['missing']} missing, pulled by {one['how']} from {one['peer']} at {_moment(one['at'])}{result}")
 
 
 def _moment(seconds: float) -> str:

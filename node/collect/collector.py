@@ -17,12 +17,13 @@ from traceback import format_tb
 import sqlalchemy as sa
 
 from node.collect.late import Late, owed
-from node.collect.policy import policy_for, shortest
-from node.complete import Complete, Facts, judge
+from node.complete import Complete, Facts, Missing, judge
+from node.complete.policy import goes_by, policy_for, shortest
 from node.config import Config, Route, freeze
 from node.engine.engine import Engine
 from node.index import Database, units
-from node.index.units import Member, NewJob, Open
+from node.index.known import Known, known, mark
+from node.index.units import Member, NewJob, Open, Version
 from node.match import Verdict, match
 from node.model import UnitKind
 from node.spool import Presence, Seen
@@ -47,6 +48,10 @@ class Collector:
     poll: float = 1.0
     failed: dict[int, float] = field(default_factory=dict)
     """Units that could not be judged, and until when (database clock) they are left alone."""
+    waiting: dict[Version, float] = field(default_factory=dict)
+    """Units that wait for time alone, and until when: a unit may wait for hours past the floor of its evidence."""
+    heard: list[object] = field(default_factory=list)
+    """What `waiting` was judged by: the rules, and what senders and sources had said."""
 
     def run(self, stop: threading.Event, wake: threading.Event) -> None:
         """Until `stop`: one round whenever `wake` is set, and at least every `poll` seconds."""
@@ -78,11 +83,19 @@ class Collector:
         unindexed = not self._indexed(marks)
         with self.database.reader.connect() as connection:
             waits = shortest(config)
-            candidates = units.open_units(connection, now, waits)
-            due = [units.next_ripe(connection, now, waits)]
+            self._forget(now, [config, mark(connection)])
+            candidates = units.open_units(connection, now, waits, self.waiting)
+            due = [units.next_ripe(connection, now, waits), *self.waiting.values()]
         due += [self._tried(config, candidate, marks, unindexed, now) for candidate in candidates]
         passed = time.monotonic() - began
         return min([self.poll, *(max(0.02, at - now - passed) for at in due if at is not None)])
+
+    def _forget(self, now: float, heard: list[object]) -> None:
+        """Whose time has come, and everybody when there is news."""
+        left = {} if heard != self.heard else {key: until for key, until in self.waiting.items() if until > now}
+        self.waiting.clear()
+        self.waiting.update(left)
+        self.heard[:] = heard
 
     def _tried(
         self, config: Config, candidate: Open, marks: Sequence[Seen], unindexed: bool, now: float
@@ -118,28 +131,38 @@ class Collector:
         keys = {f"{candidate.unit.called_ae}/{uid}" for uid in (candidate.study, candidate.series) if uid}
         if candidate.unit.kind is not UnitKind.STUDY:
             keys.discard(f"{candidate.unit.called_ae}/{candidate.study}")
+        chosen, facts = goes_by(config, candidate.unit), Known(arrived={})
+        if chosen and candidate.unit.kind is not UnitKind.INSTANCE:
+            with self.database.reader.connect() as connection:
+                facts = known(connection, candidate, chosen)
         verdict = judge(
             Facts(
                 unit=candidate.unit, policy=policy_for(config, candidate.unit), now=datetime.fromtimestamp(now, UTC),
                 receiving=any(keys & m.receiving for m in marks), unindexed=unindexed, unjudged=candidate.unjudged,
+                arrived=facts.arrived, statements=facts.statements, performing=facts.performing,
+                readings=facts.readings, headers=facts.headers,
             )
         )  # fmt: skip
         if isinstance(verdict, Complete):
-            self._close(config, candidate, f"{verdict.evidence.source}: {verdict.evidence.text}")
+            evidence = f"{verdict.evidence.source}: {verdict.evidence.text}"
+            self._close(config, candidate, evidence, verdict.missing)
             return None
-        return verdict.until.timestamp()
+        until = verdict.until.timestamp()
+        self.waiting[candidate.unit.id, candidate.unit.generation, candidate.unit.count] = until
+        return until
 
-    def _close(self, config: Config, candidate: Open, evidence: str) -> None:
+    def _close(self, config: Config, candidate: Open, evidence: str, missing: Missing | None) -> None:
         unit = candidate.unit
         with self.database.reader.connect() as connection:
             members = units.members(connection, unit.id, unit.generation)
             earlier = units.routes_run(connection, unit.id, unit.generation)
         verdicts = match(config.routes, [(m.header, m.origin) for m in members], kind=unit.kind)
+        held = f"it is incomplete: {missing}" if missing and config.complete.incomplete == "hold" else ""
         new = [
             job
             for route, verdict in zip(config.routes, verdicts, strict=True)
             if (verdict.matched or verdict.undecided) and members
-            for job in [_job(config, route, verdict, members, unit.generation, route.name in earlier)]
+            for job in [_job(config, route, verdict, members, unit.generation, route.name in earlier, held)]
             if job is not None
         ]
         self.reach("unit complete")
@@ -157,8 +180,9 @@ class Collector:
 
 
 def _job(
-    config: Config, route: Route, verdict: Verdict, members: Sequence[Member], generation: int, again: bool
+    config: Config, route: Route, verdict: Verdict, members: Sequence[Member], generation: int, again: bool, held: str
 ) -> NewJob | None:
+    """held   why nothing is begun without a person; empty when it may be"""
     late = Late(route.late or config.complete.late) if again else Late.RERUN
     plan = freeze(route)
     targets = list(dict.fromkeys(str(s.to) for s in route.chain if s.name == "forward" and hasattr(s, "to")))
@@ -167,8 +191,9 @@ def _job(
         return None
     if verdict.undecided and late is not Late.IGNORE:
         # To guess could send what should have been dropped, or drop what should have been sent.
-        reason = f"it cannot be told whether this route takes it: {'; '.join(verdict.because)}"
-        debts = [(receipt, target, "held", reason) for receipt, target, _, _ in debts]
+        held = f"it cannot be told whether this route takes it: {'; '.join(verdict.because)}"
+    if held and late is not Late.IGNORE:
+        debts = [(receipt, target, "held", held) for receipt, target, _, _ in debts]
     starts = any(state == "in_job" for _, _, state, _ in debts)
     rerun = late is Late.RERUN
     return NewJob(plan=plan, owed=debts, replaces=again and rerun, delta=not rerun, starts=starts)

@@ -18,6 +18,7 @@ from node.model import UnitKind
 def check(config: Config, *, whole: bool = True) -> Iterator[Fault]:
     """Every fault between the parts. `whole` False: some routes are missing, so nothing is said about their absence."""
     yield from _listening(config)
+    yield from _sources(config)
     yield from _destinations(config)
     yield from _folders(config)
     yield from _names(config)
@@ -50,6 +51,28 @@ def _listening(config: Config) -> Iterator[Fault]:
 
 def _meet(one: Address, other: Address) -> bool:
     return one.port == other.port and (one.host == other.host or one.wildcard or other.wildcard)
+
+
+def _sources(config: Config) -> Iterator[Fault]:
+    for name, peer in config.peers.items():
+        finds = "find" in config.evidence_of(peer)
+        if finds and peer.source is None:
+            loc = ("peers", name, "evidence") if peer.evidence is not None else ("peers", name)
+            yield Fault(
+                loc,
+                f'"{name}" is to be asked by C-FIND, and where is not known: '
+                "give it one address as `host` and a `port`, or name them in `query`",
+            )
+        if peer.pull is not None and not finds:
+            yield Fault(
+                ("peers", name, "pull"),
+                f'what is missing from "{name}" is known by C-FIND only: add `find` to its `evidence`',
+            )
+        if peer.query is not None and not finds:
+            yield Fault(("peers", name, "query"), f'"{name}" is never asked: add `find` to its `evidence`')
+        source = peer.source
+        if finds and source is not None and _is_this_node(config, source.ae_title, source.address):
+            yield Fault(("peers", name), f'"{name}" is to be asked by C-FIND, and it is this node itself')
 
 
 def _destinations(config: Config) -> Iterator[Fault]:

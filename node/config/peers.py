@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydicom.charset import python_encoding
 
 from node.config.section import Fault, Section, suggestion, wrong
 from node.config.units import parse_duration
 from node.config.values import (
+    Address,
     AETitle,
     Count,
     PositiveDuration,
+    Remote,
     Shown,
     Text,
     one_or_list,
@@ -24,6 +26,16 @@ from node.model import Origin, UnitKind
 
 Late = Literal["rerun", "delta", "hold", "ignore"]
 """What happens to an instance that arrives after its unit was complete."""
+
+Evidence = Literal["commitment", "find", "mpps", "header"]
+"""What may say that a unit is complete before its quiet time is over; see docs/OPERATIONS.md."""
+
+_Chosen = Annotated[
+    tuple[Evidence, ...],
+    BeforeValidator(one_or_list),
+    AfterValidator(lambda value: tuple(dict.fromkeys(value))),
+    Shown("list of `commitment`, `find`, `mpps`, `header`"),
+]
 
 
 class PeerCompletion(Section):
@@ -59,6 +71,23 @@ def _charset(value: str) -> str:
     return value
 
 
+class Query(Section):
+    """The application entity that knows what this peer has sent, where it is not the peer itself: often an archive."""
+
+    ae_title: AETitle | None = None
+    """Its AE title; default: the peer's."""
+    host: Annotated[Text, Field(pattern=r"^[A-Za-z0-9_:.-]{1,253}$")] | None = None
+    """Its name or address; default: the peer's, which must be one address then."""
+    port: Annotated[Count, Field(le=65535)] | None = None
+    """Where it listens; default: the peer's."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Query:
+        if not self.model_fields_set:
+            raise ValueError("is empty: name `ae_title`, `host` or `port`, or leave `query` out")
+        return self
+
+
 class Peer(Section):
     """An application entity that sends to this node."""
 
@@ -69,11 +98,33 @@ class Peer(Section):
     ]
     """Where it sends from."""
     port: Annotated[Count, Field(le=65535)] | None = None
-    """Where it listens, for C-ECHO."""
+    """Where it listens: for C-ECHO, C-FIND, C-MOVE and C-GET."""
     charset: Annotated[Text, AfterValidator(_charset), Shown("Specific Character Set")] | None = None
     """Character set of its data sets that name none (PS3.3 C.12.1.1.2)."""
     complete: PeerCompletion = PeerCompletion()
     """How long to wait for its series and studies."""
+    evidence: _Chosen | None = None
+    """What may end the wait for its series and studies early; default: as in `complete`."""
+    query: Query | None = None
+    """Who is asked by C-FIND what a study has; default: the peer itself."""
+    pull: Literal["move", "get"] | None = None
+    """Ask for missing instances by C-MOVE or C-GET; needs `evidence: find`."""
+
+    @property
+    def source(self) -> Remote | None:
+        """Who is asked; None where no single address and port are known."""
+        query = self.query or Query.model_construct()
+        one = self.host[0] if len(self.host) == 1 and self.host[0].num_addresses == 1 else None
+        host = query.host or (str(one.network_address) if one is not None else None)
+        port = query.port or self.port
+        if host is None or port is None:
+            return None
+        return Remote(query.ae_title or self.ae_title, Address(host, port))
+
+    def answers_for(self, origin: Origin) -> bool:
+        """True when `origin` is this peer, or the archive that is asked for it: what was pulled comes from there."""
+        source = self.source
+        return self.sent(origin) or (source is not None and source.ae_title == origin.calling_ae)
 
     def sent(self, origin: Origin) -> bool:
         """True when `origin` is this peer: by AE title and address."""
@@ -103,6 +154,12 @@ class Completion(Section):
     """Studies."""
     at_most: PositiveDuration = timedelta(hours=4)
     """Longest wait since the first instance, also while instances still arrive."""
+    evidence: _Chosen = ()
+    """What may end the wait early, for every sender that `peers` says nothing else of."""
+    floor: PositiveDuration = timedelta(seconds=5)
+    """Evidence counts only after so long without a new instance."""
+    incomplete: Literal["proceed", "hold"] = "proceed"
+    """A unit that is known to be incomplete at `at_most`: go on with what came, or hold it."""
     late: Late = "rerun"
     """An instance after completion: run the route again on all, on the new ones only, hold, or ignore it."""
 

@@ -18,7 +18,7 @@ from pydantic_core import PydanticUndefined
 
 from node.config.destinations import Destination, Retry
 from node.config.options import options_of
-from node.config.peers import Completion, Peer, PeerCompletion, Quiet
+from node.config.peers import Completion, Peer, PeerCompletion, Query, Quiet
 from node.config.schema import Config, Route, RouteTest
 from node.config.section import Section
 from node.config.this_node import Database, Keep, Limits, Node, Watch
@@ -34,6 +34,7 @@ _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("node.watch[]", Watch),
     ("peers.NAME", Peer),
     ("peers.NAME.complete", PeerCompletion),
+    ("peers.NAME.query", Query),
     ("complete", Completion),
     ("destinations.NAME", Destination),
     ("destinations.NAME.retry", Retry),

@@ -107,6 +107,11 @@ class Config(Section):
             if any(peer.sent(origin) for origin in origins):
                 yield peer
 
+    def evidence_of(self, peer: Peer | None) -> frozenset[str]:
+        """What may say that a unit of this peer is complete; of one that is no peer for None."""
+        chosen = peer.evidence if peer is not None else None
+        return frozenset(self.complete.evidence if chosen is None else chosen)
+
     def charset_of(self, origin: Origin) -> str | None:
         """What is read where a data set names no character set."""
         return next((peer.charset for peer in self.peers_of([origin]) if peer.charset), None)

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from node.index.ledger import instance_states
+from node.index.readings import told
 from node.index.schema import completion, delivery, history, job, member, obligation, parcel, receipt, unit
 from node.model import UnitKind
 
@@ -80,6 +81,7 @@ def _unit(connection: sa.Connection, row: sa.Row[tuple[Any, ...]]) -> dict[str, 
             }
             for c in closed
         ],
+        **told(connection, row.called_ae, row.study, UnitKind(row.kind), row.uid),
         "jobs": [_job(connection, j) for j in jobs],
     }  # fmt: skip
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
+from node.complete.policy import Waits
 from node.dicom.header import unpack
 from node.index.generations import given_up_earlier, replace_earlier
 from node.index.schema import BY_A_PERSON, completion, job, member, obligation, receipt, unit
@@ -54,11 +55,13 @@ def job_id(unit_id: int, generation: int, route: str) -> str:
     return f"{unit_id}.{generation}.{route}"
 
 
-Waits = Mapping[UnitKind, tuple[float, float]]
-"""(quiet, at most) in seconds below which no unit of a kind can be complete, whoever sent it."""
+Version = tuple[int, int, int]
+"""(unit, generation, count): an open unit as it was judged; what comes afterwards changes it."""
 
 
-def open_units(connection: sa.Connection, now: float, waits: Waits) -> list[Open]:
+def open_units(
+    connection: sa.Connection, now: float, waits: Waits, left_alone: Collection[Version] = frozenset()
+) -> list[Open]:
     """Open units that may be complete: quiet, or open, for long enough. Longest quiet first."""
     ripe = sa.or_(
         *(
@@ -77,6 +80,7 @@ def open_units(connection: sa.Connection, now: float, waits: Waits) -> list[Open
             study=r.study, series=r.series, unjudged=_unjudged(connection, r),
         )
         for r in rows
+        if (r.id, r.generation, r._mapping["count"]) not in left_alone
     ]  # fmt: skip
 
 

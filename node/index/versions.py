@@ -10,13 +10,29 @@ import sqlalchemy as sa
 
 from node.errors import ConfigurationError
 from node.index.copies import dump
-from node.index.schema import VERSION, meta, metadata
+from node.index.schema import (
+    VERSION,
+    commitment,
+    commitment_item,
+    expected,
+    meta,
+    metadata,
+    procedure_step,
+    pull,
+    reading,
+)
 
 log = logging.getLogger("node.index")
 
 Migration = Callable[[sa.Connection], None]
 
-MIGRATIONS: Mapping[int, Migration] = {}
+
+def _to_2(connection: sa.Connection) -> None:
+    """What senders say a study has, what sources were asked, and what was pulled from them."""
+    metadata.create_all(connection, tables=[commitment, commitment_item, procedure_step, expected, reading, pull])
+
+
+MIGRATIONS: Mapping[int, Migration] = {2: _to_2}
 """Version -> what brings the schema from the one before to it. Version 1 is made, not migrated to."""
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from tests.cli.command import dicom_node
 from tests.cli.conftest import Left
 
@@ -85,3 +87,21 @@ def test_explain_knows_instances_and_says_why_one_is_held(left: Left) -> None:
 def test_explain_of_what_never_came_exits_with_1(left: Left) -> None:
     ran = dicom_node("explain", "1.2.3", "--config", left.rules)
     assert (ran.code, ran.err) == (1, "1.2.3 was never received here\n")
+
+
+def test_explain_tells_what_sources_answered_and_what_was_pulled(capsys: pytest.CaptureFixture[str]) -> None:
+    from node.cli.look import _print_sources
+
+    answers = [(5, ""), (5, ""), (None, "ARCHIVE did not answer"), (None, "")]
+    pulled = {"peer": "CT1", "at": 60.0, "how": "C-MOVE", "missing": 2}
+    _print_sources({
+        "readings": [{"peer": "CT1", "at": 0.0, "instances": n, "failure": why} for n, why in answers],
+        "pulls": [{**pulled, "finished": 61.0, "came": 2, "result": "2 sent"}, {**pulled, "finished": None, "came": 0}],
+    })  # fmt: skip
+    assert capsys.readouterr().out.splitlines() == [
+        "  1970-01-01 00:00:00Z CT1 has 5 instances (C-FIND)",
+        "  1970-01-01 00:00:00Z CT1 was not asked: ARCHIVE did not answer",
+        "  1970-01-01 00:00:00Z CT1 has nothing of it (C-FIND)",
+        "  2 missing, pulled by C-MOVE from CT1 at 1970-01-01 00:01:00Z, 2 came (2 sent)",
+        "  2 missing, pulled by C-MOVE from CT1 at 1970-01-01 00:01:00Z, not finished",
+    ]

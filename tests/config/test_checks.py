@@ -150,3 +150,27 @@ def test_a_destination_that_cannot_be_is_refused(destination: str, said: str) ->
 def test_a_test_of_the_routes_names_routes_and_elements_that_there_are() -> None:
     found = problems(steps("drop"), tests="{name: t, given: {Modalty: CT}, expect: [rr]}")
     assert [line.split(":")[0] for line in found] == ["tests[0].given.Modalty", "tests[0].expect[0]"]
+
+
+@pytest.mark.parametrize(
+    ("peer", "said"),
+    [
+        ("host: 10.1.2.0/24, port: 104, evidence: find", "where is not known"),
+        ("host: 10.1.2.3, evidence: find", "where is not known"),
+        ("host: [10.1.2.3, 10.1.2.4], port: 104, evidence: find", "where is not known"),
+        ("host: 10.1.2.3, port: 104, pull: get", "add `find` to its `evidence`"),
+        ("host: 10.1.2.3, query: {port: 104}", "is never asked: add `find`"),
+        ("host: 127.0.0.1, port: 11112, evidence: find", "it is this node itself"),
+        ("host: 10.1.2.3, evidence: finds", 'Did you mean "find"?'),
+        ("host: 10.1.2.3, port: 104, evidence: find, query: {}", "name `ae_title`, `host` or `port`"),
+    ],
+)
+def test_a_source_needs_an_address_and_a_reason_to_be_asked(peer: str, said: str) -> None:
+    found = problems(steps("drop"), peers=f"ct1: {{ae_title: CT1, {peer}}}")
+    assert [said in text for text in found] == [True], found
+
+
+def test_a_source_may_be_another_application_entity() -> None:
+    query = "query: {ae_title: PACS, host: pacs, port: 104}"
+    asked = f"ct1: {{ae_title: CT1, host: 10.1.2.0/24, evidence: find, pull: move, {query}}}"
+    assert problems(steps("drop"), peers=asked) == []

@@ -8,6 +8,7 @@ ELSEWHERE = {
     # only values and words
     "model": "tests/dicom/test_header.py",
     "errors": "tests/config/test_load.py",
+    "complete.facts": "tests/complete/test_sources.py",
     "deliver.base": "tests/deliver/test_dicom.py",
     # put together in one value, and tested as that
     "config.clauses": "tests/config/test_conditions.py",

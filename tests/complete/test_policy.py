@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from node.collect.policy import policy_for, shortest
+from node.complete.policy import goes_by, policy_for, shortest
 from node.config import Config, load_text
 from node.model import UID, Origin, Unit, UnitKind
 from node.steps import STEPS
@@ -60,3 +60,52 @@ def test_instances_wait_for_nothing(tmp_path: Path) -> None:
     rules = config(tmp_path, "routes: [{name: each, unit: instance, when: always, steps: [drop]}]")
     assert shortest(rules)[UnitKind.INSTANCE] == (0.0, 0.0)
     assert waits(rules, "SLOW", kind=UnitKind.INSTANCE) == (0, 0)
+
+
+# ---- evidence ----------------------------------------------------------------------------------------------
+
+CHOSEN = """
+node: {ae_title: NODE}
+complete: {floor: 7s, evidence: [header]}
+peers:
+  one: {ae_title: SLOW, host: 10.0.0.1, port: 104, evidence: [find, header], query: {ae_title: PACS}}
+  two: {ae_title: QUICK, host: 10.0.0.2, evidence: [mpps, header]}
+  none: {ae_title: PLAIN, host: 10.0.0.3, evidence: []}
+"""
+
+
+def sent_by(*senders: str) -> Unit:
+    noon = datetime(2026, 1, 1, tzinfo=UTC)
+    origins = tuple(Origin(calling_ae=s, called_ae="NODE", sender=ADDRESS.get(s, "10.9.9.9")) for s in senders)
+    return Unit(
+        id=1, kind=UnitKind.SERIES, called_ae="NODE", uid=UID("1"), generation=1, count=1, first=noon, last=noon,
+        senders=origins,
+    )  # fmt: skip
+
+
+def test_only_what_every_sender_goes_by_may_end_the_wait(tmp_path: Path) -> None:
+    rules = load_text(CHOSEN, STEPS, folder=tmp_path)
+
+    def chosen(*senders: str) -> set[str]:
+        return set(policy_for(rules, sent_by(*senders)).evidence)
+
+    assert policy_for(rules, sent_by("SLOW")).floor == timedelta(seconds=7)
+    assert chosen("SLOW") == {"find", "header"}
+    assert chosen("SLOW", "QUICK") == chosen("STRANGER") == chosen("SLOW", "STRANGER") == {"header"}
+    assert chosen("SLOW", "PLAIN") == set()
+
+
+def test_the_archive_that_is_asked_stands_for_the_peer(tmp_path: Path) -> None:
+    rules = load_text(CHOSEN, STEPS, folder=tmp_path)
+    assert policy_for(rules, sent_by("SLOW", "PACS")).evidence == {"find", "header"}
+    assert goes_by(rules, sent_by("SLOW", "PACS")) == {"SLOW": {"find", "header"}}
+
+
+def test_each_sender_is_believed_in_what_was_chosen_for_it(tmp_path: Path) -> None:
+    rules = load_text(CHOSEN, STEPS, folder=tmp_path)
+    found = goes_by(rules, sent_by("SLOW", "QUICK", "PLAIN", "STRANGER"))
+    assert found == {"SLOW": {"find", "header"}, "QUICK": {"mpps", "header"}, "STRANGER": {"header"}}
+
+
+def test_the_scan_looks_from_the_floor_where_anybody_goes_by_evidence(tmp_path: Path) -> None:
+    assert shortest(load_text(CHOSEN, STEPS, folder=tmp_path))[UnitKind.SERIES][0] == 7.0
