@@ -13,6 +13,7 @@ from node.config import Config
 from node.deliver.courier import Courier
 from node.engine.engine import Engine
 from node.engine.runs import Outcome, Task
+from node.evidence.asker import Asker
 from node.healing import heal
 from node.index import Database
 from node.pool import Pool
@@ -62,6 +63,7 @@ class Service:
     folders: list[FolderIntake]
     sessions: Sessions
     collector: Collector
+    asker: Asker
     engine: Engine
     body: Body
     pool: Pool
@@ -82,6 +84,7 @@ class Service:
         self.engine.launch(self.body, _limits(self.rules.current()))
         self.rows.start()
         self._thread("complete", self.collector.run, self.stopping, self.wake)
+        self._thread("evidence", self.asker.run, self.stopping)
         self._thread("marks", publish, self.sessions, self.presence, self.stopping)
         self._thread("upkeep", self._upkeep)
         for folder in self.folders:

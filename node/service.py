@@ -21,16 +21,19 @@ from node.deliver.courier import Courier
 from node.deliver.targets import open_target
 from node.engine.engine import Engine
 from node.engine.runs import Task
+from node.evidence.asker import Asker
+from node.evidence.pull import Pulls
 from node.index import Database
 from node.index.intake import Intake
 from node.lifecycle import Body, Service
+from node.model import UID, Origin
 from node.moment import new_receipt, process_name, utc_now
 from node.outbox import Outbox
 from node.pool import Pool
 from node.receive.admission import admit
 from node.receive.conversation import Told
 from node.receive.folder import FolderIntake
-from node.receive.keeper import Keeper
+from node.receive.keeper import Command, Keeper
 from node.receive.rows import RowWriter
 from node.receive.scp import Receiver
 from node.receive.session import Sessions
@@ -94,6 +97,7 @@ def build(
 
     # complete and match: open units to jobs; run: steps; deliver: the outbox to its destinations
     collector = _collector(ground)
+    asker = _asker(ground, keeper)
     body = Body(runner=_runner(ground), courier=_courier(ground))
 
     retention = Retention(
@@ -105,7 +109,7 @@ def build(
         status = StatusServer((at.host, at.port), ground.metrics.registry, ground.health.check)
     return Service(
         rules=rules, database=database, presence=ground.presence, spool=spool, sweep=sweep, rows=rows,
-        receiver=receiver, folders=folders, sessions=sessions, collector=collector, engine=ground.engine,
+        receiver=receiver, folders=folders, sessions=sessions, collector=collector, asker=asker, engine=ground.engine,
         body=body, pool=ground.pool, stopping=ground.stopping, wake=ground.wake, retention=retention, status=status,
     )  # fmt: skip
 
@@ -188,6 +192,18 @@ def _collector(ground: _Ground) -> Collector:
     return Collector(
         database=ground.database, presence=ground.presence, engine=ground.engine, config=rules.current,
         judge_duplicates=duplicates.begin, reach=ground.reach,
+    )  # fmt: skip
+
+
+def _asker(ground: _Ground, keeper: Keeper) -> Asker:
+    def keep(data: memoryview, transfer_syntax: UID, origin: Origin, sop_class: UID, instance: UID) -> None:
+        keeper.keep(data, transfer_syntax, origin, Command(sop_class=sop_class, sop_instance=instance))
+        ground.metrics.received(origin.calling_ae, origin.called_ae, 0.0)
+
+    rules = ground.rules
+    return Asker(
+        database=ground.database, config=rules.current, wake=ground.wake.set,
+        pulls=Pulls(database=ground.database, config=rules.current, keep=keep),
     )  # fmt: skip
 
 

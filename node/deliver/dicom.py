@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from pynetdicom import AE, build_context
+from pynetdicom import AE, build_context, build_role, evt
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at run time
 from pynetdicom.transport import AssociationSocket
@@ -30,6 +30,10 @@ from node.model import Kind
 
 _IN_A_ROW = 3
 """After so many temporary refusals one after the other, the peer is taken to be the reason, not the parcels."""
+
+
+Stored = Callable[[memoryview, str, str, str], int]
+"""(data set, its transfer syntax, SOP class and SOP instance of the command) -> status"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,13 +72,13 @@ class DicomTarget:
         for proposal in proposals(sendable):
             if stop():
                 return
-            with self._associated(proposal.contexts) as association:
+            with self.associated(proposal.contexts) as association:
                 self._store_all(association, proposal, record, stop)
 
     def check(self) -> str:
         """C-ECHO (PS3.7 9.1.5). Raises TryAgain with the reason when it is not answered with success."""
         began = time.monotonic()
-        with self._associated([Context(str(Verification), IMPLICIT_VR_LITTLE_ENDIAN)]) as association:
+        with self.associated([Context(str(Verification), IMPLICIT_VR_LITTLE_ENDIAN)]) as association:
             if not association.accepted_contexts:
                 raise TryAgain(f"{self} accepts associations but not the Verification SOP class (C-ECHO)")
             try:
@@ -106,10 +110,17 @@ class DicomTarget:
                 raise TryAgain(f"{result.text}, {_IN_A_ROW} times in a row")
 
     @contextmanager
-    def _associated(self, contexts: Collection[Context]) -> Iterator[Any]:
+    def associated(
+        self, contexts: Collection[Context], *, scp_of: Collection[str] = (), stored: Stored | None = None
+    ) -> Iterator[Any]:
         """An association that is released at the end, or aborted when the block raises.
 
         Its `accepted_contexts` are empty, and it is already over, when the peer accepted none.
+
+        scp_of      SOP classes of which we are the SCP on it (PS3.7 D.3.3.4)
+        stored      takes C-STORE requests of the peer
+
+        Raises TryAgain when there is none.
         """
         with self._connected() as connection:
             entity = _Entity(self._calling_ae, connection)
@@ -119,8 +130,10 @@ class DicomTarget:
             proposed = [build_context(c.sop_class, c.transfer_syntax) for c in contexts]
             began = time.monotonic()
             association = entity.associate(
-                connection.getpeername()[0], self._port, contexts=proposed, ae_title=self._ae_title
-            )
+                connection.getpeername()[0], self._port, contexts=proposed, ae_title=self._ae_title,
+                ext_neg=[build_role(uid, scu_role=False, scp_role=True) for uid in scp_of],
+                evt_handlers=[(evt.EVT_C_STORE, _on_store, [stored])] if stored is not None else [],
+            )  # fmt: skip
             answered = association.acceptor.primitive
             if answered is None or answered.result != 0:
                 raise TryAgain(self._why_not(association, time.monotonic() - began))
@@ -156,6 +169,13 @@ class DicomTarget:
         if took >= self._timeouts.associate:
             return f"{self} did not answer the association request within {self._timeouts.associate:g} s"
         return f"{self} closed the connection instead of answering the association request"
+
+
+def _on_store(event: Any, stored: Stored) -> int:
+    request = event.request
+    data = request.DataSet.getbuffer() if request.DataSet is not None else memoryview(b"")
+    sop_class, instance = str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID)
+    return stored(data, str(event.context.transfer_syntax), sop_class, instance)
 
 
 class _Entity(AE):

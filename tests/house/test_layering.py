@@ -10,7 +10,7 @@ LEVELS = (
     ("__main__",),
     ("cli",),
     ("service", "lifecycle"),
-    ("receive", "collect", "run", "deliver", "report", "retention", "acts", "backup", "healing"),
+    ("receive", "collect", "evidence", "run", "deliver", "report", "retention", "acts", "backup", "healing"),
     ("steps",),
     ("imaging",),
     ("engine", "outbox", "stores"),
@@ -27,6 +27,8 @@ LEVELS = (
 SIDEWAYS = {
     ("node.service", "node.lifecycle"): "one puts the parts together, the other starts and stops them",
     ("node.retention", "node.run.results"): "it removes the folders whose names that module gives",
+    ("node.evidence.source", "node.deliver.dicom"): "there is one way to open an association",
+    ("node.evidence.source", "node.deliver.contexts"): "what it is opened for",
 }
 """The only imports between rooms of one level, each with its reason."""
 
@@ -34,7 +36,13 @@ STEPS_NEVER_IMPORT = frozenset({"engine", "outbox", "stores", "index", "spool", 
 
 ONLY_IN = {
     "dbos": {"node.engine"},
-    "pynetdicom": {"node.receive.scp", "node.receive.association", "node.receive.upper_layer", "node.deliver.dicom"},
+    "pynetdicom": {
+        "node.receive.scp",
+        "node.receive.association",
+        "node.receive.upper_layer",
+        "node.deliver.dicom",
+        "node.evidence.source",
+    },
     "deid": {"node.steps.anonymize.recipe"},
     "imagecodecs": {"node.imaging"},
     "typer": {"node.cli.app"},
@@ -85,7 +93,8 @@ def test_steps_know_no_network_no_database_and_no_configuration() -> None:
 
 
 def test_decisions_do_no_input_or_output_and_read_no_time() -> None:
-    for module in ("node.complete", "node.match", "node.retry", "node.rehearsal"):
+    pure = [module for module in MODULES if module.startswith("node.complete")]
+    for module in (*pure, "node.match", "node.retry", "node.rehearsal", "node.evidence.due"):
         forbidden = imports(MODULES[module]) & {"time", "os", "pathlib", "socket", "threading", "random", "sqlalchemy"}
         assert not forbidden, f"{module} imports {forbidden}"
         assert ".now(" not in MODULES[module].read_text()
