@@ -198,7 +198,7 @@ def _collector(ground: _Ground) -> Collector:
 def _asker(ground: _Ground, keeper: Keeper) -> Asker:
     def keep(data: memoryview, transfer_syntax: UID, origin: Origin, sop_class: UID, instance: UID) -> None:
         keeper.keep(data, transfer_syntax, origin, Command(sop_class=sop_class, sop_instance=instance))
-        ground.metrics.received(origin.calling_ae, origin.called_ae, 0.0)
+        ground.metrics.pulled(origin.calling_ae, origin.called_ae)
 
     rules = ground.rules
     return Asker(

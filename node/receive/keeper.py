@@ -54,17 +54,21 @@ class Keeper:
         """Start to take one instance whose bytes come by and by. Never raises: what refuses it is said at its end."""
         return Arriving(self, transfer_syntax, origin, command)
 
-    def keep(self, data: bytes | memoryview, transfer_syntax: UID, origin: Origin) -> tuple[Kept, Identity]:
+    def keep(
+        self, data: bytes | memoryview, transfer_syntax: UID, origin: Origin, command: Command | None = None
+    ) -> tuple[Kept, Identity]:
         """Keep an instance that is here as a whole, such as a file of a watched folder.
 
         data        the data set, without file meta
+        command     what it came under, if under any; its UIDs must be those of the data set
 
         Raises Refused with the status of the reason.
         """
         if not len(data):
             raise Refused(CANNOT_UNDERSTAND, "the data set is empty")
-        identity = identify(self.read(data, transfer_syntax, origin).header, transfer_syntax)
-        command = Command(sop_class=identity.sop_class, sop_instance=identity.sop_instance)
+        if command is None:
+            identity = identify(self.read(data, transfer_syntax, origin).header, transfer_syntax)
+            command = Command(sop_class=identity.sop_class, sop_instance=identity.sop_instance)
         arriving = self.begin(transfer_syntax, origin, command)
         try:
             arriving.write(data)

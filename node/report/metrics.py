@@ -56,6 +56,10 @@ class Metrics:
         self._received.labels(self._sender(calling_ae), called_ae).inc()
         self._seconds.observe(seconds)
 
+    def pulled(self, calling_ae: str, called_ae: str) -> None:
+        """An instance that was got from its source, because it was missing."""
+        self._received.labels(self._sender(calling_ae), called_ae).inc()
+
     def taken_in(self, called_ae: str) -> None:
         """One from a watched folder: counted as of the sender `folder`. It has no time between request and answer."""
         self._received.labels("folder", called_ae).inc()

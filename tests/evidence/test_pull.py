@@ -14,6 +14,7 @@ from node.index.schema import pull, receipt
 from node.index.story import story
 from node.model import UID, Origin, UnitKind
 from node.receive.keeper import Command, Keeper
+from node.spool import Kept
 from tests import make
 from tests.archive import Archive
 from tests.evidence.test_asker import series
@@ -39,7 +40,8 @@ class Getting:
             keep_free=lambda: 0, largest=lambda: 1 << 30, charset=lambda origin: None, reach=lambda point: None,
         )  # fmt: skip
 
-    def _record(self, arrival: Arrival) -> None:
+    def _record(self, kept: Kept, arrival: Arrival) -> None:
+        self.kit.spool.show([(kept.slot, kept.path)])
         self.kit.record(arrival)
         self.kit.presence.index(1)
 
