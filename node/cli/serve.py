@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -31,6 +32,9 @@ def serve(path: Path) -> int:
         print(f"node: listen: cannot listen: {error.strerror or error}", file=sys.stderr)
         service.stop(1.0)
         return 2
+    # What was imported and built stays for good: to look through it again and again costs receiving 2 to 3 %.
+    gc.collect()
+    gc.freeze()
     addresses = ", ".join(f"{host}:{port}" for host, port in service.listening)
     print(f"dicom-node ready: {'/'.join(config.node.ae_title)} on {addresses}, data in {config.node.data}", flush=True)
     while not done.wait(1.0):

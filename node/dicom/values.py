@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from struct import unpack
 
 from node.dicom.text import CharacterSet
@@ -38,7 +39,10 @@ def value_of(vr: str, raw: bytes, charset: CharacterSet, big_endian: bool, limit
         text = raw.decode("ascii").strip(_PADDING)  # two thirds of all elements end here
         return [text] if text else [], True
     if vr in TEXT:
-        return _text(vr, raw, charset, limit)
+        if len(raw) > LIMIT:
+            return _text(vr, raw, charset, limit)
+        values, right = _known_text(vr, raw, charset, limit)
+        return None if values is None else list(values), right
     number = _NUMBERS.get(vr)
     if number is not None:
         return _binary(raw, number, big_endian, limit), True
@@ -72,6 +76,15 @@ def _text(vr: str, raw: bytes, charset: CharacterSet, limit: int) -> tuple[Value
     if vr == "IS":
         return [_integer(value) for value in values], right
     return [*values], right
+
+
+@lru_cache(maxsize=8192)
+def _known_text(
+    vr: str, raw: bytes, charset: CharacterSet, limit: int
+) -> tuple[tuple[str | int | float, ...] | None, bool]:
+    """`_text` of short values: the instances of a series have most of theirs in common."""
+    values, right = _text(vr, raw, charset, limit)
+    return None if values is None else tuple(values), right
 
 
 def _binary(raw: bytes, number: tuple[str, int], big_endian: bool, limit: int) -> Values | None:

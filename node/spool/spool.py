@@ -121,6 +121,8 @@ class Spool:
         self.root, self.files, self.clock, self._ids = root, files, clock, ids
         self.incoming = root / "incoming" / process
         self._made: set[Path] = set()
+        self._hour: tuple[int, Path] = (-1, root)
+        """The hour since 1970 that `place` was asked for last, and its folder."""
         self._lock = threading.Lock()
         files.make_folder(self.incoming)
         self.slots = Slots(self.incoming, files)
@@ -131,7 +133,10 @@ class Spool:
 
     def place(self, receipt: ReceiptId, received: datetime) -> Path:
         """Where an instance is shown: in the folder of its hour (UTC)."""
-        return self._named(received) / f"{receipt}.dcm"
+        hour = int(received.timestamp()) // 3600
+        if self._hour[0] != hour:
+            self._hour = hour, self._named(received)
+        return self._hour[1] / f"{receipt}.dcm"
 
     def show(self, kept: Collection[tuple[Path, Path]]) -> None:
         """Give instances that are kept their places: (slot, place) of each.
@@ -182,7 +187,9 @@ class Spool:
         return self.root / relative
 
     def relative(self, path: Path) -> str:
-        return path.relative_to(self.root).as_posix()
+        below = self.root.as_posix() + "/"
+        text = path.as_posix()
+        return text[len(below) :] if text.startswith(below) else path.relative_to(self.root).as_posix()
 
     def kept(self) -> Iterator[Path]:
         """Every instance on the disk, oldest first. What appears during the walk may be missed."""
