@@ -1,13 +1,17 @@
-"""What a figure was measured on, and medians."""
+"""What a figure was measured on and of, and medians."""
 
 from __future__ import annotations
 
 import os
 import platform
 import statistics
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from node import __version__
+from node.index.database import file_system
 
 
 def machine() -> str:
@@ -31,3 +35,22 @@ def median_seconds(work: Callable[[], object], times: int = 3) -> float:
         work()
         taken.append(time.perf_counter() - began)
     return statistics.median(taken)
+
+
+def disk(folder: Path) -> str:
+    """The file system of a folder. Ends the program where nothing is durable, which would flatter who syncs."""
+    kind = file_system(folder.resolve(), Path("/proc/mounts").read_text(errors="replace"))
+    if kind in ("tmpfs", "ramfs"):
+        raise SystemExit(f"{folder} is in memory ({kind}): name a folder on a disk with --folder")
+    return kind
+
+
+def tree() -> str:
+    """The commit that is measured, and whether node/ differs from it."""
+    root = Path(__file__).parents[1]
+    try:
+        commit = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], cwd=root, text=True).strip()
+        changed = subprocess.check_output(["git", "status", "--porcelain", "node"], cwd=root, text=True).strip()
+    except (OSError, subprocess.CalledProcessError):
+        return __version__
+    return f"{commit}{' and changes' if changed else ''}"
