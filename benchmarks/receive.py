@@ -127,6 +127,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a few instances: only to see that it works")
     parser.add_argument("--growth", action="store_true", help="the node with a large index")
     parser.add_argument("--sizes", default="0,100000,1000000", help="with --growth: instances already indexed")
+    parser.add_argument(
+        "--kept", type=Path, help="with --growth: keep the filled data folders there, or use them again"
+    )
     return parser.parse_args()
 
 
@@ -137,7 +140,7 @@ def main() -> None:
     if given.growth:
         sizes = [0, 2000] if given.quick else [int(size) for size in given.sizes.split(",")]
         rounds, instances = (1, QUICK["ct"]) if given.quick else (given.rounds, INSTANCES["ct"])
-        growth.compare(sizes, rounds, instances, folder, given.json)
+        growth.compare(sizes, rounds, instances, folder=folder, figures=given.json, kept=given.kept)
         return
     figures = open_figures(given.json, folder, f"sender {given.sender}")
     counts = QUICK if given.quick else INSTANCES
