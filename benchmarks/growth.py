@@ -19,9 +19,10 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from benchmarks.figures import Figures, number, open_figures, table
-from benchmarks.images import Template, Which, ct
+from benchmarks.images import ct
 from benchmarks.receivers import discard, rows, rules, serving
 from benchmarks.sending import blast, shares
+from benchmarks.template import Template, Which
 from benchmarks.wire import EXPLICIT_LE
 from node.config import Config, freeze, load
 from node.dicom.header import pack, read_header

@@ -1,90 +1,17 @@
-"""Synthetic CT and MR images as a scanner sends them: one encoded data set, and where in it instances differ.
-
-An instance is the template with other UIDs, instance number and position, all of the same length, so that a sender
-writes a few bytes per instance and encodes nothing.
-"""
+"""Synthetic CT and MR images as a scanner sends them: some 170 elements, sequences and private ones among them."""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence as Items
-from pydicom.uid import ExplicitVRLittleEndian
 
-from node.dicom.part10 import file_meta
-from node.model import UID, Identity, Origin, ReceiptId
-from node.moment import utc_now
+from benchmarks.template import Template, Which
 from tests import make
-
-ROOT = "1.2.826.0.1.3680043.8.498"
-"""Of every UID here: the root that pydicom gives to everyone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Which:
-    """One instance of a run. `run` keeps the UIDs of two runs apart; each number counts from 0."""
-
-    run: int
-    series: int
-    number: int
-
-    def values(self) -> dict[str, bytes]:
-        """The bytes that differ between instances, by field; always as long. No part of a UID begins with 0."""
-        study = f"{ROOT}.{10**10 + self.run}"
-        return {
-            "study": f"{study}.1000.1000000".encode(),
-            "series": f"{study}.{1001 + self.series}.1000000".encode(),
-            "instance": self.instance.encode(),
-            "number": f"{self.number:06d}".encode(),
-            "position": f"{self.number * 0.625:010.3f}".encode(),
-        }
-
-    @property
-    def instance(self) -> str:
-        """SOP Instance UID, of even length: a value of odd length would need padding."""
-        return f"{ROOT}.{10**10 + self.run}.{1001 + self.series}.{1000001 + self.number}"
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """One image as a data set in explicit VR little endian."""
-
-    name: str
-    """CT 512x512, for instance."""
-    sop_class: str
-    dataset: bytes
-    places: Mapping[str, tuple[int, ...]]
-    """Field of `Which.values` -> byte offsets in `dataset`."""
-
-    @property
-    def header(self) -> int:
-        """Bytes up to behind the last place."""
-        longest = max(len(value) for value in Which(0, 0, 0).values().values())
-        return max(place for places in self.places.values() for place in places) + longest
-
-    def instance(self, which: Which) -> bytes:
-        """The data set of one instance."""
-        data = bytearray(self.dataset)
-        for name, value in which.values().items():
-            for place in self.places[name]:
-                data[place : place + len(value)] = value
-        return bytes(data)
-
-    def write(self, which: Which, path: Path) -> None:
-        """A Part 10 file, for senders that read files."""
-        uid = UID(which.values()["instance"].decode())
-        identity = Identity(
-            sop_class=UID(self.sop_class), sop_instance=uid, study=uid, series=uid,
-            transfer_syntax=UID(str(ExplicitVRLittleEndian)),
-        )  # fmt: skip
-        origin = Origin(calling_ae="BENCH", called_ae="ANY", sender="127.0.0.1")
-        meta, _ = file_meta(identity, origin, ReceiptId("0" * 32), utc_now())
-        path.write_bytes(meta + self.instance(which))
 
 
 def ct(rows: int = 512) -> Template:
@@ -95,6 +22,25 @@ def ct(rows: int = 512) -> Template:
 def mr(rows: int = 256) -> Template:
     """256 x 256, 16 bit: an eighth of a megabyte."""
     return _template(f"MR {rows}x{rows}", make.MR_IMAGE, rows, low=0, high=3000, own=_MR)
+
+
+def multiframe(frames: int, rows: int = 512) -> tuple[str, str, bytes, int]:
+    """(SOP class, SOP instance, data set up to the pixels, bytes of pixels) of a multi-frame Secondary Capture.
+
+    Its pixels may be of any length below 2^32 - 1 bytes (PS3.5 7.1.2); the sender makes them up.
+    """
+    ds = make.instance("1.2.840.10008.5.1.4.1.1.7.3")
+    ds.SOPInstanceUID = Which(0, 0, 0).instance
+    ds.NumberOfFrames, ds.Rows, ds.Columns = frames, rows, rows
+    ds.SamplesPerPixel, ds.PhotometricInterpretation, ds.PixelRepresentation = 1, "MONOCHROME2", 0
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit = 16, 16, 15
+    size = frames * rows * rows * 2
+    return (
+        str(ds.SOPClassUID),
+        str(ds.SOPInstanceUID),
+        _encoded(ds, {}) + struct.pack("<HH2sHI", 0x7FE0, 0x10, b"OW", 0, size),
+        size,
+    )
 
 
 KINDS = {"ct": ct, "mr": mr}

@@ -20,10 +20,11 @@ from pathlib import Path
 
 from benchmarks import growth
 from benchmarks.figures import Figures, Row, number, open_figures, table
-from benchmarks.images import KINDS, Template
+from benchmarks.images import KINDS
 from benchmarks.processes import cpu_seconds, end_on_sigterm, wait_until
 from benchmarks.receivers import RECEIVERS, Receiver, Running, discard
 from benchmarks.sending import SENDERS, Sender, shares
+from benchmarks.template import Template
 
 INSTANCES = {"ct": 400, "mr": 2000}
 QUICK = {"ct": 24, "mr": 48}

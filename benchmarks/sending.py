@@ -15,9 +15,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.images import Template, Which
 from benchmarks.receivers import NODELAY
-from benchmarks.wire import Association, Message
+from benchmarks.template import Template, Which
+from benchmarks.wire import EXPLICIT_LE, Association, Message
+from node.dicom.part10 import file_meta
+from node.model import UID, Identity, Origin, ReceiptId
+from node.moment import utc_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ def storescu(port: int, template: Template, instances: Sequence[Sequence[Which]]
     for here, share in zip(folders, instances, strict=True):
         here.mkdir(parents=True)
         for which in share:
-            template.write(which, here / f"{which.number:06d}.dcm")
+            (here / f"{which.number:06d}.dcm").write_bytes(_part10(template, which))
     command = ["storescu", "-v", "-aet", "BENCH", "-aec", "NODE", "+sd", "127.0.0.1", str(port)]
     before = sum(os.times()[2:4])
     processes = [
@@ -104,6 +107,16 @@ def storescu(port: int, template: Template, instances: Sequence[Sequence[Which]]
         raise SystemExit(f"storescu: {taken} of {wanted} were taken")
     seconds = max(last for _, last, _ in found) - min(first for first, _, _ in found)
     return Sent(seconds, sum(os.times()[2:4]) - before)
+
+
+def _part10(template: Template, which: Which) -> bytes:
+    uid = UID(which.instance)
+    identity = Identity(
+        sop_class=UID(template.sop_class), sop_instance=uid, study=uid, series=uid, transfer_syntax=UID(EXPLICIT_LE)
+    )  # fmt: skip
+    origin = Origin(calling_ae="BENCH", called_ae="NODE", sender="127.0.0.1")
+    meta, _ = file_meta(identity, origin, ReceiptId("0" * 32), utc_now())
+    return meta + template.instance(which)
 
 
 def _watch(process: subprocess.Popen[bytes]) -> tuple[float, float, int]:
