@@ -44,6 +44,8 @@ _ASSOCIATIONS = 4
 _WARM = 8
 _OPEN = 64
 """Series that are open and not yet quiet while the idle scan is measured: as many as may arrive at once."""
+_INDEXED, _ARRIVING, _DUE = 10**9, 2 * 10**9, 3 * 10**9
+"""First `Which.run` of each kind of invented instance: every series is a study of its own."""
 _ORIGIN = Origin(calling_ae="BENCH", called_ae="NODE", sender="127.0.0.1")
 
 
@@ -71,7 +73,7 @@ def fill(path: Path, size: int, template: Template) -> None:
         numbers = range(first // _SERIES, min(first // _SERIES + 25, -(-size // _SERIES)))
         waiting: list[Arrival] = []
         for series in numbers:
-            waiting += arrivals(template, 1, series, min(_SERIES, size - series * _SERIES))
+            waiting += arrivals(template, _INDEXED + series, 0, min(_SERIES, size - series * _SERIES))
         for start in range(0, len(waiting), _GROUP):
             intake.record(waiting[start : start + _GROUP])
         _close(database, config)
@@ -81,9 +83,9 @@ def fill(path: Path, size: int, template: Template) -> None:
 
 
 def _close(database: Database, config: Config) -> None:
-    """Complete what is open, each with a job that is done and has delivered everything."""
+    """Complete what is open, each series with a job that is done and has delivered everything."""
     (route,) = config.routes
-    waits = {UnitKind.SERIES: (0.0, 0.0)}
+    waits = {UnitKind.SERIES: (0.0, 0.0), UnitKind.STUDY: (0.0, 0.0)}
     with database.durable.begin() as connection:
         now = database.now(connection)
         for candidate in units.open_units(connection, now + 1, waits):
@@ -92,7 +94,7 @@ def _close(database: Database, config: Config) -> None:
             new = NewJob(plan=freeze(route), owed=owed, replaces=False, delta=False, starts=False)
             units.close(
                 connection, candidate.unit, evidence="quiet: 60 s", verdicts=[(route.name, True, ["always"])],
-                jobs=[new], now=now, enqueue=lambda *_: None,
+                jobs=[new] if candidate.unit.kind is route.unit else [], now=now, enqueue=lambda *_: None,
             )  # fmt: skip
 
 
@@ -121,11 +123,11 @@ def scanning(path: Path, template: Template, rounds: int) -> Iterable[tuple[floa
         intake = Intake(service.database, lambda: service.rules.current().kinds)
         try:
             for series in range(_OPEN):
-                intake.record(list(arrivals(template, 2, series, 5)))
+                intake.record(list(arrivals(template, _ARRIVING + series, 0, 5)))
             for series in range(rounds):
                 idle = statistics.median(_timed(service.collector.once) for _ in range(20))
-                intake.record(list(arrivals(template, 3, series, _SERIES)))
-                _age(service.database, Which(3, series, 0).values()["series"].decode())
+                intake.record(list(arrivals(template, _DUE + series, 0, _SERIES)))
+                _age(service.database, Which(_DUE + series, 0, 0).values()["series"].decode())
                 yield idle * 1e3, _timed(service.collector.once) * 1e3
         finally:
             service.stop(5.0)
