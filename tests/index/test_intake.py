@@ -6,6 +6,8 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -15,7 +17,7 @@ from node.index.intake import Arrival, Counted, Intake, unit_keys
 from node.index.schema import member, obligation, produced, receipt, unit
 from node.model import UID, Identity, UnitKind
 from tests import make
-from tests.kit import Kit, changed
+from tests.kit import Kit, Store, changed, opened
 
 
 def one(number: int = 1, **how: str) -> make.FileDataset:
@@ -43,6 +45,29 @@ def test_a_group_that_is_indexed_again_changes_nothing(kit: Kit) -> None:
     before = kit.rows(member), kit.rows(unit)
     assert kit.record(*arrivals, arrivals[0]) == Counted(0, 0, 0, 0)
     assert (kit.rows(member), kit.rows(unit)) == before
+
+
+def test_a_group_costs_the_same_however_much_is_indexed(sqlite_store: Store, tmp_path: Path) -> None:
+    """SQLite plans without statistics: given the choice it reads every row that has a state."""
+    asked: list[tuple[str, Any]] = []
+
+    def remember(connection: Any, cursor: Any, statement: str, parameters: Any, *_: object) -> None:
+        if "FROM node_receipt" in statement:
+            asked.append((statement, parameters))
+
+    with opened(sqlite_store, tmp_path / "data") as kit:
+        arrivals = [kit.arrival(one(n)) for n in range(1, 6)]
+        sa.event.listen(kit.database.derived, "before_cursor_execute", remember)
+        kit.record(*arrivals)
+        sa.event.remove(kit.database.derived, "before_cursor_execute", remember)
+        with kit.database.reader.connect() as connection:
+            plans = [
+                row[3]
+                for statement, parameters in asked
+                for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            ]
+    assert len(plans) >= 2
+    assert all(plan.startswith("SEARCH") and "node_receipt_state" not in plan for plan in plans), plans
 
 
 def test_what_has_no_row_is_missing(kit: Kit) -> None:
