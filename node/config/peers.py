@@ -69,7 +69,7 @@ class Peer(Section):
     ]
     """Where it sends from."""
     port: Annotated[Count, Field(le=65535)] | None = None
-    """Where it listens, for C-ECHO."""
+    """Where it listens: the answer to a request for storage commitment goes there."""
     charset: Annotated[Text, AfterValidator(_charset), Shown("Specific Character Set")] | None = None
     """Character set of its data sets that name none (PS3.3 C.12.1.1.2)."""
     complete: PeerCompletion = PeerCompletion()

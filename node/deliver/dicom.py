@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from pynetdicom import AE, build_context
+from pynetdicom import AE, build_context, build_role, evt
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at run time
 from pynetdicom.transport import AssociationSocket
@@ -68,13 +68,13 @@ class DicomTarget:
         for proposal in proposals(sendable):
             if stop():
                 return
-            with self._associated(proposal.contexts) as association:
+            with self.associated(proposal.contexts) as association:
                 self._store_all(association, proposal, record, stop)
 
     def check(self) -> str:
         """C-ECHO (PS3.7 9.1.5). Raises TryAgain with the reason when it is not answered with success."""
         began = time.monotonic()
-        with self._associated([Context(str(Verification), IMPLICIT_VR_LITTLE_ENDIAN)]) as association:
+        with self.associated([Context(str(Verification), IMPLICIT_VR_LITTLE_ENDIAN)]) as association:
             if not association.accepted_contexts:
                 raise TryAgain(f"{self} accepts associations but not the Verification SOP class (C-ECHO)")
             try:
@@ -106,10 +106,18 @@ class DicomTarget:
                 raise TryAgain(f"{result.text}, {_IN_A_ROW} times in a row")
 
     @contextmanager
-    def _associated(self, contexts: Collection[Context]) -> Iterator[Any]:
+    def associated(
+        self, contexts: Collection[Context], *, scp_of: Collection[str] = (),
+        reported: Callable[[bytes, str], int] | None = None,
+    ) -> Iterator[Any]:  # fmt: skip
         """An association that is released at the end, or aborted when the block raises.
 
         Its `accepted_contexts` are empty, and it is already over, when the peer accepted none.
+
+        scp_of      SOP classes of which we are the SCP on it (PS3.7 D.3.3.4)
+        reported    takes N-EVENT-REPORT requests of the peer: (Event Information, its transfer syntax) -> status
+
+        Raises TryAgain when there is none.
         """
         with self._connected() as connection:
             entity = _Entity(self._calling_ae, connection)
@@ -119,8 +127,10 @@ class DicomTarget:
             proposed = [build_context(c.sop_class, c.transfer_syntax) for c in contexts]
             began = time.monotonic()
             association = entity.associate(
-                connection.getpeername()[0], self._port, contexts=proposed, ae_title=self._ae_title
-            )
+                connection.getpeername()[0], self._port, contexts=proposed, ae_title=self._ae_title,
+                ext_neg=[build_role(uid, scu_role=False, scp_role=True) for uid in scp_of],
+                evt_handlers=[(evt.EVT_N_EVENT_REPORT, _on_report, [reported])] if reported is not None else [],
+            )  # fmt: skip
             answered = association.acceptor.primitive
             if answered is None or answered.result != 0:
                 raise TryAgain(self._why_not(association, time.monotonic() - began))
@@ -156,6 +166,11 @@ class DicomTarget:
         if took >= self._timeouts.associate:
             return f"{self} did not answer the association request within {self._timeouts.associate:g} s"
         return f"{self} closed the connection instead of answering the association request"
+
+
+def _on_report(event: Any, reported: Callable[[bytes, str], int]) -> tuple[int, None]:
+    information = event.request.EventInformation
+    return reported(information.getvalue() if information is not None else b"", event.context.transfer_syntax), None
 
 
 class _Entity(AE):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-VERSION = 1
+VERSION = 2
 """Of this schema; `versions.py` brings older ones here and refuses newer ones."""
 
 BY_A_PERSON = "by a person"
@@ -194,6 +194,8 @@ parcel = sa.Table(
     sa.Column("transfer_syntax", sa.Text, nullable=False, server_default=""),
     sa.Column("fields", sa.Text, nullable=False),  # JSON: header values for a folder's layout
     sa.Column("content", sa.Text, nullable=False),  # SHA-256 of the bytes that are sent
+    # identified | deidentified, '' where an older program wrote it. A route may forward to one destination twice.
+    sa.Column("disclosure", sa.Text, nullable=False, server_default=""),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("sources", sa.Text, nullable=False),  # JSON list of receipts
     sa.Column("state", sa.Text, nullable=False),  # waiting | delivered | held | dropped
@@ -228,4 +230,100 @@ published = sa.Table(
     sa.Column("path", sa.Text, primary_key=True),
     sa.Column("owner", sa.Text, nullable=False),  # <unit>.<route>
     sa.Index("node_published_owner", "destination", "owner"),
+)
+
+commitment = sa.Table(
+    "node_commitment",
+    metadata,
+    # One request for storage commitment (PS3.4 J), from its N-ACTION to the N-EVENT-REPORT that answers it.
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("transaction", sa.Text, nullable=False),  # Transaction UID (0008,1195)
+    sa.Column("digest", sa.Text, nullable=False),  # SHA-256 of what it references: tells it from a second use
+    sa.Column("calling_ae", sa.Text, nullable=False),
+    sa.Column("called_ae", sa.Text, nullable=False),
+    sa.Column("sender", sa.Text, nullable=False),
+    sa.Column("proof", sa.Text, nullable=False),  # stored | delivered | downstream, as in force when it came
+    sa.Column("at", sa.Float, nullable=False),  # database clock
+    sa.Column("state", sa.Text, nullable=False),  # open | answered | given_up
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),  # why the last report did not get through
+    sa.Column("next_at", sa.Float, nullable=False),  # the report is not sent before
+    sa.Column("tries", sa.Integer, nullable=False),  # reports that did not get through
+    sa.Column("failing_since", sa.Float),
+    sa.Column("claimed", sa.Text, nullable=False, server_default=""),  # the process that sends the report now
+    sa.UniqueConstraint("calling_ae", "transaction", "digest", name="node_commitment_key"),
+    sa.Index("node_commitment_state", "state"),
+)
+
+commitment_item = sa.Table(
+    "node_commitment_item",
+    metadata,
+    # One instance that a request references, and what became of it.
+    sa.Column("commitment", sa.BigInteger, sa.ForeignKey("node_commitment.id"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),  # place in the request, from 1
+    sa.Column("sop_class", sa.Text, nullable=False),
+    sa.Column("sop_instance", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # waiting | committed | failed
+    sa.Column("reason", sa.Integer),  # Failure Reason (0008,1197), PS3.3 C.14.1.1
+    sa.Column("because", sa.Text, nullable=False, server_default=""),  # the same in words, for `explain`
+    sa.Index("node_commitment_item_instance", "sop_instance"),
+)
+
+asked = sa.Table(
+    "node_asked",
+    metadata,
+    # A request for storage commitment of our own: what one destination is asked for one commitment.
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("commitment", sa.BigInteger, sa.ForeignKey("node_commitment.id"), nullable=False),
+    sa.Column("destination", sa.Text, nullable=False),  # its name in rules.yaml
+    sa.Column("ae_title", sa.Text, nullable=False),  # who may answer
+    sa.Column("transaction", sa.Text, nullable=False, unique=True),  # ours; a new one after each answer
+    sa.Column("state", sa.Text, nullable=False),  # due | asked | over
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),
+    sa.Column("next_at", sa.Float, nullable=False),  # asked, or asked again, not before
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("claimed", sa.Text, nullable=False, server_default=""),
+    sa.UniqueConstraint("commitment", "destination", name="node_asked_key"),
+    sa.Index("node_asked_state", "state"),
+)
+
+asked_item = sa.Table(
+    "node_asked_item",
+    metadata,
+    sa.Column("asked", sa.BigInteger, sa.ForeignKey("node_asked.id"), primary_key=True),
+    sa.Column("sop_instance", sa.Text, primary_key=True),
+    sa.Column("sop_class", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # waiting | committed | failed
+    sa.Column("reason", sa.Integer),  # Failure Reason of the destination
+)
+
+procedure_step = sa.Table(
+    "node_procedure_step",
+    metadata,
+    # A Modality Performed Procedure Step (PS3.4 F.7) as N-CREATE and N-SET left it; no patient data.
+    sa.Column("sop_instance", sa.Text, primary_key=True),
+    sa.Column("calling_ae", sa.Text, nullable=False),
+    sa.Column("called_ae", sa.Text, nullable=False),
+    sa.Column("study", sa.Text, nullable=False),  # '' when it references none or several
+    sa.Column("state", sa.Text, nullable=False),  # IN PROGRESS | COMPLETED | DISCONTINUED
+    sa.Column("series", sa.Text, nullable=False),  # JSON: [[Series Instance UID, [SOP Instance UID, ...]], ...]
+    sa.Column("at", sa.Float, nullable=False),  # database clock, of the latest message
+)
+
+expected = sa.Table(
+    "node_expected",
+    metadata,
+    # What a source says a series or study has: evidence for completion.
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("source", sa.Text, nullable=False),  # commitment | mpps | find | header
+    sa.Column("peer", sa.Text, nullable=False),  # its AE title
+    sa.Column("called_ae", sa.Text, nullable=False),
+    sa.Column("study", sa.Text, nullable=False),
+    sa.Column("series", sa.Text, nullable=False),  # '' when it speaks of the study as a whole
+    sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("instances", sa.Text),  # JSON list of SOP Instance UIDs; null when only the count is known
+    sa.Column("at", sa.Float, nullable=False),  # database clock
+    sa.Column("reference", sa.Text, nullable=False, server_default=""),  # MPPS SOP Instance UID, or ''
+    sa.UniqueConstraint("source", "peer", "called_ae", "study", "series", "reference", name="node_expected_key"),
+    sa.Index("node_expected_study", "study"),
+    sa.Index("node_expected_series", "series"),
 )

@@ -10,13 +10,31 @@ import sqlalchemy as sa
 
 from node.errors import ConfigurationError
 from node.index.copies import dump
-from node.index.schema import VERSION, meta, metadata
+from node.index.schema import (
+    VERSION,
+    asked,
+    asked_item,
+    commitment,
+    commitment_item,
+    expected,
+    meta,
+    metadata,
+    procedure_step,
+)
 
 log = logging.getLogger("node.index")
 
 Migration = Callable[[sa.Connection], None]
 
-MIGRATIONS: Mapping[int, Migration] = {}
+
+def _to_2(connection: sa.Connection) -> None:
+    """Storage commitment, what sources say a study has, and of each parcel whether it may identify a patient."""
+    metadata.create_all(connection, tables=[commitment, commitment_item, asked, asked_item, procedure_step, expected])
+    # Not derived from the delivery's: one identified file makes a whole delivery identified.
+    connection.exec_driver_sql("ALTER TABLE node_parcel ADD COLUMN disclosure TEXT NOT NULL DEFAULT ''")
+
+
+MIGRATIONS: Mapping[int, Migration] = {2: _to_2}
 """Version -> what brings the schema from the one before to it. Version 1 is made, not migrated to."""
 
 
