@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from node.collect.collector import Collector
+from node.commit.committer import Committer
 from node.config import Config
 from node.deliver.courier import Courier
 from node.engine.engine import Engine
@@ -66,11 +67,14 @@ class Service:
     asker: Asker
     engine: Engine
     body: Body
+    committer: Committer
     pool: Pool
     retention: Retention
     status: StatusServer | None
     stopping: threading.Event
     wake: threading.Event
+    asked: threading.Event
+    """Set when storage commitment was asked for, or a destination answered."""
     listening: list[tuple[str, int]] = field(default_factory=list)
     _threads: list[threading.Thread] = field(default_factory=list)
     _watch: RulesWatch | None = None
@@ -85,6 +89,7 @@ class Service:
         self.rows.start()
         self._thread("complete", self.collector.run, self.stopping, self.wake)
         self._thread("evidence", self.asker.run, self.stopping)
+        self._thread("commitment", self.committer.run, self.stopping, self.asked)
         self._thread("marks", publish, self.sessions, self.presence, self.stopping)
         self._thread("upkeep", self._upkeep)
         for folder in self.folders:
@@ -111,8 +116,10 @@ class Service:
             folder.stop()
         self.stopping.set()
         self.wake.set()
+        self.asked.set()
         self.rows.stop()
         ended = self.engine.stop(seconds)
+        self.committer.wait_until_sent(2.0)
         self.pool.close()
         for thread in self._threads:
             thread.join(5)

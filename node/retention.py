@@ -2,7 +2,8 @@
 
 An instance as received leaves the spool when every obligation for it is over and `keep: received` has passed.
 What is held, waits, is in a job, or went through no route stays: a person may still need it. So do the other
-members of a job that still owes something: a retry makes everything from the spool again.
+members of a job that still owes something: a retry makes everything from the spool again; and what somebody wants
+to be committed, until that is answered.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import sqlalchemy as sa
 from node.config import Config
 from node.engine.engine import Engine
 from node.index import Database
+from node.index.commitments import in_open_commitments
 from node.index.ledger import instance_states
 from node.index.schema import job, obligation, receipt
 from node.model import State, UnitKind
@@ -159,7 +161,8 @@ def _over(connection: sa.Connection, ids: Sequence[str]) -> list[str]:
 
 
 def _needed(connection: sa.Connection, ids: Iterable[str]) -> set[str]:
-    """Members of a job that runs or may run again, and instances that another one is held against."""
+    """Members of a job that runs or may run again, instances that another one is held against, and those of open
+    requests for storage commitment."""
     chosen = list(ids)
     owing = sa.select(obligation.c.job).where(obligation.c.state == "held")
     of_jobs = (
@@ -173,4 +176,7 @@ def _needed(connection: sa.Connection, ids: Iterable[str]) -> set[str]:
     compared = sa.select(receipt.c.against).where(
         receipt.c.against.in_(chosen), receipt.c.state.in_(("held", "unjudged"))
     )
-    return {r for r in connection.scalars(of_jobs.union(compared)) if r is not None}
+    # Who asked for commitment has its own copy still; ours goes only when it was told what became of it.
+    return {r for r in connection.scalars(of_jobs.union(compared)) if r is not None} | in_open_commitments(
+        connection, chosen
+    )

@@ -16,14 +16,25 @@ from pathlib import Path
 
 from node.collect.collector import Collector
 from node.collect.duplicates import Duplicates
-from node.config import Config
+from node.commit.committer import REPORTING, Committer
+from node.commit.peers import PeerAddress, unreachable
+from node.commitment import Proof
+from node.config import Config, Destination
+from node.deliver.commitment import send_report, send_request
 from node.deliver.courier import Courier
-from node.deliver.targets import open_target
+from node.deliver.dicom import DicomTarget
+from node.deliver.targets import open_dicom, open_target
+from node.dicom.commitment import Report, Request
+from node.dicom.status import SUCCESS
+from node.dicom.uids import derived_uid
 from node.engine.engine import Engine
 from node.engine.runs import Task
+from node.errors import TryAgain
 from node.evidence.asker import Asker
 from node.evidence.pull import Pulls
 from node.index import Database
+from node.index.asking import Asked
+from node.index.commitments import Commitment
 from node.index.intake import Intake
 from node.lifecycle import Body, Service
 from node.model import UID, Origin
@@ -31,11 +42,14 @@ from node.moment import new_receipt, process_name, utc_now
 from node.outbox import Outbox
 from node.pool import Pool
 from node.receive.admission import admit
+from node.receive.commitment import Commitments
 from node.receive.conversation import Told
 from node.receive.folder import FolderIntake
 from node.receive.keeper import Command, Keeper
+from node.receive.procedure_steps import ProcedureSteps
 from node.receive.rows import RowWriter
 from node.receive.scp import Receiver
+from node.receive.services import Services
 from node.receive.session import Sessions
 from node.receive.sweep import Sweep
 from node.report.health import Health
@@ -51,6 +65,9 @@ from node.steps import STEPS
 from node.stores import open_database, open_secret, restored_at
 
 __all__ = ["Service", "build"]
+
+REPORT_TIMEOUT = 30.0
+"""Seconds for the answer to a report on the association that asked for it."""
 
 
 def nothing(point: str) -> None:
@@ -82,7 +99,8 @@ def build(
         spool=spool, intake=intake, presence=ground.presence, committed=lambda count: ground.wake.set(), reach=reach
     )  # fmt: skip
     keeper = _keeper(ground, rows)
-    receiver = _receiver(ground, keeper, sessions)
+    commitments = _commitments(ground)
+    receiver = _receiver(ground, keeper, sessions, commitments)
     folders = [
         FolderIntake(
             watched.path, watched.as_ or node.ae_title[0], keeper, settle=watched.settle.total_seconds(),
@@ -99,6 +117,7 @@ def build(
     collector = _collector(ground)
     asker = _asker(ground, keeper)
     body = Body(runner=_runner(ground), courier=_courier(ground))
+    committer = _committer(ground, commitments)
 
     retention = Retention(
         database=database, spool=spool, outbox=ground.outbox, work=node.data / "work", engine=ground.engine,
@@ -110,7 +129,8 @@ def build(
     return Service(
         rules=rules, database=database, presence=ground.presence, spool=spool, sweep=sweep, rows=rows,
         receiver=receiver, folders=folders, sessions=sessions, collector=collector, asker=asker, engine=ground.engine,
-        body=body, pool=ground.pool, stopping=ground.stopping, wake=ground.wake, retention=retention, status=status,
+        body=body, committer=committer, pool=ground.pool, stopping=ground.stopping, wake=ground.wake,
+        asked=commitments.wake, retention=retention, status=status,
     )  # fmt: skip
 
 
@@ -167,7 +187,7 @@ def _keeper(ground: _Ground, rows: RowWriter) -> Keeper:
     )  # fmt: skip
 
 
-def _receiver(ground: _Ground, keeper: Keeper, sessions: Sessions) -> Receiver:
+def _receiver(ground: _Ground, keeper: Keeper, sessions: Sessions, commitments: Commitments) -> Receiver:
     rules, metrics = ground.rules, ground.metrics
     return Receiver(
         keeper=keeper, sessions=sessions,
@@ -180,6 +200,50 @@ def _receiver(ground: _Ground, keeper: Keeper, sessions: Sessions) -> Receiver:
             is_peer=lambda o: any(True for _ in rules.current().peers_of([o])),
         ),
         idle=lambda: rules.current().node.limits.idle.total_seconds(),
+        services=Services(
+            commitments,
+            ProcedureSteps(
+                database=ground.database, accepted=lambda: rules.current().node.mpps,
+                new_uid=lambda: derived_uid("procedure step", new_receipt()), told=ground.wake.set,
+            ),
+        ),
+    )  # fmt: skip
+
+
+def _commitments(ground: _Ground) -> Commitments:
+    rules = ground.rules
+
+    def proof() -> Proof | None:
+        chosen = rules.current().node.commitment.proof
+        return None if chosen == "off" else Proof(chosen)
+
+    return Commitments(database=ground.database, proof=proof, wake=threading.Event(), reach=ground.reach)
+
+
+def _committer(ground: _Ground, commitments: Commitments) -> Committer:
+    rules = ground.rules
+
+    def tell(one: Commitment, report: Report, address: PeerAddress | None) -> str:
+        """Where it was asked first, else where the requester listens."""
+        if commitments.reports.send(one.id, report, REPORT_TIMEOUT) == SUCCESS:
+            return "on its association"
+        if address is None:
+            raise unreachable(one.origin)
+        send_report(DicomTarget(address.ae_title, address.host, address.port, address.calling_ae), report)
+        return f"at {address.host}:{address.port}"
+
+    def ask(one: Asked, request: Request, destination: Destination | None) -> None:
+        if destination is None or destination.dicom is None:
+            raise TryAgain(f'destination "{one.destination}" is no application entity in rules.yaml any more')
+        title = destination.dicom.ae_title
+        send_request(
+            open_dicom(destination, destination.dicom, rules.current().node.ae_title[0]), request,
+            lambda data, syntax: commitments.heard(data, syntax, title),
+        )  # fmt: skip
+
+    return Committer(
+        database=ground.database, presence=ground.presence, config=rules.current, here=commitments.reports.has,
+        tell=tell, ask=ask, reach=ground.reach, reporting=REPORTING,
     )  # fmt: skip
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from node.dicom.commitment import Reference
 from node.index import jobs
-from node.index.schema import delivery, job, obligation, receipt
-from node.model import ReceiptId
+from node.index.schema import commitment, delivery, job, obligation, receipt
+from node.model import UID, ReceiptId
 from node.retention import Retention
 from node.run.results import job_folder
 from tests import make
+from tests.index.test_commitments import recorded
 from tests.kit import Kit, changed
 
 DAY = 86_400.0
@@ -125,6 +127,17 @@ def test_what_another_one_is_held_against_stays_till_that_is_decided(kit: Kit) -
     kit.write(sa.update(receipt).where(receipt.c.id == other).values(state="superseded"))
     assert retention(kit).once()[0] == 2
     assert left(kit).isdisjoint(receipts)
+
+
+def test_what_somebody_wants_committed_stays_till_that_is_answered(kit: Kit) -> None:
+    _, receipts = finished(kit)
+    wanted = Reference(UID(make.CT_IMAGE), UID(str(make.ct_series(1)[0].SOPInstanceUID)))
+    recorded(kit, [wanted])
+    days_pass(kit, 100)
+    assert retention(kit).once()[0] == 1
+    assert left(kit) == {receipts[0]}
+    kit.write(sa.update(commitment).values(state="answered"))
+    assert retention(kit).once()[0] == 1
 
 
 def test_an_open_unit_keeps_its_members(kit: Kit) -> None:

@@ -49,6 +49,11 @@ def status(path: Path, as_json: bool) -> int:
     for one in facts["deliveries"]:
         due = f", next try {_moment(one['next_at'])}" if one["next_at"] else ""
         rows.append(("waiting", one["files"], f"for {one['destination']}{due}", one["reason"]))
+    for one in facts["commitments"]:
+        due = f", next report {_moment(one['next_at'])}" if not one["waiting"] else ""
+        how_far = f"{one['committed']} committed, {one['failed']} failed"
+        asker = f"for commitment to {one['calling_ae']}, transaction {one['transaction']}: {how_far}{due}"
+        rows.append(("waiting", one["waiting"], asker, one["reason"]))
     for one in facts["held"]:
         rows.append(("held", one["instances"], one["where"], one["reason"]))
         receipts = one.get("receipts", [])
@@ -93,8 +98,25 @@ def _print_story(facts: dict[str, Any]) -> None:
         counts[one["state"], one["reason"]] = counts.get((one["state"], one["reason"]), 0) + 1
     for (state, reason), count in sorted(counts.items()):
         print(f"  {count} {state}" + (f": {reason}" if reason else ""))
+    for one in facts["commitments"]:
+        _print_commitment(one)
     for unit in facts["units"]:
         _print_unit(unit)
+
+
+def _print_commitment(one: dict[str, Any]) -> None:
+    state = {
+        "open": "not answered yet", "answered": "answered", "given_up": "its answer did not get through"
+    }[one["state"]]  # fmt: skip
+    reason = f": {one['reason']}" if one["reason"] else ""
+    print(
+        f"  {_moment(one['at'])} {one['calling_ae']} at {one['sender']} asked for commitment ({one['proof']}), "
+        f"transaction {one['transaction']}: {state}{reason}"
+    )
+    for group in one["results"]:
+        failure = f" 0x{group['failure']:04X}" if group["failure"] is not None else ""
+        because = f": {group['because']}" if group["because"] else ""
+        print(f"    {group['instances']} {group['result']}{failure}{because}")
 
 
 def _print_unit(unit: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from node.config.options import options_of
 from node.config.peers import Completion, Peer, PeerCompletion, Query, Quiet
 from node.config.schema import Config, Route, RouteTest
 from node.config.section import Section
-from node.config.this_node import Database, Keep, Limits, Node, Watch
+from node.config.this_node import Commitment, Database, Keep, Limits, Node, Watch
 from node.config.units import format_duration, format_size
 from node.config.values import Shown
 
@@ -31,6 +31,7 @@ _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("node.database", Database),
     ("node.limits", Limits),
     ("node.keep", Keep),
+    ("node.commitment", Commitment),
     ("node.watch[]", Watch),
     ("peers.NAME", Peer),
     ("peers.NAME.complete", PeerCompletion),

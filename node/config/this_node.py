@@ -90,6 +90,20 @@ class Keep(Section):
     """What jobs made, and their work folders."""
 
 
+class Commitment(Section):
+    """What storage commitment promises (PS3.4 J): a sender deletes its copy on the answer."""
+
+    proof: Literal["off", "stored", "delivered", "downstream"] = "delivered"
+    """Success when the instance is in the spool, when the original was delivered, or when the destination has
+    committed the original itself. `off`: requests are not accepted."""
+    within: PositiveDuration = timedelta(days=1)
+    """Longest wait for the proof; then the sender is told that there is none."""
+
+
+def _commitment(value: Any) -> Any:
+    return {"proof": value} if isinstance(value, str) else value
+
+
 class Watch(Section):
     """A folder whose files are taken in like C-STORE."""
 
@@ -138,6 +152,12 @@ class Node(Section):
     """Same SOP Instance UID, other content: which one is processed."""
     keep: Keep = Keep()
     """How long files stay when nothing needs them any more. What is held or unrouted stays."""
+    commitment: Annotated[
+        Commitment, BeforeValidator(_commitment), Shown("`off`, `stored`, `delivered`, `downstream` or mapping")
+    ] = Commitment()
+    """What a request for storage commitment is answered by."""
+    mpps: bool = False
+    """Take Modality Performed Procedure Steps, as evidence of what a study has. They are not passed on."""
     watch: tuple[Watch, ...] = ()
     """Folders taken in like C-STORE."""
     status: Annotated[HostPort | None, BeforeValidator(_off), Shown("host:port or `off`")] = Address("127.0.0.1", 11180)

@@ -7,15 +7,17 @@ takes no other than another uncompressed transfer syntax is it encoded anew.
 
 from __future__ import annotations
 
+import functools
 import socket
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pynetdicom import AE, build_context, build_role, evt
-from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.dimse_primitives import C_STORE, N_EVENT_REPORT
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at run time
 from pynetdicom.transport import AssociationSocket
 
@@ -48,6 +50,16 @@ class Timeouts:
     """For a C-STORE-RSP once the instance is sent; some archives compress before they answer."""
     network: float = 60.0
     """For the peer to take the next bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """Who takes an N-EVENT-REPORT of the peer, on an association that we opened."""
+
+    take: Callable[[bytes, str], int]
+    """(Event Information, its transfer syntax) -> status. Raises nothing."""
+    over: threading.Event = field(default_factory=threading.Event)
+    """Set when one was taken and its answer is on its way."""
 
 
 class DicomTarget:
@@ -111,14 +123,16 @@ class DicomTarget:
 
     @contextmanager
     def associated(
-        self, contexts: Collection[Context], *, scp_of: Collection[str] = (), stored: Stored | None = None
-    ) -> Iterator[Any]:
+        self, contexts: Collection[Context], *, scp_of: Collection[str] = (), stored: Stored | None = None,
+        hearing: Hearing | None = None,
+    ) -> Iterator[Any]:  # fmt: skip
         """An association that is released at the end, or aborted when the block raises.
 
         Its `accepted_contexts` are empty, and it is already over, when the peer accepted none.
 
         scp_of      SOP classes of which we are the SCP on it (PS3.7 D.3.3.4)
         stored      takes C-STORE requests of the peer
+        hearing     takes N-EVENT-REPORT requests of the peer
 
         Raises TryAgain when there is none.
         """
@@ -129,11 +143,13 @@ class DicomTarget:
             entity.acse_timeout, entity.dimse_timeout, entity.network_timeout = waits.associate, waits.answer, None
             proposed = [build_context(c.sop_class, c.transfer_syntax) for c in contexts]
             began = time.monotonic()
-            association = entity.associate(
+            association: Any = entity.associate(
                 connection.getpeername()[0], self._port, contexts=proposed, ae_title=self._ae_title,
                 ext_neg=[build_role(uid, scu_role=False, scp_role=True) for uid in scp_of],
                 evt_handlers=[(evt.EVT_C_STORE, _on_store, [stored])] if stored is not None else [],
             )  # fmt: skip
+            if hearing is not None:
+                association._serve_request = functools.partial(_hear, association, hearing)
             answered = association.acceptor.primitive
             if answered is None or answered.result != 0:
                 raise TryAgain(self._why_not(association, time.monotonic() - began))
@@ -176,6 +192,30 @@ def _on_store(event: Any, stored: Stored) -> int:
     data = request.DataSet.getbuffer() if request.DataSet is not None else memoryview(b"")
     sop_class, instance = str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID)
     return stored(data, str(event.context.transfer_syntax), sop_class, instance)
+
+
+def _hear(association: Any, hearing: Hearing, message: Any, context_id: int) -> None:
+    """Answer a request of the peer, in a thread that pynetdicom starts for it.
+
+    pynetdicom's own says in the end that its reactor is not paused; a release that has just paused it would then
+    wait for ever.
+    """
+    if not isinstance(message, N_EVENT_REPORT) or not message.is_valid_request:
+        association.abort(block=False)
+        return
+    information = message.EventInformation
+    syntax = str(association._accepted_cx[context_id].transfer_syntax[0])
+    response = N_EVENT_REPORT()
+    response.MessageIDBeingRespondedTo = message.MessageID
+    response.AffectedSOPClassUID, response.AffectedSOPInstanceUID = (
+        message.AffectedSOPClassUID, message.AffectedSOPInstanceUID,
+    )  # fmt: skip
+    response.EventTypeID = message.EventTypeID
+    try:
+        response.Status = hearing.take(information.getvalue() if information is not None else b"", syntax)
+        association.dimse.send_msg(response, context_id)
+    finally:
+        hearing.over.set()
 
 
 class _Entity(AE):

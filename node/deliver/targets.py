@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from node.config import Destination
+from node.config import Destination, Remote
 from node.deliver.base import Target
 from node.deliver.dicom import DicomTarget, Timeouts
 from node.deliver.folder import FolderTarget
@@ -27,18 +27,22 @@ def open_target(
     delta   what the owner has published before stays, also under a name that comes again
     """
     if destination.dicom is not None:
-        answer = destination.timeout.total_seconds()
-        return DicomTarget(
-            destination.dicom.ae_title, destination.dicom.address.host, destination.dicom.address.port,
-            destination.as_ or calling_ae,
-            Timeouts(connect=min(10.0, answer), associate=min(30.0, answer), answer=answer, network=answer),
-        )  # fmt: skip
+        return open_dicom(destination, destination.dicom, calling_ae)
     assert destination.folder is not None  # a destination is one or the other, config checks it
     # Copied, not linked: who edits a published file in place would change the spool's bytes with it.
     books = Books(database, name)
     if delta:
         taken = {*taken, *books.published(owner)}
     return FolderTarget(destination.folder, Layout(destination.layout), books, owner, taken=taken, link=False)
+
+
+def open_dicom(destination: Destination, remote: Remote, calling_ae: str) -> DicomTarget:
+    """`remote` is the destination's application entity."""
+    answer = destination.timeout.total_seconds()
+    return DicomTarget(
+        remote.ae_title, remote.address.host, remote.address.port, destination.as_ or calling_ae,
+        Timeouts(connect=min(10.0, answer), associate=min(30.0, answer), answer=answer, network=answer),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

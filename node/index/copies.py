@@ -84,7 +84,7 @@ def _advance_sequences(connection: sa.Connection) -> None:
     """PostgreSQL does not notice that ids were given; the next insert would take one that is used."""
     if connection.dialect.name != "postgresql":
         return
-    for name in ("node_unit", "node_history", "node_commitment", "node_expected"):
+    for name in ("node_unit", "node_history", "node_commitment", "node_asked", "node_expected"):
         connection.execute(
             sa.text(
                 f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), "

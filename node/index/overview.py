@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from node.index.schema import delivery, job, obligation, parcel, receipt, unit
+from node.index.schema import commitment, commitment_item, delivery, job, obligation, parcel, receipt, unit
 
 
 def overview(connection: sa.Connection) -> dict[str, Any]:
@@ -17,6 +17,7 @@ def overview(connection: sa.Connection) -> dict[str, Any]:
         "queued": jobs.get("queued", 0),
         "running": jobs.get("running", 0),
         "deliveries": _waiting(connection),
+        "commitments": _commitments(connection),
         "held": _held(connection),
     }
 
@@ -31,6 +32,26 @@ def _waiting(connection: sa.Connection) -> list[dict[str, Any]]:
         .where(delivery.c.state == "waiting", parcel.c.state == "waiting")
         .group_by(delivery.c.destination, delivery.c.reason)
         .order_by(delivery.c.destination)
+    )  # fmt: skip
+    return [dict(row) for row in rows.mappings()]
+
+
+def _commitments(connection: sa.Connection) -> list[dict[str, Any]]:
+    """Open requests for storage commitment, oldest first: how far each is, and why its report does not get through."""
+    by_state = [
+        sa.func.count().filter(commitment_item.c.state == state).label(state)
+        for state in ("waiting", "committed", "failed")
+    ]
+    rows = connection.execute(
+        sa.select(
+            commitment.c.transaction, commitment.c.calling_ae, commitment.c.called_ae, commitment.c.sender,
+            commitment.c.proof, commitment.c.at, commitment.c.tries, commitment.c.next_at, commitment.c.reason,
+            *by_state,
+        )
+        .join(commitment_item, commitment_item.c.commitment == commitment.c.id)
+        .where(commitment.c.state == "open")
+        .group_by(commitment.c.id)
+        .order_by(commitment.c.at, commitment.c.id)
     )  # fmt: skip
     return [dict(row) for row in rows.mappings()]
 

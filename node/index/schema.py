@@ -194,6 +194,8 @@ parcel = sa.Table(
     sa.Column("transfer_syntax", sa.Text, nullable=False, server_default=""),
     sa.Column("fields", sa.Text, nullable=False),  # JSON: header values for a folder's layout
     sa.Column("content", sa.Text, nullable=False),  # SHA-256 of the bytes that are sent
+    # identified | deidentified, '' where an older program wrote it. A route may forward to one destination twice.
+    sa.Column("disclosure", sa.Text, nullable=False, server_default=""),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("sources", sa.Text, nullable=False),  # JSON list of receipts
     sa.Column("state", sa.Text, nullable=False),  # waiting | delivered | held | dropped
@@ -265,6 +267,34 @@ commitment_item = sa.Table(
     sa.Column("reason", sa.Integer),  # Failure Reason (0008,1197), PS3.3 C.14.1.1
     sa.Column("because", sa.Text, nullable=False, server_default=""),  # the same in words, for `explain`
     sa.Index("node_commitment_item_instance", "sop_instance"),
+)
+
+asked = sa.Table(
+    "node_asked",
+    metadata,
+    # A request for storage commitment of our own: what one destination is asked for one commitment.
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("commitment", sa.BigInteger, sa.ForeignKey("node_commitment.id"), nullable=False),
+    sa.Column("destination", sa.Text, nullable=False),  # its name in rules.yaml
+    sa.Column("ae_title", sa.Text, nullable=False),  # who may answer
+    sa.Column("transaction", sa.Text, nullable=False, unique=True),  # ours; a new one after each answer
+    sa.Column("state", sa.Text, nullable=False),  # due | asked | over
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),
+    sa.Column("next_at", sa.Float, nullable=False),  # asked, or asked again, not before
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("claimed", sa.Text, nullable=False, server_default=""),
+    sa.UniqueConstraint("commitment", "destination", name="node_asked_key"),
+    sa.Index("node_asked_state", "state"),
+)
+
+asked_item = sa.Table(
+    "node_asked_item",
+    metadata,
+    sa.Column("asked", sa.BigInteger, sa.ForeignKey("node_asked.id"), primary_key=True),
+    sa.Column("sop_instance", sa.Text, primary_key=True),
+    sa.Column("sop_class", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # waiting | committed | failed
+    sa.Column("reason", sa.Integer),  # Failure Reason of the destination
 )
 
 procedure_step = sa.Table(

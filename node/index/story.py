@@ -9,7 +9,19 @@ import sqlalchemy as sa
 
 from node.index.ledger import instance_states
 from node.index.readings import told
-from node.index.schema import completion, delivery, history, job, member, obligation, parcel, receipt, unit
+from node.index.schema import (
+    commitment,
+    commitment_item,
+    completion,
+    delivery,
+    history,
+    job,
+    member,
+    obligation,
+    parcel,
+    receipt,
+    unit,
+)
 from node.model import UnitKind
 
 
@@ -23,7 +35,8 @@ def story(connection: sa.Connection, uid: str, routed: frozenset[UnitKind]) -> d
     if not rows:
         made = _made_from(connection, uid)
         if not made:
-            return None
+            asked_for = _commitments(connection, commitment_item.c.sop_instance == uid)
+            return {"uid": uid, "instances": [], "units": [], "commitments": asked_for} if asked_for else None
         chosen = receipt.c.id.in_(made)
         rows = connection.execute(sa.select(receipt).where(chosen).order_by(receipt.c.id)).all()
     states = dict(instance_states(connection, routed, chosen))
@@ -47,6 +60,9 @@ def story(connection: sa.Connection, uid: str, routed: frozenset[UnitKind]) -> d
             for r in rows
         ],
         "units": [_unit(connection, u) for u in units],
+        "commitments": _commitments(
+            connection, commitment_item.c.sop_instance.in_(sa.select(receipt.c.sop_instance).where(chosen))
+        ),
     }  # fmt: skip
 
 
@@ -62,6 +78,35 @@ def _reason(connection: sa.Connection, receipt_id: str) -> str:
         )
         or ""
     )
+
+
+def _commitments(connection: sa.Connection, chosen: sa.ColumnElement[bool]) -> list[dict[str, Any]]:
+    """Who asked for commitment of these instances, and what became of them: in groups of the same result."""
+    rows = connection.execute(
+        sa.select(
+            commitment.c.id, commitment.c.transaction, commitment.c.calling_ae, commitment.c.sender, commitment.c.at,
+            commitment.c.proof, commitment.c.state, commitment.c.reason, commitment.c.next_at,
+            commitment_item.c.state.label("result"), commitment_item.c.reason.label("failure"),
+            commitment_item.c.because, sa.func.count().label("instances"),
+        )
+        .join(commitment_item, commitment_item.c.commitment == commitment.c.id)
+        .where(chosen)
+        .group_by(commitment.c.id, commitment_item.c.state, commitment_item.c.reason, commitment_item.c.because)
+        .order_by(commitment.c.at, commitment.c.id, commitment_item.c.state, commitment_item.c.because)
+    )  # fmt: skip
+    found: dict[int, dict[str, Any]] = {}
+    for r in rows:
+        one = found.setdefault(
+            r.id,
+            {
+                "transaction": r.transaction, "calling_ae": r.calling_ae, "sender": r.sender, "at": r.at,
+                "proof": r.proof, "state": r.state, "reason": r.reason, "next_at": r.next_at, "results": [],
+            },
+        )  # fmt: skip
+        one["results"].append(
+            {"result": r.result, "failure": r.failure, "because": r.because, "instances": r.instances}
+        )
+    return list(found.values())
 
 
 def _unit(connection: sa.Connection, row: sa.Row[tuple[Any, ...]]) -> dict[str, Any]:

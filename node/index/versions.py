@@ -12,6 +12,8 @@ from node.errors import ConfigurationError
 from node.index.copies import dump
 from node.index.schema import (
     VERSION,
+    asked,
+    asked_item,
     commitment,
     commitment_item,
     expected,
@@ -28,8 +30,12 @@ Migration = Callable[[sa.Connection], None]
 
 
 def _to_2(connection: sa.Connection) -> None:
-    """What senders say a study has, what sources were asked, and what was pulled from them."""
-    metadata.create_all(connection, tables=[commitment, commitment_item, procedure_step, expected, reading, pull])
+    """Storage commitment, what sources say a study has and were asked, what was pulled from them, and of each parcel
+    whether it may identify a patient."""
+    new = [commitment, commitment_item, asked, asked_item, procedure_step, expected, reading, pull]
+    metadata.create_all(connection, tables=new)
+    # Not derived from the delivery's: one identified file makes a whole delivery identified.
+    connection.exec_driver_sql("ALTER TABLE node_parcel ADD COLUMN disclosure TEXT NOT NULL DEFAULT ''")
 
 
 MIGRATIONS: Mapping[int, Migration] = {2: _to_2}

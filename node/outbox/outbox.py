@@ -51,14 +51,14 @@ class Outbox:
         nothing was taken over.
         """
         key = delivery_id(job_id, destination)
-        rows = link(self._files, key, self.folder(key), step, goods) if goods else []
+        rows = link(self._files, key, self.folder(key), step, goods, disclosure) if goods else []
         with self._database.durable.begin() as connection:
             tries = None
             if goods:
                 tries = open_delivery(connection, key, job_id, destination, disclosure, self._database.now(connection))
                 # Again behind the lock of `open_delivery`: the courier's end may have removed a name since.
                 if not all((self.root / str(row["path"])).exists() for row in rows):
-                    link(self._files, key, self.folder(key), step, goods)
+                    link(self._files, key, self.folder(key), step, goods, disclosure)
                 add(connection, key, step, rows)
                 note_made(connection, goods)
                 replace_waiting(connection, job_id, destination)

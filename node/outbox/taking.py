@@ -18,15 +18,15 @@ from node.spool.files import Files
 Row = Mapping[str, object]
 
 
-def link(files: Files, key: str, folder: Path, step: int, goods: Sequence[Goods]) -> list[Row]:
+def link(files: Files, key: str, folder: Path, step: int, goods: Sequence[Goods], disclosure: Disclosure) -> list[Row]:
     """Give every file a second name in the delivery's folder, synced. Returns their rows. Raises OSError."""
     files.make_folder(folder)
-    rows = [_linked(files, key, folder, step, one) for one in goods]
+    rows = [_linked(files, key, folder, step, one, disclosure) for one in goods]
     files.sync_folder(folder)
     return rows
 
 
-def _linked(files: Files, key: str, folder: Path, step: int, goods: Goods) -> Row:
+def _linked(files: Files, key: str, folder: Path, step: int, goods: Goods, disclosure: Disclosure) -> Row:
     # The name carries the content, so that a rerun with other content never overwrites a link under way.
     target = folder / f"{goods.content[:16]}-{goods.path.name}"
     if not target.exists():
@@ -40,7 +40,8 @@ def _linked(files: Files, key: str, folder: Path, step: int, goods: Goods) -> Ro
         "delivery": key, "step": step, "path": f"{folder.name}/{target.name}", "name": goods.path.name,
         "kind": goods.kind.value, "sop_class": goods.sop_class, "sop_instance": goods.sop_instance,
         "transfer_syntax": goods.transfer_syntax, "fields": json.dumps(dict(goods.fields)),
-        "content": goods.content, "size": target.stat().st_size, "sources": json.dumps(list(goods.sources)),
+        "content": goods.content, "disclosure": disclosure.value, "size": target.stat().st_size,
+        "sources": json.dumps(list(goods.sources)),
         "state": "waiting", "reason": "",
     }  # fmt: skip
 

@@ -200,7 +200,7 @@ def drop_unusable_uids(command: Any) -> None:
 
     command     pydicom.Dataset, before pynetdicom makes its own object of it
     """
-    for keyword in ("AffectedSOPClassUID", "AffectedSOPInstanceUID"):
+    for keyword in ("AffectedSOPClassUID", "AffectedSOPInstanceUID", "RequestedSOPClassUID", "RequestedSOPInstanceUID"):
         value = command.get(keyword)
         if value is not None and (not isinstance(value, str) or len(value) > 64):
             del command[keyword]

@@ -129,3 +129,15 @@ class Splitter:
 def p_data(context_id: int, control: int, data: bytes | memoryview) -> bytes:
     """One P-DATA-TF PDU with one fragment (PS3.8 9.3.5)."""
     return _PDU.pack(P_DATA_TF, len(data) + 6) + _ITEM.pack(len(data) + 2, context_id, control) + data
+
+
+def message(context_id: int, command: bytes, data: bytes, maximum: int) -> bytes:
+    """A command set and its data set as P-DATA-TF PDUs, each with one fragment and none longer than `maximum`
+    bytes after its head (PS3.8 D.1; 0 for no limit)."""
+    room = (maximum or 1 << 16) - 6
+    pdus = []
+    for kind, whole in ((COMMAND, command), (0, data)):
+        for start in range(0, len(whole), room):
+            last = LAST if start + room >= len(whole) else 0
+            pdus.append(p_data(context_id, kind | last, whole[start : start + room]))
+    return b"".join(pdus)

@@ -26,6 +26,7 @@ from node.receive.admission import Reject, plain
 from node.receive.association import Handler, Server, cut, drop_unusable_uids, end
 from node.receive.conversation import Conversation, Told
 from node.receive.keeper import Keeper
+from node.receive.services import Services, choose_syntax
 from node.receive.session import Phase, Sessions
 
 log = logging.getLogger("node.receive")
@@ -47,6 +48,8 @@ class Receiver:
     idle: Callable[[], float]
     """Seconds after which an association on which nothing happens is closed."""
     told: Told = field(default_factory=Told)
+    services: Services | None = None
+    """What is served beside storage and verification."""
     _servers: list[Server] = field(default_factory=list)
     _stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -128,24 +131,33 @@ class Receiver:
         accepted: dict[str, list[UID]] = {}
         for context in request.presentation_context_definition_list:
             self._propose(context, origin, accepted)
-        association.acceptor.supported_contexts = [build_context(sop, list(ts)) for sop, ts in accepted.items()]
+        association.acceptor.supported_contexts = [self._supported(sop, ts) for sop, ts in accepted.items()]
 
     def _admit(self, origin: Origin) -> Reject | None:
         return Reject(2, 3, 1, "the node is stopping") if self._stopping.is_set() else self.admit(origin)
 
+    def _supported(self, sop_class: str, transfer_syntaxes: list[UID]) -> PresentationContext:
+        context = build_context(sop_class, list(transfer_syntaxes))
+        roles = self.services.roles(sop_class) if self.services is not None else None
+        if roles is not None:
+            context.scu_role, context.scp_role = roles.scu, roles.scp
+        return context
+
     def _propose(self, context: PresentationContext, origin: Origin, accepted: dict[str, list[UID]]) -> None:
         sop_class = str(context.abstract_syntax)
         proposed = [UID(str(t)) for t in context.transfer_syntax]
-        if sop_class != VERIFICATION and not is_storage(sop_class):
+        served = self.services is not None and self.services.roles(sop_class) is not None
+        if sop_class != VERIFICATION and not is_storage(sop_class) and not served:
+            why = self.services.why_not(sop_class) if self.services is not None else "it is no storage class"
             log.warning(
-                "%s proposed %s (%s), which is no storage class", origin.calling_ae, sop_class, name_of(sop_class)
+                "%s proposed %s (%s), which is not accepted: %s", origin.calling_ae, sop_class, name_of(sop_class), why
             )
             return
         # pynetdicom takes the first of ours that the context proposes. The same SOP class may be proposed in
         # several contexts, so each one's choice has to stand before what only another one may fall back to.
         # The order is kept right by narrowing the context itself to what was chosen for it.
         known = accepted.setdefault(sop_class, [])
-        chosen = choose(proposed)
+        chosen = choose_syntax(proposed) if served else choose(proposed)
         if chosen is None:
             log.warning(
                 "%s proposed %s for %s: none of these transfer syntaxes can be kept",
@@ -176,6 +188,8 @@ class Receiver:
     def over(self, association: Any) -> None:
         """As Acceptor says. Not every end of an association closes its connection with an event."""
         self.sessions.remove(association)
+        if self.services is not None:
+            self.services.over(association)
 
     # ---- messages -------------------------------------------------------------------------------------
 
@@ -188,10 +202,11 @@ class Receiver:
 
     def serve(self, association: Any, message: Any, context_id: int) -> bool:
         """As Acceptor says. C-STORE is the conversation's; C-ECHO is answered by pynetdicom."""
-        if self.sessions.serve(association) is None:
+        session = self.sessions.serve(association)
+        if session is None:
             association.abort(block=False)
             return True
-        return False
+        return self.services is not None and self.services.serve(association, session.origin, message, context_id)
 
     def served(self, association: Any) -> None:
         """As Acceptor says."""

@@ -120,6 +120,7 @@ class UpperLayer(DULServiceProvider):
         self._bell = Bell()
         self.to_provider_queue = Ringing(self._ring)
         self.event_queue = Ringing(self._ring)
+        self._messages = Ringing(self._ring)
         self.artim_timer: SteadyTimer = SteadyTimer(30)
         self._idle_timer = SteadyTimer(60)
         self._splitter, self._pace = Splitter(), Pace()
@@ -163,9 +164,19 @@ class UpperLayer(DULServiceProvider):
         """One event, or a wait for it."""
         if self.artim_timer.expired:
             self.event_queue.put("Evt18")
+        self._speak()
         if self.event_queue.empty() and not self._process_recv_primitive():
             self._await()
         self._act()
+
+    def say(self, message: bytes) -> None:
+        """Send a whole message, from any thread. No fragment of an answer gets in between; on an association that
+        ends meanwhile it is not sent."""
+        self._messages.put(message)
+
+    def _speak(self) -> None:
+        while self.state_machine.current_state == ESTABLISHED and not self._messages.empty():
+            self.send_now(self._messages.get_nowait())
 
     def _act(self) -> None:
         while not self._kill_thread:

@@ -10,13 +10,13 @@ LEVELS = (
     ("__main__",),
     ("cli",),
     ("service", "lifecycle"),
-    ("receive", "collect", "evidence", "run", "deliver", "report", "retention", "acts", "backup", "healing"),
+    ("receive", "collect", "evidence", "run", "deliver", "commit", "report", "retention", "acts", "backup", "healing"),
     ("steps",),
     ("imaging",),
     ("engine", "outbox", "stores"),
     ("index", "spool", "pool", "secret", "rules"),
     ("rehearsal",),
-    ("complete", "match", "retry"),
+    ("complete", "match", "retry", "commitment"),
     ("config",),
     ("dicom",),
     ("moment",),
@@ -94,7 +94,7 @@ def test_steps_know_no_network_no_database_and_no_configuration() -> None:
 
 def test_decisions_do_no_input_or_output_and_read_no_time() -> None:
     pure = [module for module in MODULES if module.startswith("node.complete")]
-    for module in (*pure, "node.match", "node.retry", "node.rehearsal", "node.evidence.due"):
+    for module in (*pure, "node.match", "node.retry", "node.rehearsal", "node.evidence.due", "node.commitment"):
         forbidden = imports(MODULES[module]) & {"time", "os", "pathlib", "socket", "threading", "random", "sqlalchemy"}
         assert not forbidden, f"{module} imports {forbidden}"
         assert ".now(" not in MODULES[module].read_text()

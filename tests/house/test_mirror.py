@@ -37,6 +37,7 @@ ELSEWHERE = {
     "imaging.pixels": "tests/steps/test_decompress.py",
     "imaging.transcode": "tests/steps/test_decompress.py",
     "imaging.values": "tests/imaging/test_gate.py",
+    "receive.asked": "tests/receive/test_services.py",
     # needs a whole node
     "cli.demo_archive": "tests/cli/test_demo.py",
     "cli.opened": "tests/cli/test_look.py",

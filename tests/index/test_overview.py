@@ -23,7 +23,7 @@ def shown(kit: Kit) -> dict[str, Any]:
 
 
 def test_an_empty_node(kit: Kit) -> None:
-    assert shown(kit) == {"open": 0, "queued": 0, "running": 0, "deliveries": [], "held": []}
+    assert shown(kit) == {"open": 0, "queued": 0, "running": 0, "deliveries": [], "commitments": [], "held": []}
 
 
 def test_open_units_queued_and_running_jobs_are_counted(kit: Kit) -> None:

@@ -14,8 +14,9 @@ import sqlalchemy as sa
 
 from node.errors import ConfigurationError
 from node.index import Database, connect
-from node.index.schema import VERSION, metadata
+from node.index.schema import VERSION, job, metadata, parcel
 from node.index.versions import prepare, read_meta, write_meta
+from tests.index import old_schema
 
 
 @contextmanager
@@ -126,3 +127,33 @@ def test_a_note_is_replaced(database_url: str, tmp_path: Path) -> None:
             write_meta(connection, "secret", "one")
             write_meta(connection, "secret", "two")
             assert read_meta(connection, "secret") == "two"
+
+
+def columns(database: Database) -> dict[str, dict[str, tuple[str, bool]]]:
+    """Table -> column -> (type, nullable), as the database has them."""
+    inspector = sa.inspect(database.durable)
+    return {
+        name: {c["name"]: (str(c["type"]), c["nullable"]) for c in inspector.get_columns(name)}
+        for name in metadata.tables
+    }
+
+
+def test_version_1_becomes_what_a_new_database_is_and_keeps_its_rows(database_url: str, tmp_path: Path) -> None:
+    with opened(database_url, tmp_path / "old") as database:
+        old_schema.make_version_1(database)
+        prepare(database.durable, tmp_path / "old")
+        assert version(database) == str(VERSION)
+        assert (tmp_path / "old" / "before-schema-2.jsonl.gz").exists()
+        migrated = columns(database)
+        with database.reader.connect() as connection:
+            assert connection.scalars(sa.select(job.c.id)).all() == ["1.1.r"]
+            assert connection.scalars(sa.select(parcel.c.disclosure)).all() == [""], "an older program did not say"
+            keys = {
+                name: sorted(str(u["column_names"]) for u in sa.inspect(connection).get_unique_constraints(name))
+                for name in ("node_commitment", "node_expected", "node_asked")
+            }
+        with database.durable.begin() as connection:
+            metadata.drop_all(connection)
+        prepare(database.durable, tmp_path / "old")
+        assert migrated == columns(database)
+        assert all(keys.values())

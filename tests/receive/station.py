@@ -20,6 +20,7 @@ from node.receive.admission import admit
 from node.receive.conversation import Told
 from node.receive.keeper import Keeper
 from node.receive.scp import Receiver
+from node.receive.services import Services
 from node.receive.session import Sessions
 from node.spool import Files, Kept, Presence, Spool
 from tests.peers import Instance
@@ -107,12 +108,13 @@ class Station(Shelf):
     refused: list[int] = field(default_factory=list)
     received: list[Origin] = field(default_factory=list)
     sessions: Sessions = field(default_factory=Sessions)
+    services: Services | None = None
     receiver: Receiver = field(init=False)
     port: int = 0
 
     def start(self) -> None:
         self.receiver = Receiver(
-            keeper=self.keeper, sessions=self.sessions, idle=lambda: self.idle,
+            keeper=self.keeper, sessions=self.sessions, idle=lambda: self.idle, services=self.services,
             admit=lambda origin: admit(
                 self.config, origin, open_associations=self.sessions.origins(), is_peer=self.known
             ),

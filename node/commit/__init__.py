@@ -1,0 +1,1 @@
+"""Storage commitment: requests are decided, and reported to who asked."""
