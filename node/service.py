@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from node.lifecycle import Body, Service
 from node.moment import new_receipt, process_name, utc_now
 from node.outbox import Outbox
 from node.pool import Pool
-from node.receive.admission import admit
+from node.receive.admission import admit, idle_limit
 from node.receive.conversation import Told
 from node.receive.folder import FolderIntake
 from node.receive.keeper import Keeper
@@ -35,6 +35,7 @@ from node.receive.rows import RowWriter
 from node.receive.scp import Receiver
 from node.receive.session import Sessions
 from node.receive.sweep import Sweep
+from node.receive.watermark import Watermark
 from node.report.health import Health
 from node.report.http import StatusServer
 from node.report.metrics import Metrics
@@ -46,6 +47,8 @@ from node.spool import Files, Presence, Spool
 from node.spool.spool import Clock
 from node.steps import STEPS
 from node.stores import open_database, open_secret, restored_at
+from node.tls import Certificates
+from node.tls.report import days_left
 
 __all__ = ["Service", "build"]
 
@@ -74,12 +77,12 @@ def build(
 
     # receive: bytes to the spool, then rows to the index
     intake = Intake(database, lambda: rules.current().kinds)
-    sessions = Sessions()
+    sessions = ground.sessions
     rows = RowWriter(
         spool=spool, intake=intake, presence=ground.presence, committed=lambda count: ground.wake.set(), reach=reach
     )  # fmt: skip
     keeper = _keeper(ground, rows)
-    receiver = _receiver(ground, keeper, sessions)
+    receiver = _receiver(ground, keeper)
     folders = [
         FolderIntake(
             watched.path, watched.as_ or node.ae_title[0], keeper, settle=watched.settle.total_seconds(),
@@ -106,7 +109,8 @@ def build(
     return Service(
         rules=rules, database=database, presence=ground.presence, spool=spool, sweep=sweep, rows=rows,
         receiver=receiver, folders=folders, sessions=sessions, collector=collector, engine=ground.engine,
-        body=body, pool=ground.pool, stopping=ground.stopping, wake=ground.wake, retention=retention, status=status,
+        watermark=ground.watermark, body=body, pool=ground.pool, stopping=ground.stopping, wake=ground.wake,
+        retention=retention, status=status,
     )  # fmt: skip
 
 
@@ -119,6 +123,9 @@ class _Ground:
     secret: bytes
     presence: Presence
     spool: Spool
+    watermark: Watermark
+    sessions: Sessions
+    certificates: Mapping[tuple[str, int], Certificates]
     outbox: Outbox
     engine: Engine
     pool: Pool
@@ -135,13 +142,25 @@ def _ground(rules: Rules, files: Files, clock: Clock, reach: Callable[[str], Non
     data, process = config.node.data, process_name()
     database = open_database(config)
     spool = Spool(data / "spool", process, files=files, clock=clock, ids=new_receipt)
-    health = Health(database=database, rules=rules, spool=spool, routed=lambda: rules.current().routed)
+    watermark = Watermark(lambda: spool.files.room(spool.root), lambda: rules.current().node.limits.keep_free)
+    sessions = Sessions()
+    listen = [(one.address, one.tls) for one in config.node.listen if one.tls is not None]
+    certificates = {(address.host, address.port): Certificates(tls) for address, tls in listen}
+    health = Health(
+        database=database, rules=rules, spool=spool, routed=lambda: rules.current().routed,
+        low=lambda: watermark.low, associations=sessions.count,
+        broken=lambda: "; ".join(one.broken for one in certificates.values() if one.broken),
+        certificates=lambda: days_left(rules.current(), utc_now()),
+    )  # fmt: skip
     return _Ground(
         rules=rules,
         database=database,
         secret=open_secret(config, database),
         presence=Presence(data / "run", process),
         spool=spool,
+        watermark=watermark,
+        sessions=sessions,
+        certificates=certificates,
         outbox=Outbox(data / "outbox", database, files),
         engine=Engine(database.derived, data, process, jobs=_workers(config)),
         pool=Pool(_workers(config), memory=_memory(config)),
@@ -157,25 +176,24 @@ def _keeper(ground: _Ground, rows: RowWriter) -> Keeper:
     rules = ground.rules
     return Keeper(
         spool=ground.spool, presence=ground.presence, hand_on=rows.put, reach=ground.reach,
-        keep_free=lambda: rules.current().node.limits.keep_free,
+        watermark=ground.watermark,
         largest=lambda: rules.current().node.limits.instance,
         charset=lambda origin: rules.current().charset_of(origin),
     )  # fmt: skip
 
 
-def _receiver(ground: _Ground, keeper: Keeper, sessions: Sessions) -> Receiver:
+def _receiver(ground: _Ground, keeper: Keeper) -> Receiver:
     rules, metrics = ground.rules, ground.metrics
     return Receiver(
-        keeper=keeper, sessions=sessions,
+        keeper=keeper, sessions=ground.sessions,
         told=Told(
             received=lambda o, seconds: metrics.received(o.calling_ae, o.called_ae, seconds),
             refused=lambda o, status: metrics.refused(o.calling_ae, o.called_ae, status),
+            turned_away=metrics.turned_away,
         ),
-        admit=lambda origin: admit(
-            rules.current(), origin, open_associations=sessions.origins(),
-            is_peer=lambda o: any(True for _ in rules.current().peers_of([o])),
-        ),
-        idle=lambda: rules.current().node.limits.idle.total_seconds(),
+        node=lambda: rules.current().node, admit=lambda caller, places: admit(rules.current(), caller, places),
+        certificates=ground.certificates,
+        idle=lambda origin: idle_limit(rules.current(), origin),
     )  # fmt: skip
 
 

@@ -32,6 +32,7 @@ def open_target(
             destination.dicom.ae_title, destination.dicom.address.host, destination.dicom.address.port,
             destination.as_ or calling_ae,
             Timeouts(connect=min(10.0, answer), associate=min(30.0, answer), answer=answer, network=answer),
+            tls=destination.tls, identity=destination.identity,
         )  # fmt: skip
     assert destination.folder is not None  # a destination is one or the other, config checks it
     # Copied, not linked: who edits a published file in place would change the spool's bytes with it.
