@@ -47,8 +47,10 @@ class ConfigurationError(NodeError):
 class Refused(NodeError):
     """An instance is not taken. `status` is the C-STORE status to answer (PS3.4 B.2.3, PS3.7 Annex C)."""
 
-    def __init__(self, status: int, why: str) -> None:
+    def __init__(self, status: int, why: str, *, said: bool = False) -> None:
         self.status = status
+        self.said = said
+        """Its line is in the log already, for this one and those that follow."""
         super().__init__(why)
 
 

@@ -24,6 +24,7 @@ from node.receive.rows import RowWriter
 from node.receive.scp import Receiver
 from node.receive.session import Sessions
 from node.receive.sweep import Sweep
+from node.receive.watermark import Watermark
 from node.report.http import StatusServer
 from node.retention import Retention
 from node.rules import Rules, RulesWatch
@@ -63,6 +64,7 @@ class Service:
     receiver: Receiver
     folders: list[FolderIntake]
     sessions: Sessions
+    watermark: Watermark
     collector: Collector
     asker: Asker
     engine: Engine
@@ -145,9 +147,13 @@ class Service:
         self.wake.set()
 
     def _upkeep(self) -> None:
-        """Now and then: index what a dead process left, remove what is over."""
+        """Now and then: index what a dead process left, remove what is over, see whether the disk has room again."""
         while not self.stopping.wait(3.0):
             try:
+                self.watermark.refresh()
+                self.receiver.lines.settle()
+                for certificates in self.receiver.certificates.values():
+                    certificates.context()  # so that a broken file is reported before a sender comes
                 if self.sweep.dead():
                     self.wake.set()
                 self.retention.sometimes()

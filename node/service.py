@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +41,7 @@ from node.model import UID, Origin
 from node.moment import new_receipt, process_name, utc_now
 from node.outbox import Outbox
 from node.pool import Pool
-from node.receive.admission import admit
+from node.receive.admission import admit, idle_limit
 from node.receive.commitment import Commitments
 from node.receive.conversation import Told
 from node.receive.folder import FolderIntake
@@ -52,6 +52,7 @@ from node.receive.scp import Receiver
 from node.receive.services import Services
 from node.receive.session import Sessions
 from node.receive.sweep import Sweep
+from node.receive.watermark import Watermark
 from node.report.health import Health
 from node.report.http import StatusServer
 from node.report.metrics import Metrics
@@ -63,6 +64,8 @@ from node.spool import Files, Presence, Spool
 from node.spool.spool import Clock
 from node.steps import STEPS
 from node.stores import open_database, open_secret, restored_at
+from node.tls import Certificates
+from node.tls.report import days_left
 
 __all__ = ["Service", "build"]
 
@@ -94,13 +97,13 @@ def build(
 
     # receive: bytes to the spool, then rows to the index
     intake = Intake(database, lambda: rules.current().kinds)
-    sessions = Sessions()
+    sessions = ground.sessions
     rows = RowWriter(
         spool=spool, intake=intake, presence=ground.presence, committed=lambda count: ground.wake.set(), reach=reach
     )  # fmt: skip
     keeper = _keeper(ground, rows)
     commitments = _commitments(ground)
-    receiver = _receiver(ground, keeper, sessions, commitments)
+    receiver = _receiver(ground, keeper, commitments)
     folders = [
         FolderIntake(
             watched.path, watched.as_ or node.ae_title[0], keeper, settle=watched.settle.total_seconds(),
@@ -130,7 +133,7 @@ def build(
         rules=rules, database=database, presence=ground.presence, spool=spool, sweep=sweep, rows=rows,
         receiver=receiver, folders=folders, sessions=sessions, collector=collector, asker=asker, engine=ground.engine,
         body=body, committer=committer, pool=ground.pool, stopping=ground.stopping, wake=ground.wake,
-        asked=commitments.wake, retention=retention, status=status,
+        asked=commitments.wake, watermark=ground.watermark, retention=retention, status=status,
     )  # fmt: skip
 
 
@@ -143,6 +146,9 @@ class _Ground:
     secret: bytes
     presence: Presence
     spool: Spool
+    watermark: Watermark
+    sessions: Sessions
+    certificates: Mapping[tuple[str, int], Certificates]
     outbox: Outbox
     engine: Engine
     pool: Pool
@@ -159,13 +165,25 @@ def _ground(rules: Rules, files: Files, clock: Clock, reach: Callable[[str], Non
     data, process = config.node.data, process_name()
     database = open_database(config)
     spool = Spool(data / "spool", process, files=files, clock=clock, ids=new_receipt)
-    health = Health(database=database, rules=rules, spool=spool, routed=lambda: rules.current().routed)
+    watermark = Watermark(lambda: spool.files.room(spool.root), lambda: rules.current().node.limits.keep_free)
+    sessions = Sessions()
+    listen = [(one.address, one.tls) for one in config.node.listen if one.tls is not None]
+    certificates = {(address.host, address.port): Certificates(tls) for address, tls in listen}
+    health = Health(
+        database=database, rules=rules, spool=spool, routed=lambda: rules.current().routed,
+        low=lambda: watermark.low, associations=sessions.count,
+        broken=lambda: "; ".join(one.broken for one in certificates.values() if one.broken),
+        certificates=lambda: days_left(rules.current(), utc_now()),
+    )  # fmt: skip
     return _Ground(
         rules=rules,
         database=database,
         secret=open_secret(config, database),
         presence=Presence(data / "run", process),
         spool=spool,
+        watermark=watermark,
+        sessions=sessions,
+        certificates=certificates,
         outbox=Outbox(data / "outbox", database, files),
         engine=Engine(database.derived, data, process, jobs=_workers(config)),
         pool=Pool(_workers(config), memory=_memory(config)),
@@ -181,25 +199,24 @@ def _keeper(ground: _Ground, rows: RowWriter) -> Keeper:
     rules = ground.rules
     return Keeper(
         spool=ground.spool, presence=ground.presence, hand_on=rows.put, reach=ground.reach,
-        keep_free=lambda: rules.current().node.limits.keep_free,
+        watermark=ground.watermark,
         largest=lambda: rules.current().node.limits.instance,
         charset=lambda origin: rules.current().charset_of(origin),
     )  # fmt: skip
 
 
-def _receiver(ground: _Ground, keeper: Keeper, sessions: Sessions, commitments: Commitments) -> Receiver:
+def _receiver(ground: _Ground, keeper: Keeper, commitments: Commitments) -> Receiver:
     rules, metrics = ground.rules, ground.metrics
     return Receiver(
-        keeper=keeper, sessions=sessions,
+        keeper=keeper, sessions=ground.sessions,
         told=Told(
             received=lambda o, seconds: metrics.received(o.calling_ae, o.called_ae, seconds),
             refused=lambda o, status: metrics.refused(o.calling_ae, o.called_ae, status),
+            turned_away=metrics.turned_away,
         ),
-        admit=lambda origin: admit(
-            rules.current(), origin, open_associations=sessions.origins(),
-            is_peer=lambda o: any(True for _ in rules.current().peers_of([o])),
-        ),
-        idle=lambda: rules.current().node.limits.idle.total_seconds(),
+        node=lambda: rules.current().node, admit=lambda caller, places: admit(rules.current(), caller, places),
+        certificates=ground.certificates,
+        idle=lambda origin: idle_limit(rules.current(), origin),
         services=Services(
             commitments,
             ProcedureSteps(

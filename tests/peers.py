@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -26,7 +27,12 @@ from pydicom.uid import UID, AllTransferSyntaxes, ExplicitVRLittleEndian, Implic
 from pynetdicom import AE, AllStoragePresentationContexts, build_context, evt
 from pynetdicom.dsutils import decode, encode, split_dataset
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
-from pynetdicom.pdu_primitives import A_ASSOCIATE, ImplementationClassUIDNotification, MaximumLengthNotification
+from pynetdicom.pdu_primitives import (
+    A_ASSOCIATE,
+    ImplementationClassUIDNotification,
+    MaximumLengthNotification,
+    UserIdentityNegotiation,
+)
 from pynetdicom.sop_class import Verification
 from pynetdicom.transport import AddressInformation
 
@@ -75,13 +81,14 @@ class Recorder:
         only_callers: Sequence[str] = (),
         max_pdu: int = 16384,
         port: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.ae_title = ae_title
         self.received: list[Received] = []
         self.associations = 0
         self.releases = 0
         self.refuse, self.refuse_when, self.abort_after, self.delay = refuse, refuse_when, abort_after, delay
-        self._max_pdu, self._wanted_port = max_pdu, port
+        self._max_pdu, self._wanted_port, self._tls = max_pdu, port, tls
         self._changed = threading.Condition()
         self._over = threading.Event()
         self._connections: list[socket.socket] = []
@@ -102,7 +109,9 @@ class Recorder:
             (evt.EVT_RELEASED, self._released),
             (evt.EVT_CONN_OPEN, self._opened),
         ]
-        self._server = self._ae.make_server(("127.0.0.1", self._wanted_port), evt_handlers=handlers)
+        self._server = self._ae.make_server(
+            ("127.0.0.1", self._wanted_port), evt_handlers=handlers, ssl_context=self._tls
+        )
         # start_server would poll for its end every 0.5 s only, which is long for a test.
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
@@ -233,7 +242,12 @@ class Sender:
         called_ae: str = "NODE",
         host: str = "127.0.0.1",
         deadline: float = 10.0,
+        tls: ssl.SSLContext | None = None,
+        user: UserIdentityNegotiation | None = None,
     ) -> None:
+        self._tls, self._user = tls, user
+        self.confirmed: bytes | None = None
+        """The server's response to the user identity; None when there is none."""
         self._address, self._contexts, self._deadline = (host, port), contexts, deadline
         self._calling_ae, self._called_ae = calling_ae, called_ae
         self._message_id = 0
@@ -258,6 +272,8 @@ class Sender:
     def connect(self) -> None:
         self._socket = socket.create_connection(self._address, timeout=self._deadline)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._tls is not None:
+            self._socket = self._tls.wrap_socket(self._socket, server_hostname=self._address[0])
 
     def associate(self) -> None:
         """Negotiate; raises Rejected or Gone."""
@@ -272,6 +288,8 @@ class Sender:
                 sop_class = self._contexts[(item.presentation_context_id - 1) // 2][0]
                 self.accepted[item.presentation_context_id] = (sop_class, str(item.transfer_syntax))
         assert answer.user_information is not None
+        confirmed = answer.user_information.user_identity
+        self.confirmed = None if confirmed is None else confirmed.server_response
         self.max_pdu = answer.user_information.maximum_length or 1 << 16
 
     def store(self, source: Path | Dataset | Instance, *, context: int | None = None) -> int:
@@ -381,7 +399,7 @@ class Sender:
         longest, implementation = MaximumLengthNotification(), ImplementationClassUIDNotification()
         longest.maximum_length_received = 16384
         implementation.implementation_class_uid = UID("1.2.826.0.1.3680043.8.498.1")
-        request.user_information = [longest, implementation]
+        request.user_information = [longest, implementation, *([self._user] if self._user else [])]
         pdu = A_ASSOCIATE_RQ()
         pdu.from_primitive(request)
         return bytes(pdu.encode())

@@ -14,13 +14,17 @@ class Archive:
     """A storage SCP that writes what it gets into a folder: the node's own receiver with another keeper."""
 
     def __init__(self, folder: Path) -> None:
+        from node.config import Node
+        from node.receive.admission import Admitted
         from node.receive.scp import Receiver
         from node.receive.session import Sessions
 
         folder.mkdir(parents=True)
+        node = Node(ae_title=("ARCHIVE",))
         self.keeper = Shelf(folder)
         self._receiver = Receiver(
-            keeper=self.keeper, sessions=Sessions(), admit=lambda origin: None, idle=lambda: 60.0  # type: ignore[arg-type]  # a Shelf keeps as a Keeper does
+            keeper=self.keeper,  # type: ignore[arg-type]  # a Shelf keeps as a Keeper does
+            sessions=Sessions(), node=lambda: node, admit=lambda caller, places: Admitted(), idle=lambda origin: 60.0,
         )  # fmt: skip
         self.port = self._receiver.start([("127.0.0.1", 0)])[0][1]
 

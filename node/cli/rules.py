@@ -10,11 +10,15 @@ from pathlib import Path
 def check(path: Path, as_json: bool) -> int:
     from node.config import load
     from node.errors import ConfigurationError
+    from node.moment import utc_now
     from node.rehearsal import run_tests
     from node.steps import STEPS
+    from node.tls import report
 
     try:
         config = load(path, STEPS)
+        if broken := report.problems(config, str(path)):
+            raise ConfigurationError(broken)
     except ConfigurationError as error:
         if as_json:
             problems = [
@@ -25,13 +29,16 @@ def check(path: Path, as_json: bool) -> int:
         else:
             print(error, file=sys.stderr)
         return 2
+    warnings = report.warnings(config, utc_now())
     results = run_tests(config)
     failed = [r for r in results if not r.passed]
     if as_json:
         tests = [{"name": r.name, "passed": r.passed, "expected": r.expected, "got": r.got} for r in results]
-        print(json.dumps({"problems": [], "tests": tests}))
+        print(json.dumps({"problems": [], "tests": tests, "warnings": warnings}))
         return 1 if failed else 0
     print(f"{path}: {len(config.routes)} routes, {len(config.destinations)} destinations, {len(config.peers)} peers")
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     for result in results:
         print(f"{'passed' if result.passed else 'FAILED'}  {result.name}")
         if not result.passed:

@@ -41,6 +41,13 @@ def _listening(config: Config) -> Iterator[Fault]:
             )
     if node.senders == "peers" and not config.peers:
         yield Fault(("node", "senders"), "only peers may send, and there are none: add them below `peers:`")
+    asks = any(listen.tls is not None and listen.tls.clients != "none" for listen in node.listen)
+    for name, peer in config.peers.items():
+        if peer.certificate and not asks:
+            yield Fault(
+                ("peers", name, "certificate"),
+                f'"{name}" could never show its certificate: no entry of `listen` has tls and asks for one',
+            )
     addresses = [listen.address for listen in node.listen]
     for place, address in enumerate(addresses):
         if address in addresses[:place]:

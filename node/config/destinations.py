@@ -10,7 +10,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 from pydicom.datadict import keyword_dict, tag_for_keyword
 
+from node.config.identity import Identity
 from node.config.section import Section, suggestion
+from node.config.tls import DestinationTls
 from node.config.values import AETitle, Count, FilePath, PositiveDuration, RemoteAE, Shown, Text
 from node.model import Disclosure
 
@@ -68,6 +70,10 @@ class Destination(Section):
     """When a failed delivery is tried again."""
     timeout: PositiveDuration = timedelta(seconds=60)
     """Longest wait for the peer's answer."""
+    tls: DestinationTls | None = None
+    """TLS to an application entity; without it DICOM travels in clear. `tls: {}` trusts whom the system trusts."""
+    identity: Identity | None = None
+    """User identity that we send to an application entity that asks for one."""
     layout: Annotated[Text, AfterValidator(_layout), Shown("text with {Keyword}")] = (
         "{StudyInstanceUID}/{SeriesInstanceUID}"
     )
@@ -79,6 +85,8 @@ class Destination(Section):
             raise ValueError("a destination is either `dicom: AE@host:port` or `folder: path`")
         if self.folder is not None and self.as_ is not None:
             raise ValueError("`as` is for an application entity; a folder has no AE title")
+        if self.folder is not None and (self.tls is not None or self.identity is not None):
+            raise ValueError("`tls` and `identity` are for an application entity")
         if self.dicom is not None and "layout" in self.model_fields_set:
             raise ValueError("`layout` is for a folder")
         return self

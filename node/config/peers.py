@@ -10,7 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydicom.charset import python_encoding
 
+from node.config.identity import Identity
 from node.config.section import Fault, Section, suggestion, wrong
+from node.config.tls import CertificateNames
 from node.config.units import parse_duration
 from node.config.values import (
     Address,
@@ -50,15 +52,27 @@ class PeerCompletion(Section):
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+def network(text: str) -> Network:
+    """An address or a network. IPv4 written as IPv6 (`::ffff:10.1.2.3`) is IPv4. Raises ValueError."""
+    try:
+        found = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f'"{text}" is not an IP address or a network such as 10.1.2.0/24') from None
+    if "%" in text:
+        raise ValueError(f'"{text}": leave out {text[text.index("%") :]}, the address counts whatever the interface')
+    mapped = found.network_address.ipv4_mapped if isinstance(found, ipaddress.IPv6Network) else None
+    return found if mapped is None or found.prefixlen < 96 else ipaddress.ip_network((mapped, found.prefixlen - 96))
+
+
 def _networks(value: Any) -> Any:
     found: list[Network] = []
     faults: list[Fault] = []
     for i, item in enumerate(one_or_list(value)):
         try:
-            found.append(ipaddress.ip_network(item if not isinstance(item, int) else str(item), strict=False))
-        except ValueError:
+            found.append(network(str(item) if isinstance(item, int) else item))
+        except ValueError as error:
             loc = (i,) if isinstance(value, list) else ()
-            faults.append(Fault(loc, f'"{item}" is not an IP address or a network such as 10.1.2.0/24'))
+            faults.append(Fault(loc, str(error)))
     if faults:
         raise wrong(faults)
     return tuple(found)
@@ -101,6 +115,14 @@ class Peer(Section):
     """Where it listens: for C-ECHO, C-FIND, C-MOVE, C-GET, and for answers to its requests for storage commitment."""
     charset: Annotated[Text, AfterValidator(_charset), Shown("Specific Character Set")] | None = None
     """Character set of its data sets that name none (PS3.3 C.12.1.1.2)."""
+    idle: PositiveDuration | None = None
+    """As in `node.limits`, for this peer."""
+    associations: Count | None = None
+    """Its associations at the same time, in place of `per_sender` in `node.limits`."""
+    certificate: CertificateNames | None = None
+    """Its TLS certificate. Its AE title is admitted only with it: by fingerprint, subject or alternative name."""
+    identity: Identity | None = None
+    """User identity that its associations must come with. Its AE title is admitted only with it."""
     complete: PeerCompletion = PeerCompletion()
     """How long to wait for its series and studies."""
     evidence: _Chosen | None = None

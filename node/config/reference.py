@@ -17,28 +17,35 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from node.config.destinations import Destination, Retry
+from node.config.identity import Identity
 from node.config.options import options_of
 from node.config.peers import Completion, Peer, PeerCompletion, Query, Quiet
 from node.config.schema import Config, Route, RouteTest
 from node.config.section import Section
-from node.config.this_node import Commitment, Database, Keep, Limits, Node, Watch
+from node.config.this_node import Commitment, Database, Keep, Limits, Listen, Node, Watch
+from node.config.tls import DestinationTls, ListenTls
 from node.config.units import format_duration, format_size
 from node.config.values import Shown
 
 _SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("The file", Config),
     ("node", Node),
+    ("node.listen[]", Listen),
+    ("node.listen[].tls", ListenTls),
     ("node.database", Database),
     ("node.limits", Limits),
     ("node.keep", Keep),
     ("node.commitment", Commitment),
     ("node.watch[]", Watch),
     ("peers.NAME", Peer),
+    ("peers.NAME.identity", Identity),
     ("peers.NAME.complete", PeerCompletion),
     ("peers.NAME.query", Query),
     ("complete", Completion),
     ("destinations.NAME", Destination),
     ("destinations.NAME.retry", Retry),
+    ("destinations.NAME.tls", DestinationTls),
+    ("destinations.NAME.identity", Identity),
     ("routes[]", Route),
     ("tests[]", RouteTest),
 )

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from node.config.secret import SecretPlace
 from node.config.section import Section
+from node.config.tls import ListenTls
 from node.config.units import parse_size
 from node.config.values import (
     Address,
@@ -23,6 +24,7 @@ from node.config.values import (
     Shown,
     Size,
     Text,
+    UidNames,
     one_or_list,
 )
 
@@ -31,7 +33,9 @@ class Listen(Section):
     """One address that associations are accepted on."""
 
     address: HostPort
-    """host:port; an IPv6 address in brackets."""
+    """host:port; an IPv6 address in brackets. 2762 is the port registered for DICOM over TLS."""
+    tls: ListenTls | None = None
+    """TLS on this address; without it DICOM travels in clear."""
 
 
 def _listen(value: Any) -> Any:
@@ -70,9 +74,11 @@ class Limits(Section):
     """What one sender, or all together, may use."""
 
     associations: Count = 64
-    """Associations at the same time; more are refused (A-ASSOCIATE-RJ 2/3/2)."""
+    """Associations at the same time. For one more, the longest idle one is ended; with none idle, it is refused."""
     per_sender: Count = 16
-    """Associations at the same time from one address."""
+    """Associations at the same time of one sender: calling AE title and address."""
+    per_address: Count = 32
+    """Associations at the same time from one address, whatever its AE titles."""
     idle: PositiveDuration = timedelta(minutes=15)
     """An association that sends nothing for so long is aborted."""
     instance: Size = parse_size("4GiB")
@@ -146,6 +152,10 @@ class Node(Section):
     """Where the index and the jobs are."""
     senders: Literal["anyone", "peers"] = "anyone"
     """Who may send: anyone, or only those in `peers`. Must be written when `listen` is not loopback."""
+    sop_classes: UidNames = ()
+    """Storage SOP classes that are accepted, by UID or keyword (`CTImageStorage`); default: all."""
+    transfer_syntaxes: UidNames = ()
+    """Transfer syntaxes that are accepted, by UID or keyword (`ExplicitVRLittleEndian`); default: all."""
     limits: Limits = Limits()
     """What senders may use."""
     duplicates: Literal["newest", "first", "hold"] = "newest"

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo, WithJsonSchema
+from pydicom._uid_dict import UID_dictionary
 
-from node.config.section import Fault, Surroundings, wrong
+from node.config.section import Fault, Surroundings, suggestion, wrong
 from node.config.units import format_duration, format_size, parse_duration, parse_size
 
 LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost"})
@@ -204,6 +205,22 @@ FilePath = Annotated[Path, AfterValidator(resolved), WithJsonSchema({"type": "st
 def one_or_list(value: Any) -> Any:
     """`a` is `[a]`."""
     return value if isinstance(value, list | tuple) else [value]
+
+
+_UID_OF = {entry[4]: uid for uid, entry in UID_dictionary.items() if entry[4]}
+
+
+def _uid(value: str) -> str:
+    if re.fullmatch(r"[0-2](?:\.[0-9]+)+", value) and len(value) <= 64:
+        return value
+    if value not in _UID_OF:
+        raise ValueError(f'"{value}" is neither a UID nor the keyword of one.{suggestion(value, _UID_OF)}')
+    return _UID_OF[value]
+
+
+UidNames = Annotated[
+    tuple[Annotated[Text, AfterValidator(_uid)], ...], BeforeValidator(one_or_list), Shown("UID, keyword or list")
+]
 
 
 def named(kind: str) -> AfterValidator:

@@ -18,17 +18,20 @@ from typing import Any
 
 from pynetdicom import AE, build_context, build_role, evt
 from pynetdicom.dimse_primitives import C_STORE, N_EVENT_REPORT
+from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at run time
 from pynetdicom.transport import AssociationSocket
 
+from node.config import DestinationTls, Identity
 from node.deliver.answers import answer
 from node.deliver.base import Outcome, Parcel, Record, Result
 from node.deliver.content import data_set
 from node.deliver.contexts import Context, Proposal, choose, proposals, refusal
 from node.deliver.wire import pdus, store_request
 from node.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLICIT_VR_LITTLE_ENDIAN
-from node.errors import CannotSucceed, TryAgain
+from node.errors import CannotSucceed, ConfigurationError, TryAgain
 from node.model import Kind
+from node.tls import Channel, client_context, secure, why_not
 
 _IN_A_ROW = 3
 """After so many temporary refusals one after the other, the peer is taken to be the reason, not the parcels."""
@@ -63,10 +66,18 @@ class Hearing:
 
 
 class DicomTarget:
-    """A C-STORE SCP at `host`:`port`, called `ae_title`, to which this node is `calling_ae`."""
+    """A C-STORE SCP at `host`:`port`, called `ae_title`, to which this node is `calling_ae`.
 
-    def __init__(self, ae_title: str, host: str, port: int, calling_ae: str, timeouts: Timeouts | None = None) -> None:
+    tls         how it is spoken to over TLS; None for in clear
+    identity    the user that we say we are; None for none
+    """
+
+    def __init__(
+        self, ae_title: str, host: str, port: int, calling_ae: str, timeouts: Timeouts | None = None,
+        *, tls: DestinationTls | None = None, identity: Identity | None = None,
+    ) -> None:  # fmt: skip
         self._ae_title, self._host, self._port, self._calling_ae = ae_title, host, port, calling_ae
+        self._tls, self._identity = tls, identity
         self._timeouts = timeouts or Timeouts()
 
     def __str__(self) -> str:
@@ -143,11 +154,19 @@ class DicomTarget:
             entity.acse_timeout, entity.dimse_timeout, entity.network_timeout = waits.associate, waits.answer, None
             proposed = [build_context(c.sop_class, c.transfer_syntax) for c in contexts]
             began = time.monotonic()
+            try:
+                address = connection.getpeername()[0]
+            except OSError:
+                raise TryAgain(self._closed()) from None
+            roles = [build_role(uid, scu_role=False, scp_role=True) for uid in scp_of]
             association: Any = entity.associate(
-                connection.getpeername()[0], self._port, contexts=proposed, ae_title=self._ae_title,
-                ext_neg=[build_role(uid, scu_role=False, scp_role=True) for uid in scp_of],
+                address,
+                self._port,
+                contexts=proposed,
+                ae_title=self._ae_title,
+                ext_neg=[*roles, *self._user()],
                 evt_handlers=[(evt.EVT_C_STORE, _on_store, [stored])] if stored is not None else [],
-            )  # fmt: skip
+            )
             if hearing is not None:
                 association._serve_request = functools.partial(_hear, association, hearing)
             answered = association.acceptor.primitive
@@ -160,6 +179,20 @@ class DicomTarget:
                 raise
             association.release()
 
+    def _user(self) -> list[Any]:
+        """The User Identity item (PS3.7 D.3.3.7.1): a passcode makes it type 2."""
+        if self._identity is None:
+            return []
+        item = UserIdentityNegotiation()
+        item.user_identity_type = 1
+        item.primary_field = self._identity.user.encode()
+        if self._identity.passcode is not None:
+            try:
+                item.user_identity_type, item.secondary_field = 2, self._identity.passcode.reveal().encode()
+            except ConfigurationError as error:
+                raise TryAgain(f"identity for {self}: {error}") from None
+        return [item]
+
     def _connected(self) -> socket.socket:
         """A TCP connection to the peer; TryAgain with the system's reason when there is none."""
         try:
@@ -171,8 +204,20 @@ class DicomTarget:
         except OSError as error:
             raise TryAgain(f"{self} cannot be reached: {error.strerror}") from None
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._tls is not None:
+            connection = self._secured(connection, self._tls)
         connection.settimeout(self._timeouts.network)
         return connection
+
+    def _secured(self, connection: socket.socket, tls: DestinationTls) -> socket.socket:
+        """Files are read anew for each association, so a certificate that was replaced is used at once."""
+        try:
+            return secure(connection, client_context(tls), self._timeouts.associate, name=tls.name or self._host)
+        except ConfigurationError as error:
+            connection.close()
+            raise TryAgain(f"tls to {self}: {error}") from None
+        except OSError as error:
+            raise TryAgain(f"{self} over TLS: {why_not(error)}") from None
 
     def _why_not(self, association: Any, took: float) -> str:
         """Why there is a connection and no association, and where to look."""
@@ -181,10 +226,17 @@ class DicomTarget:
             codes = f"{said.result}/{said.result_source}/{said.diagnostic}"
             titles = f"it must know us as {self._calling_ae} and itself as {self._ae_title}"
             hint = titles if said.result == 1 else "it may be busy"
+            if said.result_source == 2:  # how a user identity is rejected (PS3.7 D.3.3.7)
+                hint = "it may ask for another user identity (destinations: identity)"
             return f"{self} rejected the association ({codes}, {said.reason_str.lower()}); {hint}"
         if took >= self._timeouts.associate:
             return f"{self} did not answer the association request within {self._timeouts.associate:g} s"
-        return f"{self} closed the connection instead of answering the association request"
+        return self._closed()
+
+    def _closed(self) -> str:
+        # With TLS 1.3 a server that does not like our certificate says so only after the handshake.
+        hint = "; it may not accept our certificate (tls: certificate)" if self._tls is not None else ""
+        return f"{self} closed the connection instead of answering the association request{hint}"
 
 
 def _on_store(event: Any, stored: Stored) -> int:
@@ -236,11 +288,25 @@ class _Entity(AE):
 class _Connected(AssociationSocket):
     def __init__(self, assoc: Any, client_socket: socket.socket) -> None:
         super().__init__(assoc, client_socket=client_socket)
+        self._told = False
         self.event_queue.get_nowait()  # Evt5, "someone connected to us": a socket given is taken for an acceptor's
+
+    @property
+    def ready(self) -> bool:
+        """pynetdicom sends from the thread that reads: what is no data must not make it wait there.
+
+        And its state machine breaks when a peer closes the connection before it was told that there is one.
+        """
+        if not self._told:
+            return False
+        if isinstance(self.socket, Channel):
+            return self.socket.fileno() >= 0 and self.socket.ready()
+        return bool(super().ready)
 
     def connect(self, primitive: Any) -> None:
         primitive.result = "Evt2"  # transport connection confirmed (PS3.8 Table 9-2)
         self.provider_queue.put(primitive)
+        self._told = True
 
 
 class _Sender:

@@ -1,13 +1,50 @@
-"""Who may send: decided once per association, before anything is negotiated. Pure."""
+"""Who may send: decided once per association, before anything is negotiated.
+
+Pure, but that a passcode is read where rules.yaml says it is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
-from node.config import Config
+from node.config import Config, Peer
+from node.errors import ConfigurationError
 from node.model import Origin
+from node.receive.places import SETTLED, Bounds, Full, Place, find
+from node.tls import Certificate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """The User Identity item of an association request (PS3.7 D.3.3.7.1)."""
+
+    kind: int
+    name: bytes
+    passcode: bytes = b""
+
+
+USER, USER_AND_PASSCODE = 1, 2
+_OTHER_KINDS = {3: "a Kerberos ticket", 4: "a SAML assertion", 5: "a JSON Web Token"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks for an association: what its request says, and its connection."""
+
+    origin: Origin
+    certificate: Certificate | None = None
+    """Verified; None without TLS, and where it showed none."""
+    user: User | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The association may go on, once that of `instead_of` is ended."""
+
+    instead_of: Place | None = None
+    identified: bool = False
+    """Its user identity was asked for, and is right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,36 +54,106 @@ class Reject:
     result: int
     source: int
     diagnostic: int
+    reason: str
+    """One word, for the metrics."""
     why: str
 
 
 CALLED_AE = (1, 1, 7)
 CALLING_AE = (1, 1, 3)
+NO_IDENTITY = (1, 2, 1)
 LOCAL_LIMIT = (2, 3, 2)
+CONGESTION = (2, 3, 1)
 
 
-def admit(
-    config: Config, origin: Origin, *, open_associations: Collection[Origin], is_peer: Callable[[Origin], bool]
-) -> Reject | None:
-    """None when the association may go on.
+def admit(config: Config, caller: Caller, places: Sequence[Place], settled: float = SETTLED) -> Admitted | Reject:
+    """What becomes of an association that `caller` asks for.
 
-    open_associations   of the others that are established now
-    is_peer             whether AE title and address belong to a configured peer
+    places      of the others that are established now
+    settled     seconds after which one of them is idle
     """
-    titles = config.node.ae_title
+    origin, titles = caller.origin, config.node.ae_title
     if origin.called_ae not in titles:
-        return Reject(*CALLED_AE, f'calls "{origin.called_ae}", and node: ae_title lists {", ".join(titles)}')
-    if config.node.senders == "peers" and not is_peer(origin):
-        return Reject(
-            *CALLING_AE, f'"{origin.calling_ae}" at {origin.sender} is none of peers, and node: senders says peers'
-        )
+        why = f'calls "{origin.called_ae}", and node: ae_title lists {", ".join(titles)}'
+        return Reject(*CALLED_AE, "called_ae", why)
+    peers = list(config.peers_of([origin]))
+    if config.node.senders == "peers" and not peers:
+        why = f'"{origin.calling_ae}" at {origin.sender} is none of peers, and node: senders says peers'
+        return Reject(*CALLING_AE, "calling_ae", why)
+    vouched = _vouched(config, caller)
+    if isinstance(vouched, Reject):
+        return vouched
+    found = find(bounds(config, origin), origin, places, settled)
+    if isinstance(found, Full):
+        return Reject(*LOCAL_LIMIT, found.limit, found.why)
+    return Admitted(found.instead_of, identified=vouched)
+
+
+def _vouched(config: Config, caller: Caller) -> bool | Reject:
+    """Whether an AE title that is bound to a certificate or a user comes with them; True when a user was asked for.
+
+    A peer of the same title that asks for neither still vouches for its own address.
+    """
+    origin = caller.origin
+    entries = [peer for peer in config.peers.values() if peer.ae_title == origin.calling_ae]
+    if not any(peer.certificate or peer.identity for peer in entries):
+        return False
+    fault = Reject(*CALLING_AE, "calling_ae", f'"{origin.calling_ae}" at {origin.sender} is none of peers')
+    for peer in entries:
+        bound = peer.certificate or peer.identity
+        if not peer.sent(origin) and (config.node.senders == "peers" or not bound):
+            continue
+        found = _certified(peer, caller) or _identified(peer, caller)
+        if found is None:
+            return peer.identity is not None
+        fault = found
+    return fault
+
+
+def _certified(peer: Peer, caller: Caller) -> Reject | None:
+    shown = caller.certificate
+    if peer.certificate is None or (shown is not None and shown.answers_to(peer.certificate)):
+        return None
+    other = f"the SHA-256 of the one it showed is {shown.sha256}" if shown else "it showed none"
+    why = f'"{peer.ae_title}" is admitted only with the certificate that its peer names; {other}'
+    return Reject(*CALLING_AE, "certificate", why)
+
+
+def _identified(peer: Peer, caller: Caller) -> Reject | None:
+    wanted, user = peer.identity, caller.user
+    if wanted is None:
+        return None
+    if user is None:
+        why = "it sent none; set it there, or take identity out of its peer"
+    elif user.kind not in (USER, USER_AND_PASSCODE):
+        why = f"it sent {_OTHER_KINDS.get(user.kind, 'one of an unknown kind')}, and only user and passcode are checked"
+    elif wanted.passcode is not None and user.kind == USER:
+        why = "it sent a user name without a passcode"
+    else:
+        try:
+            if wanted.fits(user.name, user.passcode):
+                return None
+            why = "user name or passcode is wrong"
+        except ConfigurationError as error:
+            why = str(error)
+    return Reject(*NO_IDENTITY, "identity", f'"{peer.ae_title}" is admitted only with its user identity: {why}')
+
+
+def bounds(config: Config, origin: Origin) -> Bounds:
+    """The limits that hold for a sender. A peer that may have more than others may have it from its address."""
     limits = config.node.limits
-    if len(open_associations) >= limits.associations:
-        return Reject(*LOCAL_LIMIT, f"limits: associations ({limits.associations}) are in use")
-    same = sum(1 for o in open_associations if o.sender == origin.sender)
-    if same >= limits.per_sender:
-        return Reject(*LOCAL_LIMIT, f"it has limits: per_sender ({limits.per_sender}) associations already")
-    return None
+    own = next((peer.associations for peer in config.peers_of([origin]) if peer.associations), None)
+    return Bounds(
+        per_sender=own or limits.per_sender,
+        per_address=max(own or 0, limits.per_address),
+        associations=limits.associations,
+    )
+
+
+def idle_limit(config: Config, origin: Origin) -> float:
+    """Seconds after which an association of `origin` on which nothing happens is ended."""
+    own = next((peer.idle for peer in config.peers_of([origin]) if peer.idle), None)
+    return (own or config.node.limits.idle).total_seconds()
 
 
 def plain(address: str) -> str:

@@ -16,15 +16,20 @@ from typing import Any, Protocol
 
 from pynetdicom import evt
 from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
+from node.receive.admission import User
 from node.receive.pdata import LONGEST_PDU
 from node.receive.upper_layer import Listener, Ringing, UpperLayer
+from node.tls import Certificate, Certificates, Channel, secure
 
 log = logging.getLogger("node.receive")
 
 _STALLED = 60.0
 """Seconds without room for an answer: the peer is gone."""
+_HANDSHAKE = 30.0
+"""Seconds for a whole TLS handshake, as for the association request after it (ARTIM, PS3.8 9.1.5)."""
 
 
 class Acceptor(Protocol):
@@ -46,11 +51,18 @@ class Acceptor(Protocol):
         """The association's thread ends, for whatever reason."""
         ...
 
+    def not_secured(self, address: str, error: OSError) -> None:
+        """The TLS handshake failed, and the connection is closed."""
+        ...
+
 
 class Server(ThreadedAssociationServer):
     """Listens on one address."""
 
     request_queue_size = 128  # connections that wait to be accepted; 5 would turn away a busy department
+    daemon_threads = True  # else the end of the server would wait for handshakes of clients that are silent
+    certificates: Certificates | None = None
+    """Of a server that speaks TLS."""
 
     def service_actions(self) -> None:
         """Python collects ended threads by itself; pynetdicom's own forces a collection every minute."""
@@ -166,9 +178,30 @@ class Acceptance(Association):
 class Handler(RequestHandler):
     """Makes the association for one connection."""
 
+    server: Server
+
     def __init__(self, *arguments: Any, acceptor: Acceptor) -> None:
         self.acceptor = acceptor
         super().__init__(*arguments)
+
+    def handle(self) -> None:
+        """In a thread of this connection: a client that is silent in the handshake blocks nobody else."""
+        certificates = self.server.certificates
+        if certificates is None or self._secured(certificates):
+            super().handle()
+
+    def _secured(self, certificates: Certificates) -> bool:
+        try:
+            self.request.settimeout(_HANDSHAKE)
+            if not self.request.recv(1, socket.MSG_PEEK):
+                self.request.close()  # a probe that only connects
+                return False
+            self.request = secure(self.request, certificates.context(), _HANDSHAKE)
+        except OSError as error:
+            self.request.close()
+            self.acceptor.not_secured(str(self.client_address[0]), error)
+            return False
+        return True
 
     def _create_association(self) -> Acceptance:
         """As pynetdicom's, with our classes."""
@@ -193,6 +226,28 @@ class Handler(RequestHandler):
                 if handler and handler[0] is not None:
                     association.bind(event, *handler)
         return association
+
+
+def certificate_of(association: Any) -> Certificate | None:
+    """The one that the sender showed; None without TLS too."""
+    connection = association.dul.socket and association.dul.socket.socket
+    return Certificate.of(connection) if isinstance(connection, Channel) else None
+
+
+def user_of(association: Any) -> User | None:
+    """Of the association request."""
+    item = association.requestor.user_identity
+    if item is None:
+        return None
+    return User(kind=item.user_identity_type, name=item.primary_field or b"", passcode=item.secondary_field or b"")
+
+
+def confirm_user(association: Any) -> None:
+    """Answer, where the sender asks for one, that its user is known; empty for these kinds (PS3.7 D.3.3.7.2)."""
+    if association.requestor.user_identity.positive_response_requested:
+        item = UserIdentityNegotiation()
+        item.server_response = b""
+        association.acceptor.add_negotiation_item(item)
 
 
 def drop_unusable_uids(command: Any) -> None:

@@ -30,10 +30,12 @@ _LONGEST_OTHER = 16 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What others want to know of each instance: metrics, and nothing else."""
+    """What others want to know of each instance and association: metrics, and nothing else."""
 
     received: Callable[[Origin, float], None] = lambda origin, seconds: None
     refused: Callable[[Origin, int], None] = lambda origin, status: None
+    turned_away: Callable[[str, str], None] = lambda what, reason: None
+    """An `association` or a `context` that was refused, or an association that was `ended`; the reason is a word."""
 
 
 @dataclass(slots=True)
@@ -179,7 +181,8 @@ class Conversation:
         try:
             identity = self._keep(storing)
         except Refused as error:
-            log.warning("instance of %s at %s refused: %s", session.origin.calling_ae, session.origin.sender, error)
+            if not error.said:
+                log.warning("instance of %s at %s refused: %s", session.origin.calling_ae, session.origin.sender, error)
             self.told.refused(session.origin, error.status)
             return error.status
         except Exception:  # worker loop: one bad instance must not end the association of the others

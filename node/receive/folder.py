@@ -130,6 +130,8 @@ class FolderIntake:
         except FileNotFoundError:
             return
         except Refused as error:
+            if error.said:
+                return  # looked at again with the next look
             # A disk that is full today has room tomorrow; what is wrong with the file itself stays wrong.
             self._leave(path, stamp, str(error), again=error.status == OUT_OF_RESOURCES)
             return

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from node.dicom.encoding import Malformed
 from node.dicom.header import Reading, pack, read_header
@@ -17,13 +17,8 @@ from node.dicom.status import CANNOT_UNDERSTAND, OUT_OF_RESOURCES
 from node.errors import Refused
 from node.index.intake import Arrival
 from node.model import UID, Identity, Origin
+from node.receive.watermark import Promise, Watermark
 from node.spool import Incoming, Kept, Presence, Spool
-
-MINIMUM_INODES = 1000
-"""Below it a file system is as full as one without space."""
-
-_LOOKED_AT = 64 << 20
-"""Bytes of a large instance after which the room on the disk is looked at again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +37,8 @@ class Keeper:
     presence: Presence
     hand_on: Callable[[Kept, Arrival], None]
     """Where rows go after the bytes are safe; never blocks for the database."""
-    keep_free: Callable[[], int]
-    """Bytes that must stay free where the spool lies."""
+    watermark: Watermark
+    """Of the disk where the spool lies."""
     largest: Callable[[], int]
     """Bytes that one instance may have."""
     charset: Callable[[Origin], str | None]
@@ -85,16 +80,13 @@ class Keeper:
 
     def check_room(self, size: int) -> None:
         """Raise Refused where one more instance of `size` bytes is too large, or the disk is too full."""
+        self.check_size(size)
+        self.watermark.check(size)
+
+    def check_size(self, size: int) -> None:
+        """Raise Refused where an instance of `size` bytes is too large."""
         if size > self.largest():
             raise Refused(OUT_OF_RESOURCES, f"larger than limits: instance ({size >> 20} MiB)")
-        try:
-            room = self.spool.files.room(self.spool.root)
-        except OSError as error:
-            raise Refused(OUT_OF_RESOURCES, f"the spool cannot be looked at: {error.strerror}") from error
-        if room.bytes - size < self.keep_free():
-            raise Refused(OUT_OF_RESOURCES, f"{room.bytes >> 20} MiB are free, less than limits: keep_free asks for")
-        if 0 <= room.inodes < MINIMUM_INODES:
-            raise Refused(OUT_OF_RESOURCES, f"only {room.inodes} files can still be made on this file system")
 
 
 @dataclass(slots=True)
@@ -113,8 +105,8 @@ class Arriving:
     """Bytes of the data set that came."""
     _incoming: Incoming | None = None
     _refused: Refused | None = None
-    _look: int = field(default=0)
-    """The size at which the room on the disk is looked at."""
+    _promise: Promise | None = None
+    """Room on the disk, for what came and a little more."""
 
     def write(self, data: bytes | memoryview) -> None:
         """Take the next bytes of the data set. Never raises for what is wrong with them or with the disk."""
@@ -170,18 +162,22 @@ class Arriving:
         """Leave no trace of what is not kept. May be called at any time."""
         if self._incoming is not None:
             self._incoming.discard()
+        if self._promise is not None:
+            self._promise.over()
 
     def _write(self, data: bytes | memoryview) -> None:
         if not len(data):
             return
-        if self.size > self._look:
-            self._keeper.check_room(self.size)
-            self._look = min(self.size + _LOOKED_AT, self._keeper.largest())
+        self._keeper.check_size(self.size)
+        if self._promise is None:
+            self._promise = self._keeper.watermark.promise(self.size, more=True)
+        self._promise.reach(self.size)
         try:
             if self._incoming is None:
                 self._incoming = self._keeper.spool.begin(self._named(), self._origin)
                 self._keeper.reach("instance begun")
             self._incoming.write(data)
+            self._promise.written = self.size
         except OSError as error:
             raise _unwritable(error) from error
 

@@ -10,7 +10,7 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from socketserver import BaseServer
 from typing import Any
@@ -18,20 +18,34 @@ from typing import Any
 from pynetdicom import AE, evt
 from pynetdicom.presentation import PresentationContext, build_context
 
-from node.dicom.negotiation import choose
+from node.config import Node
 from node.dicom.part10 import IMPLEMENTATION_VERSION_NAME
-from node.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLICIT_VR_LITTLE_ENDIAN, is_storage, name_of
+from node.dicom.uids import IMPLEMENTATION_CLASS_UID, is_storage, name_of
 from node.model import UID, Origin
-from node.receive.admission import Reject, plain
-from node.receive.association import Handler, Server, cut, drop_unusable_uids, end
+from node.receive.admission import CONGESTION, Admitted, Caller, Reject, plain
+from node.receive.association import (
+    Handler,
+    Server,
+    certificate_of,
+    confirm_user,
+    cut,
+    drop_unusable_uids,
+    end,
+    user_of,
+)
+from node.receive.contexts import VERIFICATION, Declined, decide
 from node.receive.conversation import Conversation, Told
 from node.receive.keeper import Keeper
+from node.receive.lines import Lines
+from node.receive.places import Place
 from node.receive.services import Services, choose_syntax
 from node.receive.session import Phase, Sessions
+from node.tls import Certificates, why_not
 
 log = logging.getLogger("node.receive")
 
-VERIFICATION = UID("1.2.840.10008.1.1")
+_NOTHING = UID("2.25.0")
+"""Stands for the syntax of a context that gets none: nobody proposes it, so the answer is "not supported"."""
 _PDU = 1 << 17
 """Largest PDU we ask for: larger ones save nothing any more, and each is held in memory."""
 _LISTENING = 0.1
@@ -44,12 +58,17 @@ class Receiver:
 
     keeper: Keeper
     sessions: Sessions
-    admit: Callable[[Origin], Reject | None]
-    idle: Callable[[], float]
-    """Seconds after which an association on which nothing happens is closed."""
+    node: Callable[[], Node]
+    """What rules.yaml says at this moment."""
+    admit: Callable[[Caller, Sequence[Place]], Admitted | Reject]
+    idle: Callable[[Origin], float]
+    """Seconds after which an association of this sender on which nothing happens is closed."""
     told: Told = field(default_factory=Told)
     services: Services | None = None
     """What is served beside storage and verification."""
+    certificates: Mapping[tuple[str, int], Certificates] = field(default_factory=dict)
+    """Of the addresses on which TLS is spoken."""
+    lines: Lines = field(default_factory=lambda: Lines(log))
     _servers: list[Server] = field(default_factory=list)
     _stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -78,6 +97,7 @@ class Receiver:
                     address, evt_handlers=handlers, server_class=Server,
                     request_handler=functools.partial(Handler, acceptor=self),
                 )  # fmt: skip
+                server.certificates = self.certificates.get(address)
                 self._servers.append(server)
         except OSError:
             for server in self._servers:
@@ -121,20 +141,44 @@ class Receiver:
             called_ae=str(request.called_ae_title).strip(),
             sender=plain(str(association.requestor.address)),
         )
-        reject = self.sessions.enter(association, origin, self._admit)
-        if reject is not None:
-            log.warning("association of %s at %s refused: %s", origin.calling_ae, origin.sender, reject.why)
-            association.acse.send_reject(reject.result, reject.source, reject.diagnostic)
+        caller = Caller(origin=origin, certificate=certificate_of(association), user=user_of(association))
+        verdict = self.sessions.enter(association, origin, lambda places: self._admit(caller, places))
+        if isinstance(verdict, Reject):
+            self.told.turned_away("association", verdict.reason)
+            text = f"association of {origin.calling_ae} at {origin.sender} refused: {verdict.why}"
+            self.lines.say(origin.sender, (origin.calling_ae, origin.called_ae, verdict.reason), text)
+            association.acse.send_reject(verdict.result, verdict.source, verdict.diagnostic)
             association.kill()
             return
-        association.network_timeout = self.idle()
+        if verdict.identified:
+            confirm_user(association)
+        if verdict.instead_of is not None:
+            self._make_room(verdict.instead_of, origin)
+        association.network_timeout = self.idle(origin)
         accepted: dict[str, list[UID]] = {}
         for context in request.presentation_context_definition_list:
             self._propose(context, origin, accepted)
         association.acceptor.supported_contexts = [self._supported(sop, ts) for sop, ts in accepted.items()]
 
-    def _admit(self, origin: Origin) -> Reject | None:
-        return Reject(2, 3, 1, "the node is stopping") if self._stopping.is_set() else self.admit(origin)
+    def not_secured(self, address: str, error: OSError) -> None:
+        """As Acceptor says."""
+        self.told.turned_away("association", "tls")
+        why = why_not(error)
+        self.lines.say(plain(address), ("tls", why), f"connection of {plain(address)} refused: {why}")
+
+    def _admit(self, caller: Caller, places: Sequence[Place]) -> Admitted | Reject:
+        if self._stopping.is_set():
+            return Reject(*CONGESTION, "stopping", "the node is stopping")
+        return self.admit(caller, places)
+
+    def _make_room(self, place: Place, newcomer: Origin) -> None:
+        end(place.key)
+        self.told.turned_away("ended", "room")
+        self.lines.say(
+            place.origin.sender, (place.origin.calling_ae, "room", newcomer.calling_ae),
+            f"association of {place.origin.calling_ae} at {place.origin.sender}, idle for {place.idle or 0:.0f} s, "
+            f"ended to make room for {newcomer.calling_ae} at {newcomer.sender}; see node: limits",
+        )  # fmt: skip
 
     def _supported(self, sop_class: str, transfer_syntaxes: list[UID]) -> PresentationContext:
         context = build_context(sop_class, list(transfer_syntaxes))
@@ -143,29 +187,33 @@ class Receiver:
             context.scu_role, context.scp_role = roles.scu, roles.scp
         return context
 
+    def _decide(self, sop_class: str, proposed: list[UID]) -> UID | Declined:
+        if self.services is None or is_storage(sop_class) or sop_class == VERIFICATION:
+            return decide(self.node(), sop_class, proposed)
+        if self.services.roles(sop_class) is None:
+            named = f"{sop_class} ({name_of(sop_class)})"
+            return Declined("sop_class", f"proposed {named}, which is not accepted: {self.services.why_not(sop_class)}")
+        none = f"proposed {', '.join(proposed) or 'nothing'} for {name_of(sop_class)}: none of these is supported"
+        return choose_syntax(proposed) or Declined("transfer_syntax", none)
+
     def _propose(self, context: PresentationContext, origin: Origin, accepted: dict[str, list[UID]]) -> None:
         sop_class = str(context.abstract_syntax)
         proposed = [UID(str(t)) for t in context.transfer_syntax]
-        served = self.services is not None and self.services.roles(sop_class) is not None
-        if sop_class != VERIFICATION and not is_storage(sop_class) and not served:
-            why = self.services.why_not(sop_class) if self.services is not None else "it is no storage class"
-            log.warning(
-                "%s proposed %s (%s), which is not accepted: %s", origin.calling_ae, sop_class, name_of(sop_class), why
-            )
-            return
+        decided = self._decide(sop_class, proposed)
+        if isinstance(decided, Declined):
+            self.told.turned_away("context", decided.reason)
+            text = f"{origin.calling_ae} {decided.why}"
+            self.lines.say(origin.sender, (origin.calling_ae, decided.reason, sop_class, *proposed), text)
+            if decided.reason == "sop_class":
+                return
         # pynetdicom takes the first of ours that the context proposes. The same SOP class may be proposed in
         # several contexts, so each one's choice has to stand before what only another one may fall back to.
         # The order is kept right by narrowing the context itself to what was chosen for it.
         known = accepted.setdefault(sop_class, [])
-        chosen = choose_syntax(proposed) if served else choose(proposed)
-        if chosen is None:
-            log.warning(
-                "%s proposed %s for %s: none of these transfer syntaxes can be kept",
-                origin.calling_ae, ", ".join(proposed) or "nothing", name_of(sop_class),
-            )  # fmt: skip
-            # Something that it did not propose: so the answer is "transfer syntaxes not supported".
-            chosen = IMPLICIT_VR_LITTLE_ENDIAN
+        if isinstance(decided, Declined):
+            chosen = _NOTHING
         else:
+            chosen = decided
             context.transfer_syntax = [chosen]
         if chosen not in known:
             known.append(chosen)

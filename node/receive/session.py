@@ -5,18 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import TypeVar
 
 from node.model import Identity, Origin
+from node.receive.admission import Admitted, Reject
 from node.receive.irregular import Irregular
+from node.receive.places import Place
 
 _REMEMBERED = 500
 """Units that an association is known to contribute to; a day-long one forgets the oldest."""
-
-_Reject = TypeVar("_Reject")
 
 
 class Phase(Enum):
@@ -36,7 +35,7 @@ class Session:
     origin: Origin
     phase: Phase = Phase.IDLE
     since: float = 0.0
-    """Monotonic time of the first fragment, unless IDLE."""
+    """Monotonic time of the first fragment; while IDLE, of the last answer or of its begin."""
     contributed: OrderedDict[str, None] = field(default_factory=OrderedDict)
     irregular: Irregular = field(default_factory=Irregular)
     last_call: bool = False
@@ -60,17 +59,29 @@ class Sessions:
         self._open: dict[Hashable, Session] = {}
         self._stopping = False
 
-    def enter(self, key: Hashable, origin: Origin, admit: Callable[[Origin], _Reject | None]) -> _Reject | None:
-        """Ask `admit`, and add the association when it answers None.
+    def enter(
+        self, key: Hashable, origin: Origin, admit: Callable[[Sequence[Place]], Admitted | Reject]
+    ) -> Admitted | Reject:
+        """Ask `admit`, which gets the places of the others, and add the association when it is admitted.
 
-        In one go, so that two that come at the same moment cannot both take the last place; `admit` may look at
-        `origins` of the others.
+        In one go, so that two that come at the same moment cannot both take the last place, and none that is to
+        make room can begin another instance: it is no longer known here, and the caller ends it.
         """
         with self._lock:
-            reject = admit(origin)
-            if reject is None:
-                self._open[key] = Session(origin)
-            return reject
+            verdict = admit(self.places())
+            if isinstance(verdict, Admitted):
+                if verdict.instead_of is not None:
+                    self._open.pop(verdict.instead_of.key, None)
+                self._open[key] = Session(origin, since=time.monotonic())
+            return verdict
+
+    def places(self) -> list[Place]:
+        now = time.monotonic()
+        with self._lock:
+            return [
+                Place(key=key, origin=s.origin, idle=now - s.since if s.phase is Phase.IDLE else None)
+                for key, s in self._open.items()
+            ]
 
     def remove(self, key: Hashable) -> Session | None:
         """The association is over; may be said twice."""
@@ -78,10 +89,6 @@ class Sessions:
             session = self._open.pop(key, None)
             self._lock.notify_all()
             return session
-
-    def origins(self) -> list[Origin]:
-        with self._lock:
-            return [s.origin for s in self._open.values()]
 
     def count(self) -> int:
         with self._lock:
@@ -113,7 +120,7 @@ class Sessions:
         with self._lock:
             session = self._open.get(key)
             if session is not None:
-                session.phase = Phase.IDLE
+                session.phase, session.since = Phase.IDLE, time.monotonic()
             self._lock.notify_all()
 
     def receiving(self, longer_than: float) -> set[str]:

@@ -15,7 +15,6 @@ import logging
 import os
 import queue
 import select
-import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from pynetdicom.timer import Timer
 
 from node.receive.pace import Pace
 from node.receive.pdata import Fragment, Splitter, Unreadable, p_data
+from node.tls import Channel
 
 log = logging.getLogger("node.receive")
 
@@ -205,9 +205,10 @@ class UpperLayer(DULServiceProvider):
                 self._read_pdu_data()
 
     def _readable(self, connection: Any) -> bool:
-        if isinstance(connection, ssl.SSLSocket) and connection.pending():
-            return True
-        return self._sleep(connection)
+        if not isinstance(connection, Channel):
+            return self._sleep(connection)
+        # Of TLS a record counts when it is here as a whole: a read that waited for its rest would hear no bell.
+        return connection.ready() or (self._sleep(connection) and connection.ready())
 
     def _sleep(self, connection: Any) -> bool:
         """Wait; True when there is something to read."""
@@ -242,7 +243,7 @@ class UpperLayer(DULServiceProvider):
         """What has come on the established association."""
         try:
             count = connection.recv_into(self._buffer)
-        except (ssl.SSLWantReadError, InterruptedError):
+        except InterruptedError:
             return
         except OSError:
             count = 0

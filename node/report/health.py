@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,14 @@ class Health:
     rules: Rules
     spool: Spool
     routed: Callable[[], frozenset[UnitKind]]
+    low: Callable[[], str] = str
+    """Why instances are refused for want of room; empty when they are taken."""
+    associations: Callable[[], int] = int
+    """Established at this moment."""
+    broken: Callable[[], str] = str
+    """Why a changed TLS certificate is not in use; empty when all are."""
+    certificates: Callable[[], Mapping[str, float]] = dict
+    """Days until each of ours ends."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _counted: float = float("-inf")
     _ledger: Ledger | None = None
@@ -39,6 +47,8 @@ class Health:
         said, and do not make the node unwell: the old ones are in force."""
         facts: dict[str, Any] = {"rules": self.rules.broken.splitlines()[0] if self.rules.broken else "in force"}
         well = True
+        if broken := self.broken():
+            facts["tls"] = broken
         try:
             with self.database.reader.connect() as connection:
                 connection.execute(sa.text("SELECT 1"))
@@ -47,8 +57,11 @@ class Health:
             well, facts["database"] = False, type(error).__name__
         try:
             room = self.spool.files.room(self.spool.root)
-            enough = room.bytes >= self.rules.current().node.limits.keep_free
+            low = self.low()
+            enough = room.bytes >= self.rules.current().node.limits.keep_free and not low
             facts["free_bytes"], facts["receiving"] = room.bytes, enough
+            if low:
+                facts["disk"] = low
             well = well and enough
         except OSError as error:
             well, facts["spool"] = False, error.strerror or "cannot be used"
@@ -66,8 +79,9 @@ class Health:
             running = connection.scalar(sa.select(sa.func.count()).where(job.c.state.in_(("queued", "running"))))
         ledger = self.ledger()
         return Figures(
-            states={state.value: n for state, n in ledger.states.items()}, queues=waiting, jobs=int(running or 0)
-        )
+            states={state.value: n for state, n in ledger.states.items()}, queues=waiting, jobs=int(running or 0),
+            associations=self.associations(), low=bool(self.low()), certificates=self.certificates(),
+        )  # fmt: skip
 
     def ledger(self, *, fresh: float = _FRESH) -> Ledger:
         """A count that is at most `fresh` seconds old."""

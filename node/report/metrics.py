@@ -18,7 +18,7 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What is counted in the database, read at every scrape."""
+    """What is counted in the database and in this process, read at every scrape."""
 
     states: Mapping[str, int] = field(default_factory=dict)
     """Acknowledged instances by their worst state, as `dicom-node ledger` says."""
@@ -26,6 +26,12 @@ class Figures:
     """Parcels that wait, by destination."""
     jobs: int = 0
     """Jobs that are running or wait for their turn."""
+    associations: int = 0
+    """Established at this moment."""
+    low: bool = False
+    """Instances are refused for want of room."""
+    certificates: Mapping[str, float] = field(default_factory=dict)
+    """Days until each of our TLS certificates ends, by its place in rules.yaml."""
 
 
 class Metrics:
@@ -41,6 +47,9 @@ class Metrics:
         by_sender = ("calling_ae", "called_ae")
         self._received = self._counter("received", "Instances acknowledged with success.", *by_sender)
         self._refused = self._counter("refused", "C-STORE requests answered with a failure.", *by_sender, "status")
+        self._turned_away = self._counter(
+            "turned_away", "Associations and presentation contexts refused, associations ended.", "what", "reason"
+        )
         self._seconds = Histogram(
             "dicom_node_receive_seconds",
             "From the first byte of a C-STORE request to its answer.",
@@ -67,6 +76,10 @@ class Metrics:
     def refused(self, calling_ae: str, called_ae: str, status: int) -> None:
         self._refused.labels(self._sender(calling_ae), called_ae, f"0x{status:04X}").inc()
 
+    def turned_away(self, what: str, reason: str) -> None:
+        """What: `association`, `context`, or `ended` for an association that had been established."""
+        self._turned_away.labels(what, reason).inc()
+
     def _sender(self, calling_ae: str) -> str:
         with self._lock:
             if len(self._senders) < _MOST_SENDERS:
@@ -88,3 +101,9 @@ class _Gauges(Collector):
             queues.add_metric([destination], count)
         yield from (states, queues)
         yield GaugeMetricFamily("dicom_node_jobs", "Jobs running or waiting.", value=figures.jobs)
+        yield GaugeMetricFamily("dicom_node_associations", "Associations established.", value=figures.associations)
+        days = GaugeMetricFamily("dicom_node_certificate_days", "Days until a certificate ends.", labels=["place"])
+        for place, left in figures.certificates.items():
+            days.add_metric([place], left)
+        yield days
+        yield GaugeMetricFamily("dicom_node_disk_low", "1 while instances are refused for room.", value=figures.low)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.authority import Authority
 from tests.cli.command import dicom_node
 from tests.house.sources import ROOT
 
@@ -71,3 +72,26 @@ def test_the_schema_is_json_that_knows_every_step() -> None:
     assert ran.code == 0
     assert set(json.loads(ran.out)["properties"]) == {"node", "peers", "complete", "destinations", "routes", "tests"}
     assert all(f'"{step}"' in ran.out for step in ("anonymize", "decompress", "nifti", "forward"))
+
+
+def test_check_looks_into_the_files_of_tls(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "authority")
+    own, other = authority.issue("node", days=10), authority.issue("other")
+    rules = tmp_path / "rules.yaml"
+
+    def listen(key: Path) -> None:
+        tls = f"{{certificate: {own.certificate}, key: {key}, ca: {authority.ca}}}"
+        rules.write_text(f"node: {{ae_title: NODE, listen: {{address: '127.0.0.1:2762', tls: {tls}}}}}\n")
+
+    listen(own.key)
+    ran = dicom_node("check", "--config", rules)
+    assert ran.code == 0
+    assert "warning: node.listen[0].tls: the certificate ends in 10 days" in ran.err
+    assert dicom_node("check", "--config", rules, "--json").json["warnings"]
+    listen(other.key)
+    ran = dicom_node("check", "--config", rules)
+    assert ran.code == 2
+    assert "rules.yaml: node.listen[0].tls: the key" in ran.err
+    ran = dicom_node("serve", "--config", rules)
+    assert ran.code == 2
+    assert "is not that of the certificate" in ran.err

@@ -163,9 +163,10 @@ def test_the_metrics_of_the_documents_are_there() -> None:
 
     from node.report.metrics import Figures, Metrics
 
-    metrics = Metrics(lambda: Figures(states={"held": 1}, queues={"archive": 1}, jobs=1))
+    metrics = Metrics(lambda: Figures(states={"held": 1}, queues={"archive": 1}, jobs=1, certificates={"x": 9}))
     metrics.received("CT1", "NODE", 0.1)
     metrics.refused("CT1", "NODE", 0xA700)
+    metrics.turned_away("association", "calling_ae")
     there = set(re.findall(r"^(\w+)", generate_latest(metrics.registry).decode(), re.MULTILINE))
     named = set(re.findall(r"dicom_node_\w+", (ROOT / "docs" / "OPERATIONS.md").read_text()))
     assert {name for name in named if name not in there and f"{name}_count" not in there} == set()

@@ -14,7 +14,7 @@ LEVELS = (
     ("steps",),
     ("imaging",),
     ("engine", "outbox", "stores"),
-    ("index", "spool", "pool", "secret", "rules"),
+    ("index", "spool", "pool", "secret", "rules", "tls"),
     ("rehearsal",),
     ("complete", "match", "retry", "commitment"),
     ("config",),

@@ -18,6 +18,8 @@ ELSEWHERE = {
     "config.this_node": "tests/config/test_load.py",
     "config.peers": "tests/config/test_schema.py",
     "config.destinations": "tests/config/test_load.py",
+    "config.identity": "tests/receive/test_identity.py",
+    "config.tls": "tests/tls/test_report.py",
     "config.values": "tests/config/test_load.py",
     "config.secret": "tests/config/test_load.py",
     "config.flow": "tests/config/test_checks.py",

@@ -22,7 +22,9 @@ from node.receive.keeper import Keeper
 from node.receive.scp import Receiver
 from node.receive.services import Services
 from node.receive.session import Sessions
+from node.receive.watermark import Watermark
 from node.spool import Files, Kept, Presence, Spool
+from node.tls import Certificates
 from tests.peers import Instance
 
 PATIENCE = 10.0
@@ -37,10 +39,11 @@ def until(condition: Callable[[], bool], what: str, deadline: float = PATIENCE) 
         threading.Event().wait(0.01)
 
 
-def config_of(text: str = "") -> Config:
-    """The configuration of a node that listens on loopback; `text` is the YAML below `node:`, one line each."""
+def config_of(text: str = "", peers: str = "ct1: {ae_title: CT1, host: 10.1.2.3}") -> Config:
+    """The configuration of a node that listens on loopback; `text` is the YAML below `node:`, one line each, and
+    `peers` that below `peers:`."""
     lines = "".join(f"\n  {line}" for line in text.splitlines())
-    peers = "peers:\n  ct1: {ae_title: CT1, host: 10.1.2.3}\n"
+    peers = "peers:" + "".join(f"\n  {line}" for line in peers.splitlines()) + "\n"
     return load_text(f"{peers}node:\n  ae_title: [NODE, RESEARCH]{lines}\n", {}, folder=Path())
 
 
@@ -68,7 +71,8 @@ class Shelf:
         self.spool = Spool(self.data / "spool", self.process, files=self.files, clock=utc_now, ids=new_receipt)
         self.keeper = Keeper(
             spool=self.spool, presence=self.presence, hand_on=self.hand_on or self._shelve,
-            keep_free=lambda: self.keep_free, largest=lambda: self.largest, charset=lambda origin: self.charset,
+            watermark=Watermark(lambda: self.spool.files.room(self.spool.root), lambda: self.keep_free),
+            largest=lambda: self.largest, charset=lambda origin: self.charset,
             reach=lambda point: self.reach(point),
         )  # fmt: skip
 
@@ -104,7 +108,11 @@ class Station(Shelf):
 
     config: Config = field(default_factory=config_of)
     idle: float = 60.0
-    known: Callable[[Origin], bool] = lambda origin: False
+    settled: float = 60.0
+    """Seconds after which an association is idle enough to make room."""
+    certificates: Certificates | None = None
+    """Of the one address that it listens on."""
+    turned_away: list[tuple[str, str]] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
     received: list[Origin] = field(default_factory=list)
     sessions: Sessions = field(default_factory=Sessions)
@@ -114,14 +122,15 @@ class Station(Shelf):
 
     def start(self) -> None:
         self.receiver = Receiver(
-            keeper=self.keeper, sessions=self.sessions, idle=lambda: self.idle, services=self.services,
-            admit=lambda origin: admit(
-                self.config, origin, open_associations=self.sessions.origins(), is_peer=self.known
-            ),
+            keeper=self.keeper, sessions=self.sessions, idle=lambda origin: self.idle, services=self.services,
+            node=lambda: self.config.node,
+            admit=lambda caller, places: admit(self.config, caller, places, self.settled),
             told=Told(
                 received=lambda origin, seconds: self.received.append(origin),
                 refused=lambda origin, status: self.refused.append(status),
+                turned_away=lambda what, reason: self.turned_away.append((what, reason)),
             ),
+            certificates={} if self.certificates is None else {("127.0.0.1", 0): self.certificates},
         )  # fmt: skip
         self.port = self.receiver.start([("127.0.0.1", 0)])[0][1]
 

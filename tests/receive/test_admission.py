@@ -5,52 +5,112 @@ from pathlib import Path
 
 import pytest
 
+from node.errors import ConfigurationError
 from node.model import Origin
-from node.receive.admission import CALLED_AE, CALLING_AE, LOCAL_LIMIT, Reject, admit, plain
+from node.receive.admission import (
+    CALLED_AE,
+    CALLING_AE,
+    LOCAL_LIMIT,
+    Admitted,
+    Caller,
+    Reject,
+    admit,
+    idle_limit,
+    plain,
+)
+from node.receive.places import Place
 from tests import make
-from tests.peers import VERIFICATION, Gone, Rejected, Sender, send
-from tests.receive.station import config_of, station
+from tests.peers import VERIFICATION, Gone, Instance, Rejected, Sender, send
+from tests.receive.station import config_of, station, until
 
 EVERYTHING = [(VERIFICATION, ["1.2.840.10008.1.2"]), (make.CT_IMAGE, ["1.2.840.10008.1.2.1"])]
+
+PEERS = "ct1: {ae_title: CT1, host: 10.1.2.3}"
 
 
 def origin(calling: str = "CT1", called: str = "NODE", sender: str = "10.1.2.3") -> Origin:
     return Origin(calling_ae=calling, called_ae=called, sender=sender)
 
 
-def judged(text: str, who: Origin, others: list[Origin] | None = None, peer: bool = False) -> Reject | None:
-    return admit(config_of(text), who, open_associations=others or [], is_peer=lambda _: peer)
+def judged(text: str, who: Origin, *others: Origin, peers: str = PEERS) -> Admitted | Reject:
+    """Beside others, who are all in the middle of an instance."""
+    places = [Place(key=number, origin=one, idle=None) for number, one in enumerate(others)]
+    return admit(config_of(text, peers), Caller(origin=who), places)
+
+
+def codes(verdict: Admitted | Reject) -> tuple[int, int, int] | None:
+    return (verdict.result, verdict.source, verdict.diagnostic) if isinstance(verdict, Reject) else None
+
+
+def why(verdict: Admitted | Reject) -> str:
+    assert isinstance(verdict, Reject)
+    return verdict.why
 
 
 def test_anyone_may_send_to_a_title_of_ours() -> None:
-    assert judged("senders: anyone", origin()) is None
-    assert judged("senders: anyone", origin(called="RESEARCH")) is None
+    assert judged("senders: anyone", origin("STRANGER")) == Admitted()
+    assert judged("senders: anyone", origin("STRANGER", called="RESEARCH")) == Admitted()
 
 
 @pytest.mark.parametrize("called", ["ARCHIVE", "node", "", "NODE2"])
 def test_another_called_title_is_rejected_and_the_line_names_ours(called: str) -> None:
-    reject = judged("", origin(called=called))
-    assert reject is not None
-    assert (reject.result, reject.source, reject.diagnostic) == CALLED_AE
-    assert "NODE, RESEARCH" in reject.why
+    verdict = judged("", origin(called=called))
+    assert codes(verdict) == CALLED_AE
+    assert "NODE, RESEARCH" in why(verdict)
 
 
-def test_only_peers_may_send_where_the_rules_say_so() -> None:
-    assert judged("senders: peers", origin(), peer=True) is None
-    reject = judged("senders: peers", origin())
-    assert reject is not None
-    assert (reject.result, reject.source, reject.diagnostic) == CALLING_AE
+@pytest.mark.parametrize(
+    ("host", "sender"),
+    [
+        ("10.1.2.3", "10.1.2.3"),
+        ("10.1.2.0/24", "10.1.2.200"),
+        ('"2001:db8::/32"', "2001:db8:1::9"),
+        ('"::ffff:10.1.2.0/120"', "10.1.2.3"),
+        ('["10.9.9.9", "fe80::/10"]', "fe80::1%eth0"),
+    ],
+)
+def test_only_peers_may_send_where_the_rules_say_so(host: str, sender: str) -> None:
+    peers = f"ct1: {{ae_title: CT1, host: {host}}}"
+    assert judged("senders: peers", origin(sender=sender), peers=peers) == Admitted()
+    for stranger in (origin("CT2", sender=sender), origin(sender="10.7.7.7"), origin(sender="2001:db9::1")):
+        verdict = judged("senders: peers", stranger, peers=peers)
+        assert codes(verdict) == CALLING_AE
+        assert "none of peers" in why(verdict)
 
 
-def test_associations_are_limited_in_all_and_per_address() -> None:
-    limits = "limits: {associations: 3, per_sender: 2}"
-    here, there = origin(), origin(sender="10.9.9.9")
-    assert judged(limits, here, [here, there]) is None
-    for others in ([here, here], [here, origin(calling="CT2")], [there, there, there]):
-        reject = judged(limits, here, others)
-        assert reject is not None
-        assert (reject.result, reject.source, reject.diagnostic) == LOCAL_LIMIT
-        assert "limits: " in reject.why
+def test_associations_are_limited_in_all_per_sender_and_per_address() -> None:
+    limits = "limits: {associations: 4, per_sender: 2, per_address: 3}"
+    here, there, other = origin(), origin(sender="10.9.9.9"), origin("CT2")
+    assert judged(limits, here, here, there) == Admitted()
+    assert judged(limits, here, here, other) == Admitted()
+    for others in ([here, here], [here, other, other], [there, there, other, other]):
+        verdict = judged(limits, here, *others)
+        assert codes(verdict) == LOCAL_LIMIT
+        assert "limits: " in why(verdict)
+
+
+def test_the_longest_idle_association_makes_room() -> None:
+    idle = Place(key="idle", origin=origin("MR1"), idle=600.0)
+    places = [idle, Place(key="busy", origin=origin("MR2"), idle=None)]
+    assert admit(config_of("limits: {associations: 2}"), Caller(origin=origin()), places) == Admitted(idle)
+
+
+def test_a_peer_may_have_more_or_fewer_associations_and_another_patience_than_others() -> None:
+    peers = (
+        "ct1: {ae_title: CT1, host: 10.1.2.3, associations: 40, idle: 2h}\n"
+        "ct2: {ae_title: CT2, host: 10.1.2.4, associations: 1}"
+    )
+    ct1, ct2 = origin(), origin("CT2", sender="10.1.2.4")
+    assert judged("", ct1, *[ct1] * 39, peers=peers) == Admitted()
+    assert codes(judged("", ct1, *[ct1] * 40, peers=peers)) == LOCAL_LIMIT
+    assert codes(judged("", ct2, ct2, peers=peers)) == LOCAL_LIMIT
+    config = config_of("limits: {idle: 10m}", peers)
+    assert [idle_limit(config, who) for who in (ct1, ct2)] == [7200.0, 600.0]
+
+
+def test_a_peer_is_written_without_the_zone_of_its_address() -> None:
+    with pytest.raises(ConfigurationError, match="leave out %eth0"):
+        config_of("", 'ct1: {ae_title: CT1, host: "fe80::1%eth0"}')
 
 
 @pytest.mark.parametrize(
@@ -75,18 +135,19 @@ def test_a_stranger_is_rejected_with_the_reason_of_the_standard(
         with pytest.raises(Rejected) as rejected:
             send(node.port, [make.instance()], calling_ae="STRANGER", called_ae=called)
         assert rejected.value.codes == answer
+        assert node.turned_away == [("association", "called_ae" if answer == CALLED_AE else "calling_ae")]
         node.until_nobody_is_here()
         assert node.kept() == []
     assert "association of STRANGER at 127.0.0.1 refused: " in caplog.text
 
 
 def test_a_peer_is_admitted_where_only_peers_may_send(tmp_path: Path) -> None:
-    config = config_of("senders: peers")
-    with station(tmp_path, config=config, known=lambda who: who.calling_ae == "CT1") as node:
+    config = config_of("senders: peers", "me: {ae_title: CT1, host: 127.0.0.1}")
+    with station(tmp_path, config=config) as node:
         assert send(node.port, [make.instance()], calling_ae="CT1") == [0]
 
 
-@pytest.mark.parametrize("limits", ["{associations: 2}", "{per_sender: 2}"])
+@pytest.mark.parametrize("limits", ["{associations: 2}", "{per_address: 2}"])
 def test_over_the_limit_is_rejected_for_the_time_being_and_a_place_comes_free(tmp_path: Path, limits: str) -> None:
     with station(tmp_path, config=config_of(f"limits: {limits}")) as node:
         with Sender(node.port, EVERYTHING) as one, Sender(node.port, EVERYTHING, calling_ae="OTHER") as two:
@@ -127,3 +188,32 @@ def test_an_association_on_which_nothing_happens_is_closed(tmp_path: Path) -> No
         with pytest.raises(Gone):
             sender.status()
         node.until_nobody_is_here()
+
+
+def test_at_the_limit_the_longest_idle_association_is_ended_and_the_busy_one_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    instance = Instance.of(make.instance())
+    config = config_of("limits: {associations: 2}")
+    with station(tmp_path, config=config, settled=0.0) as node:
+        with Sender(node.port, EVERYTHING, calling_ae="OLD") as old, Sender(node.port, EVERYTHING) as busy:
+            busy.begin(instance, only=50)
+            until(lambda: any(place.idle is None for place in node.sessions.places()), "an instance is on its way")
+            with Sender(node.port, EVERYTHING, calling_ae="NEW") as new:
+                with pytest.raises(Gone):
+                    old.status()
+                assert new.echo() == 0
+                busy.raw(busy.p_data(3, 0x02, instance.data[50:]))
+                assert busy.status() == 0
+            assert node.turned_away == [("ended", "room")]
+        node.until_nobody_is_here()
+    assert "association of OLD at 127.0.0.1, idle for 0 s, ended to make room for NEW at 127.0.0.1" in caplog.text
+
+
+def test_a_peer_that_is_refused_again_and_again_is_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with station(tmp_path) as node:
+        for _ in range(5):
+            with pytest.raises(Rejected):
+                send(node.port, [make.instance()], called_ae="OTHER")
+        assert node.turned_away == [("association", "called_ae")] * 5
+    assert len([one for one in caplog.records if "refused" in one.getMessage()]) == 1

@@ -9,11 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from node.dicom.negotiation import choose
+from node.errors import ConfigurationError
 from node.model import UID
 from tests import make
 from tests.dicom.datasets import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT
 from tests.peers import VERIFICATION, Instance, Sender
-from tests.receive.station import content_of, station
+from tests.receive.station import config_of, content_of, station
 
 CT, MR = make.CT_IMAGE, make.MR_IMAGE
 JPEG, JPEG_LOSSLESS = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.70"
@@ -139,3 +140,42 @@ def test_an_association_of_which_nothing_is_accepted_is_still_answered(tmp_path:
     with station(tmp_path) as node:
         assert negotiated(node.port, [("1.2.840.10008.5.1.4.1.2.1.1", [IMPLICIT])]) == [None]
         node.until_nobody_is_here()
+
+
+LISTS = """\
+sop_classes: [CTImageStorage, 1.2.840.10008.5.1.4.1.1.4]
+transfer_syntaxes: [ExplicitVRLittleEndian, JPEGLossless]"""
+
+
+def test_lists_narrow_what_is_accepted_and_each_refusal_is_a_line_that_says_what_to_change(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    us, find = "1.2.840.10008.5.1.4.1.1.6.1", "1.2.840.10008.5.1.4.1.2.1.1"
+    lossless = "1.2.840.10008.1.2.4.57"
+    proposals: list[Proposal] = [
+        (CT, [EXPLICIT, IMPLICIT]), (CT, [HTJ2K_LOSSLESS]), (CT, [IMPLICIT]), (MR, [lossless, IMPLICIT]),
+        (us, [EXPLICIT]), (find, [IMPLICIT]), (CT, [MIME]), (VERIFICATION, [IMPLICIT]),
+    ]  # fmt: skip
+    with station(tmp_path, config=config_of(LISTS)) as node:
+        for _ in range(2):
+            assert negotiated(node.port, proposals) == [EXPLICIT, None, None, lossless, None, None, None, IMPLICIT]
+        once = ["transfer_syntax", "transfer_syntax", "sop_class", "sop_class", "transfer_syntax"]
+        assert node.turned_away == [("context", reason) for reason in once] * 2
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 5
+    assert f"SENDER proposed {HTJ2K_LOSSLESS} for CT Image Storage; node: transfer_syntaxes does not list it" in lines
+    assert f"SENDER proposed {us} (Ultrasound Image Storage); node: sop_classes does not list it" in lines
+    assert any("which is no storage class" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("sop_classes: CTImageStorag", 'Did you mean "CTImageStorage"'),
+        ("transfer_syntaxes: [1.2.3x]", "neither a UID"),
+        ("sop_classes: [1.2..3]", "neither a UID"),
+    ],
+)
+def test_a_list_of_what_does_not_exist_is_refused_at_load(text: str, error: str) -> None:
+    with pytest.raises(ConfigurationError, match=error):
+        config_of(text)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from node.receive.keeper import MINIMUM_INODES
+from node.receive.watermark import MINIMUM_INODES
 from node.spool import Files
 from node.spool.files import Room
 from tests import make

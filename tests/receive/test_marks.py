@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from node.model import Origin
+from node.receive.admission import Admitted
 from node.receive.marks import publish
 from node.receive.session import Sessions
 from node.spool import Presence
@@ -56,7 +57,7 @@ def test_a_list_that_could_not_be_published_is_published_later(tmp_path: Path, m
             raise OSError(errno.ENOSPC, "No space left on device")
         real(self, units)
 
-    sessions.enter("a", Origin(calling_ae="CT1", called_ae="NODE", sender="10.1.2.3"), lambda origin: None)
+    sessions.enter("a", Origin(calling_ae="CT1", called_ae="NODE", sender="10.1.2.3"), lambda places: Admitted())
     session = sessions.serve("a")
     assert session is not None
     session.stored(identity())

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 import pytest
 
 from node.model import UID, Identity, Origin
 from node.receive import session as module
+from node.receive.admission import Admitted, Reject
+from node.receive.places import Place
 from node.receive.session import Phase, Sessions
 
 ORIGIN = Origin(calling_ae="CT1", called_ae="NODE", sender="10.1.2.3")
@@ -20,23 +23,59 @@ def identity(study: str = "1.2", series: str = "1.2.1") -> Identity:
 def entered(*keys: str) -> Sessions:
     sessions = Sessions()
     for key in keys:
-        assert sessions.enter(key, ORIGIN, lambda origin: None) is None
+        assert sessions.enter(key, ORIGIN, lambda places: Admitted()) == Admitted()
     return sessions
 
 
 def test_who_is_not_admitted_is_not_counted() -> None:
     sessions = Sessions()
-    assert sessions.enter("a", ORIGIN, lambda origin: "no") == "no"
+    no = Reject(1, 1, 3, "calling_ae", "a stranger")
+    assert sessions.enter("a", ORIGIN, lambda places: no) == no
     sessions.arrive("a")
     assert (sessions.count(), sessions.session("a"), sessions.serve("a")) == (0, None, None)
 
 
 def test_admission_sees_the_others() -> None:
     sessions = entered("a")
-    seen: list[list[Origin]] = []
-    sessions.enter("b", ORIGIN, lambda origin: seen.append(sessions.origins()))
-    assert seen == [[ORIGIN]]
+    seen: list[Place] = []
+
+    def look(places: Sequence[Place]) -> Admitted:
+        seen.extend(places)
+        return Admitted()
+
+    sessions.enter("b", ORIGIN, look)
+    assert [(place.key, place.origin) for place in seen] == [("a", ORIGIN)]
     assert sessions.count() == 2
+
+
+def test_an_association_is_idle_from_its_begin_and_from_each_answer_and_never_in_between() -> None:
+    sessions = entered("a")
+
+    def idle() -> float | None:
+        (place,) = sessions.places()
+        return place.idle
+
+    begun = idle()
+    assert begun is not None
+    sessions.arrive("a")
+    assert idle() is None
+    sessions.serve("a")
+    assert idle() is None
+    threading.Event().wait(0.05)
+    sessions.end("a")
+    answered = idle()
+    assert answered is not None
+    assert answered < 0.05
+
+
+def test_who_makes_room_is_no_longer_known_and_can_begin_nothing() -> None:
+    sessions = entered("old")
+    (place,) = sessions.places()
+    sessions.enter("new", ORIGIN, lambda places: Admitted(place))
+    assert [one.key for one in sessions.places()] == ["new"]
+    sessions.arrive("old")
+    assert sessions.session("old") is None
+    assert sessions.serve("old") is None
 
 
 def test_an_association_is_receiving_from_the_first_fragment_until_the_answer_is_out() -> None:

@@ -55,6 +55,28 @@ def test_a_full_disk_makes_it_unwell(kit: Kit) -> None:
     assert (facts["receiving"], facts["free_bytes"]) == (False, 1000)
 
 
+def test_a_disk_that_was_low_makes_it_unwell_until_instances_are_taken_again(kit: Kit) -> None:
+    said = ["900 MiB are free, less than limits: keep_free asks for"]
+    one = health(kit)
+    one.low, one.associations = lambda: said[0], lambda: 3
+    well, facts = one.check()
+    assert not well
+    assert (facts["receiving"], facts["disk"]) == (False, said[0])
+    assert (one.figures().low, one.figures().associations) == (True, 3)
+    said[0] = ""
+    assert one.check()[0]
+    assert not one.figures().low
+
+
+def test_a_broken_certificate_is_said_and_makes_nobody_unwell(kit: Kit) -> None:
+    one = health(kit)
+    one.broken, one.certificates = lambda: "the key is not that of the certificate", lambda: {"node.listen[0]": 9.0}
+    well, facts = one.check()
+    assert well
+    assert facts["tls"] == "the key is not that of the certificate"
+    assert one.figures().certificates == {"node.listen[0]": 9.0}
+
+
 def test_a_spool_that_is_gone_makes_it_unwell(kit: Kit) -> None:
     one = health(kit)
     kit.spool.root = kit.data / "unmounted"

@@ -23,9 +23,11 @@ def test_counters_count_by_ae_titles_and_names() -> None:
     metrics.received("CT1", "NODE", 0.004)
     metrics.received("CT1", "NODE", 0.3)
     metrics.refused("CT1", "NODE", 0xA700)
+    metrics.turned_away("association", "calling_ae")
     found = samples(metrics)
     assert found["dicom_node_received_total", ("NODE", "CT1")] == 2
     assert found["dicom_node_refused_total", ("NODE", "CT1", "0xA700")] == 1
+    assert found["dicom_node_turned_away_total", ("calling_ae", "association")] == 1
     assert found["dicom_node_receive_seconds_bucket", ("0.005",)] == 1
     assert found["dicom_node_receive_seconds_count", ()] == 2
 
@@ -41,11 +43,22 @@ def test_what_a_folder_gives_is_counted_and_takes_no_time() -> None:
 
 def test_gauges_are_read_anew_at_every_scrape() -> None:
     waiting = iter([5, 0])
-    metrics = Metrics(lambda: Figures(states={"held": 2}, queues={"archive": next(waiting)}, jobs=1))
+    metrics = Metrics(
+        lambda: Figures(
+            states={"held": 2},
+            queues={"archive": next(waiting)},
+            jobs=1,
+            associations=3,
+            certificates={"node.listen[0]": 9},
+        )
+    )
     first, second = samples(metrics), samples(metrics)
     assert first["dicom_node_instances", ("held",)] == 2
     assert first["dicom_node_waiting", ("archive",)] == 5
     assert first["dicom_node_jobs", ()] == 1
+    assert first["dicom_node_associations", ()] == 3
+    assert first["dicom_node_disk_low", ()] == 0
+    assert first["dicom_node_certificate_days", ("node.listen[0]",)] == 9
     assert second["dicom_node_waiting", ("archive",)] == 0
 
 

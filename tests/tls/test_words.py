@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import ssl
+
+import pytest
+
+from node.tls import why_not
+
+
+def ssl_error(reason: str) -> ssl.SSLError:
+    error = ssl.SSLError(1, f"[SSL: {reason}] something (_ssl.c:1)")
+    error.reason = reason
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ssl_error("WRONG_VERSION_NUMBER"), "it speaks no TLS; DICOM without TLS goes to another port"),
+        (ssl_error("TLSV1_ALERT_UNKNOWN_CA"), "have it trust that issuer"),
+        (ssl_error("SOMETHING_NEW"), "the TLS handshake failed (SOMETHING_NEW)"),
+        (TimeoutError("timed out"), "in time"),
+        (ConnectionResetError(104, "Connection reset by peer"), "closed the connection"),
+        (ssl.SSLEOFError(8, "EOF occurred"), "closed the connection"),
+        (OSError(113, "No route to host"), "No route to host"),
+    ],
+)
+def test_each_failure_says_what_is_wrong_on_the_other_side(error: OSError, text: str) -> None:
+    assert text in why_not(error)
