@@ -191,9 +191,10 @@ class Receiver:
         if self.services is None or is_storage(sop_class) or sop_class == VERIFICATION:
             return decide(self.node(), sop_class, proposed)
         if self.services.roles(sop_class) is None:
-            named = f"{sop_class} ({name_of(sop_class)})"
-            return Declined("sop_class", f"proposed {named}, which is not accepted: {self.services.why_not(sop_class)}")
-        none = f"proposed {', '.join(proposed) or 'nothing'} for {name_of(sop_class)}: none of these is supported"
+            named, why = f"{sop_class} ({name_of(sop_class)})", self.services.why_not(sop_class)
+            return Declined("sop_class", f"proposed {named}, which is not accepted: {why}")
+        syntaxes = ", ".join(proposed) or "nothing"
+        none = f"proposed {syntaxes} for {name_of(sop_class)}: none of these transfer syntaxes is supported"
         return choose_syntax(proposed) or Declined("transfer_syntax", none)
 
     def _propose(self, context: PresentationContext, origin: Origin, accepted: dict[str, list[UID]]) -> None:

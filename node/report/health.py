@@ -98,7 +98,8 @@ def take_ledger(
 ) -> Ledger:
     """Count now. An instance gets its row a moment after its file, and retention takes them in the other order;
     so what does not fit is counted again, for at most `patience` seconds, before it is called a fault."""
-    spooled = [ReceiptId(path.stem) for path in spool.kept()]
+    # In this order: what is shown in between is then in both.
+    spooled = {*spool.unshown(), *(ReceiptId(path.stem) for path in spool.kept())}
     deadline = time.monotonic() + patience
     while True:
         ledger = count(connection, spooled, routed, lambda path: spool.where(path).exists())

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from node.dicom.part10 import file_meta
+from node.dicom.part10 import UNKNOWN_HASH, file_meta, read_meta
+from node.errors import CannotSucceed
 from node.model import Identity, Origin, ReceiptId
 from node.spool.files import Files
 from node.spool.slots import Slots
@@ -199,7 +200,18 @@ class Spool:
     def slots_of(self, process: str) -> list[Path]:
         """What a process was writing, or has kept and not shown; empty slots aside."""
         folder = self.root / "incoming" / process
-        return sorted(p for p in folder.glob("*.part") if p.stat().st_size) if folder.is_dir() else []
+        return sorted(p for p in folder.glob("*.part") if _size(p)) if folder.is_dir() else []
+
+    def unshown(self) -> list[ReceiptId]:
+        """Receipts of what is whole and not shown yet, of every process: it may have been acknowledged."""
+        found = []
+        for process in self.abandoned():
+            for slot in self.slots_of(process):
+                with contextlib.suppress(CannotSucceed, FileNotFoundError):
+                    provenance = read_meta(slot).provenance
+                    if provenance is not None and provenance.sha256 != UNKNOWN_HASH:
+                        found.append(provenance.receipt)
+        return found
 
     def abandon(self, process: str) -> int:
         """Remove what a dead process was writing: it was never acknowledged. Returns how many.
@@ -235,3 +247,11 @@ class Spool:
         self.slots.close()
         with contextlib.suppress(OSError):
             self.incoming.rmdir()
+
+
+def _size(path: Path) -> int:
+    """0 too where it is gone: a live process takes and shows its slots at any moment."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

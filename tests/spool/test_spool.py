@@ -131,6 +131,15 @@ def test_what_a_dead_process_was_writing_is_removed_and_what_it_kept_stays(tmp_p
     keep(alive, going_on)
 
 
+def test_what_is_kept_and_not_shown_yet_is_known_by_its_receipt_to_every_process(tmp_path: Path) -> None:
+    one, two = spool_in(tmp_path, process="one"), spool_in(tmp_path, process="two")
+    kept = begun(one).keep()
+    begun(one)
+    assert two.unshown() == [kept.receipt]
+    one.show([(kept.slot, kept.path)])
+    assert two.unshown() == []
+
+
 def test_close_leaves_no_folder_of_the_process_unless_something_is_in_it(tmp_path: Path) -> None:
     clean, busy = spool_in(tmp_path, process="clean"), spool_in(tmp_path, process="busy")
     begun(busy)
