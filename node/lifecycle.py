@@ -22,6 +22,7 @@ from node.receive.rows import RowWriter
 from node.receive.scp import Receiver
 from node.receive.session import Sessions
 from node.receive.sweep import Sweep
+from node.report.balance import RunningCheck
 from node.report.http import StatusServer
 from node.retention import Retention
 from node.rules import Rules, RulesWatch
@@ -66,6 +67,7 @@ class Service:
     body: Body
     pool: Pool
     retention: Retention
+    balance: RunningCheck
     status: StatusServer | None
     stopping: threading.Event
     wake: threading.Event
@@ -135,12 +137,13 @@ class Service:
         self.wake.set()
 
     def _upkeep(self) -> None:
-        """Now and then: index what a dead process left, remove what is over."""
+        """Now and then: index what a dead process left, remove what is over, look at a stretch of the ledger."""
         while not self.stopping.wait(3.0):
             try:
                 if self.sweep.dead():
                     self.wake.set()
                 self.retention.sometimes()
+                self.balance.turn()
             except Exception:  # worker loop: upkeep that fails once must not end for ever
                 log.exception("upkeep failed; tried again")
 

@@ -35,6 +35,7 @@ from node.receive.rows import RowWriter
 from node.receive.scp import Receiver
 from node.receive.session import Sessions
 from node.receive.sweep import Sweep
+from node.report.balance import RunningCheck
 from node.report.health import Health
 from node.report.http import StatusServer
 from node.report.metrics import Metrics
@@ -107,6 +108,7 @@ def build(
         rules=rules, database=database, presence=ground.presence, spool=spool, sweep=sweep, rows=rows,
         receiver=receiver, folders=folders, sessions=sessions, collector=collector, engine=ground.engine,
         body=body, pool=ground.pool, stopping=ground.stopping, wake=ground.wake, retention=retention, status=status,
+        balance=ground.health.balance,
     )  # fmt: skip
 
 
@@ -135,7 +137,8 @@ def _ground(rules: Rules, files: Files, clock: Clock, reach: Callable[[str], Non
     data, process = config.node.data, process_name()
     database = open_database(config)
     spool = Spool(data / "spool", process, files=files, clock=clock, ids=new_receipt)
-    health = Health(database=database, rules=rules, spool=spool, routed=lambda: rules.current().routed)
+    balance = RunningCheck(database=database, spool=spool, routed=lambda: rules.current().routed)
+    health = Health(database=database, rules=rules, spool=spool, balance=balance)
     return _Ground(
         rules=rules,
         database=database,
@@ -183,7 +186,7 @@ def _collector(ground: _Ground) -> Collector:
     rules = ground.rules
     duplicates = Duplicates(
         database=ground.database, spool=ground.spool, pool=ground.pool, config=rules.current,
-        kinds=lambda: rules.current().kinds,
+        kinds=lambda: rules.current().kinds, reach=ground.reach,
     )  # fmt: skip
     return Collector(
         database=ground.database, presence=ground.presence, engine=ground.engine, config=rules.current,

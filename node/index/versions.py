@@ -10,13 +10,20 @@ import sqlalchemy as sa
 
 from node.errors import ConfigurationError
 from node.index.copies import dump
-from node.index.schema import VERSION, meta, metadata
+from node.index.schema import VERSION, meta, metadata, parcel, receipt
 
 log = logging.getLogger("node.index")
 
 Migration = Callable[[sa.Connection], None]
 
-MIGRATIONS: Mapping[int, Migration] = {}
+
+def _to_2(connection: sa.Connection) -> None:
+    """Indexes for what is looked at often and is few: duplicates with a file, parcels that wait."""
+    for index in (*receipt.indexes, *parcel.indexes):
+        index.create(connection, checkfirst=True)
+
+
+MIGRATIONS: Mapping[int, Migration] = {2: _to_2}
 """Version -> what brings the schema from the one before to it. Version 1 is made, not migrated to."""
 
 

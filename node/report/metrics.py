@@ -26,6 +26,10 @@ class Figures:
     """Parcels that wait, by destination."""
     jobs: int = 0
     """Jobs that are running or wait for their turn."""
+    faults: Mapping[str, int] = field(default_factory=dict)
+    """Instances for which the ledger does not balance, by kind."""
+    recounted: float = 0.0
+    """Seconds since every instance was looked at."""
 
 
 class Metrics:
@@ -83,4 +87,17 @@ class _Gauges(Collector):
         for destination, count in figures.queues.items():
             queues.add_metric([destination], count)
         yield from (states, queues)
+        faults = GaugeMetricFamily(
+            "dicom_node_ledger_faults", "Instances for which the ledger does not balance.", labels=["kind"]
+        )
+        for kind, count in figures.faults.items():
+            faults.add_metric([kind], count)
+        yield faults
+        yield GaugeMetricFamily(
+            "dicom_node_ledger_balanced", "1 while every acknowledged instance is accounted for.",
+            value=not any(figures.faults.values()),
+        )  # fmt: skip
+        yield GaugeMetricFamily(
+            "dicom_node_ledger_recounted_seconds", "Since every instance was last looked at.", value=figures.recounted
+        )
         yield GaugeMetricFamily("dicom_node_jobs", "Jobs running or waiting.", value=figures.jobs)
