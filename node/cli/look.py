@@ -30,9 +30,12 @@ def ledger(path: Path, as_json: bool) -> int:
         if found.unindexed:
             print(f"{found.unindexed} in the spool have no row yet; a running node indexes them", file=sys.stderr)
         for receipt in found.unaccounted[:20]:
-            print(f"instance {receipt} is nowhere: please report this", file=sys.stderr)
+            print(f"instance {receipt} is nowhere: please report this, with `ledger --verify`", file=sys.stderr)
         for receipt in found.missing[:20]:
-            print(f"instance {receipt} is needed, and its file is not in the spool: look at the disk", file=sys.stderr)
+            print(
+                f"instance {receipt} is needed, and its file is not in the spool: see `ledger --verify`",
+                file=sys.stderr,
+            )
     return 0 if found.balanced else 1
 
 
@@ -93,8 +96,25 @@ def _print_story(facts: dict[str, Any]) -> None:
         counts[one["state"], one["reason"]] = counts.get((one["state"], one["reason"]), 0) + 1
     for (state, reason), count in sorted(counts.items()):
         print(f"  {count} {state}" + (f": {reason}" if reason else ""))
+    _print_acts(instances)
     for unit in facts["units"]:
         _print_unit(unit)
+
+
+_MANY = 5
+"""Instances whose own lines are printed; a study may have thousands that differ in the same way."""
+
+
+def _print_acts(instances: list[dict[str, Any]]) -> None:
+    """What a person did with single instances, and what those with one SOP Instance UID differ in."""
+    told = [one for one in instances if one["history"]]
+    for one in told[:_MANY]:
+        against = f", against {one['against']}" if one["against"] else ""
+        print(f"  instance {one['sop_instance']} (receipt {one['receipt']}{against}):")
+        for line in one["history"]:
+            print(f"    {_moment(line['at'])} {line['text']}")
+    if len(told) > _MANY:
+        print(f"  and {len(told) - _MANY} more instances with lines of their own: explain their SOP Instance UIDs")
 
 
 def _print_unit(unit: dict[str, Any]) -> None:

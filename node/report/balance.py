@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-
 from node.index import Database
 from node.index.ledger import is_missing, without_row
 from node.index.standing import Standing, live, of_receipts, page
