@@ -71,5 +71,5 @@ def _shown(values: object) -> str:
         return "absent"
     if not isinstance(values, list):
         return "a long value"
-    text = "\\".join(str(value) for value in values)
+    text = "\\".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values)
     return (text if len(text) <= _LONGEST else text[:_LONGEST] + "…") or "empty"

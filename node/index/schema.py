@@ -81,7 +81,7 @@ twice = sa.and_(
     receipt.c.path.is_not(None),
     receipt.c.reason.in_([sa.literal_column(f"'{reason}'") for reason in (SAME_BYTES, SAME_CONTENT)]),
 )
-sa.Index("node_receipt_twice", receipt.c.id, sqlite_where=twice, postgresql_where=twice)
+sa.Index("node_receipt_twice", receipt.c.state, receipt.c.id, sqlite_where=twice, postgresql_where=twice)
 
 unit = sa.Table(
     "node_unit",

@@ -19,7 +19,9 @@ from node.spool.proof import dataset_hash
 MAKE_AGAIN = "`dicom-node retry` the delivery when it is held: where the file is gone its job makes it again"
 REPORT = "a fault of the node: please report it with the output of `dicom-node explain`"
 
-Row = sa.Row[Any]
+Row = Any
+"""A row of a statement that names its columns."""
+
 Wrong = tuple[str, str, str]
 """(SOP instance or "", what, remedy)"""
 
@@ -79,7 +81,7 @@ def _obligations(of: Row, parcels: Sequence[Row], owed: Sequence[Row]) -> Iterat
     for one in parcels:
         for source in json.loads(one.sources):
             behind.setdefault(source, set()).add(one.state)
-    for receipt, state, in_outbox in map(tuple, owed):
+    for receipt, state, in_outbox in owed:
         files = behind.get(receipt, set())
         if state == "waiting" and (of.state != "waiting" or not files):
             yield "", f"receipt {receipt} waits in it for {of.destination}, and no file of it does", REPORT
@@ -95,10 +97,12 @@ def _obligations(of: Row, parcels: Sequence[Row], owed: Sequence[Row]) -> Iterat
 
 def _evidence(connection: sa.Connection, of: Row, parcels: Sequence[Row]) -> Iterator[Wrong]:
     """What an application entity took is noted in `sent`; what a folder took has its place in the parcel."""
-    taken = {
-        one.sop_instance: one for one in parcels if one.state == "delivered" and not one.place and one.sop_instance
-    }
+    acknowledged = [one for one in parcels if one.state == "delivered" and not one.place]
+    taken = {one.sop_instance: one for one in acknowledged if one.sop_instance}
+    if not taken:
+        return
     noted: set[str] = set()
+    of_peers = sent.c.destination.in_(peers(connection))
     instances = sorted(taken)
     for begin in range(0, len(instances), 500):
         chosen = sent.c.instance.in_(instances[begin : begin + 500])

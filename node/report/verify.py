@@ -34,7 +34,8 @@ _MANY = 100
 SEND_AGAIN = "look at the disk, then have the sender send it again: the same bytes are put in its place"
 REPORT = "a fault of the node: please report it with the output of `dicom-node explain`"
 
-Row = sa.Row[Any]
+Row = Any
+"""A row of a statement that names its columns."""
 Subject = TypeVar("Subject")
 
 

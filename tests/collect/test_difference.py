@@ -60,16 +60,18 @@ def test_long_values_are_shortened() -> None:
 
 
 def test_a_value_in_a_sequence_is_shown_unless_the_sequence_is_named_by_the_table() -> None:
+    (shown,) = lines(*(with_item(AnatomicRegionSequence=meaning) for meaning in ("Chest", "Head")))
+    assert shown.endswith("> (0008,0104) Code Meaning: Chest in the first, Head in this one")
+    (hidden,) = lines(*(with_item(RequestAttributesSequence=meaning) for meaning in ("Chest", "Head")))
+    assert hidden.endswith("> (0008,0104) Code Meaning differs")
+
+
+def with_item(**meanings: str) -> Dataset:
+    """An instance with a sequence of one item that has a Code Meaning."""
     item = Dataset()
-    item.CodeMeaning = "Chest"
-    plain = changed(make.instance(), AnatomicRegionSequence=Sequence([item]))
-    named = changed(make.instance(), RequestAttributesSequence=Sequence([item]))
-    other = Dataset()
-    other.CodeMeaning = "Head"
-    (shown,) = lines(plain, changed(plain, AnatomicRegionSequence=Sequence([other])))
-    assert "> (0008,0104) Code Meaning: Chest in the first, Head in this one" in shown
-    (hidden,) = lines(named, changed(named, RequestAttributesSequence=Sequence([other])))
-    assert hidden.endswith("differs")
+    (keyword,) = meanings
+    item.CodeMeaning = meanings[keyword]
+    return changed(make.instance(), **{keyword: Sequence([item])})
 
 
 def test_a_thousand_differences_are_not_listed() -> None:

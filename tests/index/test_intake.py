@@ -121,7 +121,8 @@ def test_what_was_decided_against_is_decided_anew_when_it_comes_again(kit: Kit, 
     kit.index(one())
     before = kit.index(other)[0]
     kit.write(sa.update(receipt).where(receipt.c.id == before).values(state=state))
-    assert kit.receipts()[kit.index(other)[0]] == "unjudged"
+    (again,) = kit.index(other)
+    assert kit.receipts()[again] == "unjudged"
 
 
 @pytest.mark.parametrize(("content", "renamed", "loops"), [("same", False, True), ("other", False, False),
