@@ -34,7 +34,7 @@ from node.imaging.same import same_pixels
 from node.index import Database
 from node.index.intake import join_again
 from node.index.jobs import remember
-from node.index.schema import SAME_CONTENT, receipt
+from node.index.schema import SAME_BYTES, SAME_CONTENT, receipt
 from node.model import UnitKind
 from node.pool import Bug, Pool
 from node.spool import Spool
@@ -136,7 +136,8 @@ class Duplicates:
             rows = connection.execute(
                 sa.select(receipt.c.id, receipt.c.path, receipt.c.called_ae, receipt.c.sop_instance)
                 .where(receipt.c.state == "unjudged")
-                .order_by(receipt.c.id)
+                # In the order in which they came: the last one is the newest.
+                .order_by(receipt.c.received, receipt.c.id)
             ).all()
         for row in rows:
             decided += self._one(row.id, row.path, row.called_ae, row.sop_instance)
@@ -144,15 +145,13 @@ class Duplicates:
 
     def _one(self, new: str, path: str, called_ae: str, sop_instance: str) -> bool:
         with self.database.reader.connect() as connection:
-            known = connection.execute(
-                sa.select(receipt.c.id, receipt.c.path, receipt.c.header).where(
-                    receipt.c.called_ae == called_ae, receipt.c.sop_instance == sop_instance,
-                    receipt.c.state == "current",
-                )
-            ).first()  # fmt: skip
+            columns = (receipt.c.id, receipt.c.path, receipt.c.header, receipt.c.state)
+            same_uid = sa.and_(receipt.c.called_ae == called_ae, receipt.c.sop_instance == sop_instance)
+            known = connection.execute(sa.select(*columns).where(same_uid, receipt.c.state == "current")).first()
+            repeated = self._repeated(connection, new, same_uid)
         difference: Difference | None = None
         why = ""
-        if known is not None:
+        if known is not None and repeated is None:
             try:
                 difference, why = self._compare(known.path, path)
             except TryAgain:
@@ -161,11 +160,26 @@ class Duplicates:
         with self.database.durable.begin() as connection:
             # What was compared may be decided by another process, dropped by a person or replaced by now.
             if _is(connection, new, "unjudged") and (known is None or _is(connection, known.id, "current")):
+                if repeated is not None:
+                    _set(connection, new, "duplicate", SAME_BYTES, repeated)
+                    return True
                 self._decide(connection, new, known.id if known is not None else None, difference, policy, why)
                 if known is not None and difference:
                     self._explain(connection, new, known.header, difference)
                 return True
         return False
+
+    def _repeated(self, connection: sa.Connection, new: str, same_uid: sa.ColumnElement[bool]) -> str | None:
+        """What has the same bytes and is current, or held: between them came others, which are decided by now."""
+        mine = receipt.alias()
+        return connection.scalar(
+            sa.select(receipt.c.id)
+            .join(mine, sa.and_(mine.c.id == new, mine.c.sha256 == receipt.c.sha256, mine.c.id != receipt.c.id))
+            .where(same_uid, receipt.c.transfer_syntax == mine.c.transfer_syntax)
+            .where(receipt.c.state.in_(("current", "held")))
+            .order_by(receipt.c.state, receipt.c.id)
+            .limit(1)
+        )
 
     def _compare(self, known: str | None, new: str) -> tuple[Difference | None, str]:
         """(what they differ in, or None; why they cannot be compared). Raises TryAgain."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -111,14 +111,15 @@ def _record(
     members = []
     for arrival in fresh:
         key = (arrival.origin.called_ae, arrival.identity.sop_instance)
-        state, reason, against = _judge(arrival, before.get(key), undecided.get(_bytes_of(arrival)), loops)
+        waits = undecided.setdefault(key, _Undecided())
+        state, reason, against = _judge(arrival, before.get(key), waits, loops)
         if state == "current":
             if against is not None:
                 _take_the_place(connection, against, arrival.receipt)
             before[key] = _Known(arrival.receipt, arrival.sha256, arrival.identity, wanted=False)
             members.append(arrival)
         elif state in _UNDECIDED:
-            undecided.setdefault(_bytes_of(arrival), arrival.receipt)
+            waits.note(state, _bytes_of(arrival), arrival.receipt)
         rows.append(_row(arrival, state, reason, against))
     if rows:
         connection.execute(sa.insert(receipt), rows)
@@ -130,8 +131,8 @@ def _record(
 
 _UNDECIDED = ("held", "unjudged")
 
-_Bytes = tuple[str, str, str, str]
-"""(called AE, SOP Instance UID, SHA-256, transfer syntax)"""
+_Bytes = tuple[str, str]
+"""(SHA-256, transfer syntax)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,35 +145,47 @@ class _Known:
     wanted: bool
     """A held job waits for its file to come again."""
 
-    def same_bytes(self, arrival: Arrival) -> bool:
-        return (self.sha256, self.identity.transfer_syntax) == (arrival.sha256, arrival.identity.transfer_syntax)
+    @property
+    def bytes(self) -> _Bytes:
+        return self.sha256, self.identity.transfer_syntax
+
+
+@dataclass(slots=True)
+class _Undecided:
+    """What waits for a decision under a SOP Instance UID. What is decided for it is decided for its copies too: to
+    hold each of them anew would only ask a person the same again."""
+
+    held: dict[_Bytes, str] = field(default_factory=dict)
+    """Bytes -> receipt."""
+    last: tuple[_Bytes, str] | None = None
+    """The latest that is to be compared. What comes behind it is judged behind it: it may be the newest."""
+
+    def note(self, state: str, of: _Bytes, receipt_id: str) -> None:
+        if state == "held":
+            self.held.setdefault(of, receipt_id)
+        else:
+            self.last = of, receipt_id
 
 
 def _bytes_of(arrival: Arrival) -> _Bytes:
-    identity = arrival.identity
-    return arrival.origin.called_ae, identity.sop_instance, arrival.sha256, identity.transfer_syntax
+    return arrival.sha256, arrival.identity.transfer_syntax
 
 
 def _judge(
-    arrival: Arrival, known: _Known | None, undecided: str | None, loops: dict[str, tuple[set[str], bool]]
+    arrival: Arrival, known: _Known | None, waits: _Undecided, loops: dict[str, tuple[set[str], bool]]
 ) -> tuple[str, str, str | None]:
-    """-> (state, reason, the receipt it is compared with).
-
-    undecided   a receipt with the same bytes that is held or not compared yet: what is decided for that one is
-                decided for both, and to hold each copy anew would only ask a person the same again
-    """
+    """-> (state, reason, the receipt it is compared with)."""
     if arrival.held:
         return "held", arrival.held, None
-    if undecided is not None:
-        return "duplicate", SAME_BYTES, undecided
-    if known is not None and known.same_bytes(arrival) and not known.wanted:
-        return "duplicate", SAME_BYTES, known.receipt
+    content = _bytes_of(arrival)
+    if same := _same_as(content, known, waits):
+        return "duplicate", SAME_BYTES, same
     made = loops.get(arrival.identity.sop_instance)
     if made is not None and (made[1] or arrival.sha256 in made[0]):
         return "held", LOOP.format(calling_ae=arrival.origin.calling_ae or "a folder"), None
     if known is None:
-        return "current", "", None
-    if known.same_bytes(arrival):
+        return ("unjudged", "", waits.last[1]) if waits.last else ("current", "", None)
+    if known.bytes == content and known.wanted:
         return "current", "", known.receipt
     first, second = known.identity, arrival.identity
     if (first.study, first.series) != (second.study, second.series):
@@ -181,6 +194,15 @@ def _judge(
         )
         return "held", why, known.receipt
     return "unjudged", "", known.receipt
+
+
+def _same_as(content: _Bytes, known: _Known | None, waits: _Undecided) -> str | None:
+    """The receipt that these bytes only repeat."""
+    if waits.last is not None:
+        return waits.last[1] if waits.last[0] == content else None
+    if known is not None and known.bytes == content and not known.wanted:
+        return known.receipt
+    return waits.held.get(content)
 
 
 def _row(arrival: Arrival, state: str, reason: str, against: str | None) -> dict[str, object]:
@@ -205,14 +227,14 @@ def _without_known(connection: sa.Connection, arrivals: Sequence[Arrival]) -> li
 
 def _known_before(
     connection: sa.Connection, arrivals: Sequence[Arrival]
-) -> tuple[dict[tuple[str, str], _Known], dict[_Bytes, str]]:
-    """(what is current by called AE and SOP Instance UID, what waits for a decision by its bytes)"""
+) -> tuple[dict[tuple[str, str], _Known], dict[tuple[str, str], _Undecided]]:
+    """(what is current, what waits for a decision) by called AE and SOP Instance UID."""
     instances = {a.identity.sop_instance for a in arrivals} - {""}
     rows = connection.execute(
         sa.select(receipt)
         .with_only_columns(*(c for c in receipt.c if c.key != "header"))
         .where(receipt.c.sop_instance.in_(instances), receipt.c.state.in_(("current", *_UNDECIDED)))
-        .order_by(receipt.c.id)
+        .order_by(receipt.c.received, receipt.c.id)
     ).all()
     gone = [r.id for r in rows if r.path is None and r.state == "current"]
     held = sa.select(obligation.c.receipt).where(obligation.c.receipt.in_(gone), obligation.c.state == "held")
@@ -222,10 +244,11 @@ def _known_before(
         for r in rows
         if r.state == "current"
     }
-    undecided: dict[_Bytes, str] = {}
+    undecided: dict[tuple[str, str], _Undecided] = {}
     for r in rows:
         if r.state in _UNDECIDED:
-            undecided.setdefault((r.called_ae, r.sop_instance, r.sha256, r.transfer_syntax), r.id)
+            waits = undecided.setdefault((r.called_ae, r.sop_instance), _Undecided())
+            waits.note(r.state, (r.sha256, r.transfer_syntax), r.id)
     return current, undecided
 
 

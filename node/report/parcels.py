@@ -16,8 +16,11 @@ from node.model import Kind
 from node.outbox import FILE_GONE
 from node.spool.proof import dataset_hash
 
-MAKE_AGAIN = "`dicom-node retry` the delivery when it is held: where the file is gone its job makes it again"
+GONE = "its next try holds it; then `dicom-node retry` has its job make it again"
+CHANGED = "remove {path} below the outbox: its next try holds it; then `dicom-node retry` has its job make it again"
 REPORT = "a fault of the node: please report it with the output of `dicom-node explain`"
+
+_GONE = "is gone from the outbox"
 
 Row = Any
 """A row of a statement that names its columns."""
@@ -48,7 +51,8 @@ def contradictions(connection: sa.Connection, outbox: Path, key: str) -> Iterato
     ).all()
     for one in parcels:
         if one.state in ("waiting", "held") and one.reason != FILE_GONE and (what := _flaw(outbox / one.path, one)):
-            yield one.sop_instance, f"file {one.number} for {of.destination} {what}", MAKE_AGAIN
+            remedy = GONE if what == _GONE else CHANGED.format(path=one.path)
+            yield one.sop_instance, f"file {one.number} for {of.destination} {what}", remedy
     yield from _state(of, parcels)
     yield from _obligations(of, parcels, owed)
     yield from _evidence(connection, of, parcels)
@@ -60,7 +64,7 @@ def _flaw(path: Path, one: Row) -> str:
         if dataset_hash(path, offset) == one.content:
             return ""
     except FileNotFoundError:
-        return "is gone from the outbox"
+        return _GONE
     except CannotSucceed:
         pass
     except OSError as error:

@@ -1,4 +1,4 @@
-"""`dicom-node ledger --verify` beside a node that works: nothing in flight is a discrepancy, and damage can be healed."""
+"""A recount beside a node that works: what is in flight is no discrepancy, and damage is healed by sending again."""
 
 from __future__ import annotations
 

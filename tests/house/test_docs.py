@@ -163,7 +163,7 @@ def test_the_metrics_of_the_documents_are_there() -> None:
 
     from node.report.metrics import Figures, Metrics
 
-    metrics = Metrics(lambda: Figures(states={"held": 1}, queues={"archive": 1}, jobs=1))
+    metrics = Metrics(lambda: Figures(states={"held": 1}, queues={"archive": 1}, jobs=1, faults={"missing": 0}))
     metrics.received("CT1", "NODE", 0.1)
     metrics.refused("CT1", "NODE", 0xA700)
     there = set(re.findall(r"^(\w+)", generate_latest(metrics.registry).decode(), re.MULTILINE))
