@@ -69,11 +69,12 @@ class Modality:
     port: int = 0
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _server: Any = None
+    _connections: list[Any] = field(default_factory=list)
 
     def __enter__(self) -> Modality:
         ae = AE(self.ae_title)
         ae.add_supported_context(PUSH_MODEL, scu_role=False, scp_role=True)
-        handlers: list[Any] = [(evt.EVT_N_EVENT_REPORT, self._report, ["new"])]
+        handlers: list[Any] = [(evt.EVT_N_EVENT_REPORT, self._report, ["new"]), (evt.EVT_CONN_OPEN, self._opened)]
         self._server = ae.make_server(("127.0.0.1", self.port), evt_handlers=handlers)
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
@@ -89,7 +90,12 @@ class Modality:
             for association in self._server.active_associations:
                 association.abort()
                 association.join(5)
+            for connection in self._connections:
+                connection.close()  # pynetdicom leaves those open that the peer ended first
             self._server = None
+
+    def _opened(self, event: Any) -> None:
+        self._connections.append(event.assoc.dul.socket.socket)
 
     @contextlib.contextmanager
     def association(self, port: int, called_ae: str = "NODE", roles: Sequence[Any] = ()) -> Iterator[Any]:

@@ -14,6 +14,7 @@ from node.index.schema import pull, receipt
 from node.index.story import story
 from node.model import UID, Origin, UnitKind
 from node.receive.keeper import Command, Keeper
+from node.receive.watermark import Watermark
 from node.spool import Kept
 from tests import make
 from tests.archive import Archive
@@ -37,7 +38,8 @@ class Getting:
         self.kit = kit
         self.keeper = Keeper(
             spool=kit.spool, presence=kit.presence, hand_on=self._record,
-            keep_free=lambda: 0, largest=lambda: 1 << 30, charset=lambda origin: None, reach=lambda point: None,
+            watermark=Watermark(lambda: kit.spool.files.room(kit.spool.root), lambda: 0),
+            largest=lambda: 1 << 30, charset=lambda origin: None, reach=lambda point: None,
         )  # fmt: skip
 
     def _record(self, kept: Kept, arrival: Arrival) -> None:

@@ -50,6 +50,8 @@ def test_it_is_reported_on_the_association_that_asked_while_that_is_open(each_si
             with ct.association(node.port) as association:
                 assert ask_on(association, TRANSACTION, references(series)) == 0x0000
                 (report,) = ct.wait_for()
+                # A release while pynetdicom still answers the report in another thread would end in an abort.
+                each_site.wait(lambda: each_site.rows("SELECT state FROM node_commitment") == [("answered",)])
     assert (report.event, report.place) == (1, "here")
 
 
