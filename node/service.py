@@ -237,7 +237,9 @@ def _commitments(ground: _Ground) -> Commitments:
         chosen = rules.current().node.commitment.proof
         return None if chosen == "off" else Proof(chosen)
 
-    return Commitments(database=ground.database, proof=proof, wake=threading.Event(), reach=ground.reach)
+    return Commitments(
+        database=ground.database, proof=proof, wake=threading.Event(), told=ground.wake.set, reach=ground.reach
+    )  # fmt: skip
 
 
 def _committer(ground: _Ground, commitments: Commitments) -> Committer:

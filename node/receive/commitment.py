@@ -38,6 +38,8 @@ class Commitments:
     """What is asked of an instance before it is committed; None: requests are not accepted."""
     wake: threading.Event
     """Set when there is something to decide or to report."""
+    told: Callable[[], None] = lambda: None
+    """Called when something is known that completion may have waited for."""
     reach: Callable[[str], None] = lambda point: None
     reports: Reports = field(default_factory=Reports)
 
@@ -69,6 +71,7 @@ class Commitments:
         )  # fmt: skip
         self.reach("commitment recorded")
         self.wake.set()
+        self.told()
         return {}
 
     def reported(self, asked: Asked) -> Mapping[str, object]:

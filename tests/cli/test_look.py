@@ -105,3 +105,29 @@ def test_explain_tells_what_sources_answered_and_what_was_pulled(capsys: pytest.
         "  2 missing, pulled by C-MOVE from CT1 at 1970-01-01 00:01:00Z, 2 came (2 sent)",
         "  2 missing, pulled by C-MOVE from CT1 at 1970-01-01 00:01:00Z, not finished",
     ]
+
+
+def test_status_and_explain_say_who_waits_for_commitment(left: Left) -> None:
+    from node.cli.opened import opened
+    from node.commitment import Failed, Proof
+    from node.dicom.commitment import Reference, Request
+    from node.index import commitments
+    from node.model import UID, Origin
+
+    wanted = (Reference(UID("1.2.840.10008.5.1.4.1.1.4"), UID("1.2.3")), Reference(UID("1.2.3.4"), UID(left.report)))
+    ct1 = Origin(calling_ae="CT1", called_ae="NODE", sender="10.1.2.3")
+    with opened(left.rules) as node, node.database.durable.begin() as connection:
+        key = commitments.record(
+            connection, Request(transaction=UID("1.9"), references=wanted), ct1, Proof.DELIVERED, 1e9
+        )
+        commitments.decide(connection, key, {2: Failed(0x0110, "no route brings it")})
+    ran = dicom_node("status", "--config", left.rules)
+    assert "for commitment to CT1, transaction 1.9: 0 committed, 1 failed" in ran.out
+    (one,) = dicom_node("status", "--config", left.rules, "--json").json["commitments"]
+    assert (one["waiting"], one["failed"], one["sender"]) == (1, 1, "10.1.2.3")
+    told = dicom_node("explain", left.report, "--config", left.rules).out
+    assert "CT1 at 10.1.2.3 asked for commitment (delivered), transaction 1.9: not answered yet" in told
+    assert "1 failed 0x0110: no route brings it" in told
+    never = dicom_node("explain", "1.2.3", "--config", left.rules)
+    assert never.code == 0
+    assert "0 instances received" in never.out

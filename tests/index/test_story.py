@@ -6,10 +6,14 @@ import json
 
 import sqlalchemy as sa
 
+from node.commitment import Committed, Failed
+from node.dicom.commitment import Reference
 from node.index import jobs
 from node.index.schema import parcel
 from node.index.story import story
+from node.model import UID
 from tests import make
+from tests.index.test_commitments import decided, recorded
 from tests.kit import Kit
 
 RULES = """
@@ -104,3 +108,32 @@ def test_what_nothing_accounts_for_says_so(kit: Kit) -> None:
     found = told(kit, make.uid("study"))
     assert found is not None
     assert {i["state"] for i in found["instances"]} == {"unaccounted"}
+
+
+# ---- storage commitment ------------------------------------------------------------------------------------
+
+
+def test_who_asked_for_commitment_and_what_became_of_it(kit: Kit) -> None:
+    series = make.ct_series(3)
+    kit.index(*series)
+    key = recorded(kit, [Reference(UID(make.CT_IMAGE), UID(str(ds.SOPInstanceUID))) for ds in series])
+    decided(kit, key, _1=Committed("the original was delivered"), _2=Failed(0x0110, "no route brings it"))
+    found = told(kit, make.uid("study", "series"))
+    assert found is not None
+    (one,) = found["commitments"]  # type: ignore[misc,call-overload]  # plain JSON
+    assert (one["calling_ae"], one["sender"], one["transaction"], one["state"]) == ("CT1", "10.1.2.3", "1.9", "open")
+    assert [(r["result"], r["failure"], r["because"], r["instances"]) for r in one["results"]] == [
+        ("committed", None, "the original was delivered", 1), ("failed", 0x0110, "no route brings it", 1),
+        ("waiting", None, "", 1),
+    ]  # fmt: skip
+    of_one = told(kit, str(series[0].SOPInstanceUID))
+    assert of_one is not None
+    assert [len(c["results"]) for c in of_one["commitments"]] == [1]  # type: ignore[attr-defined]  # plain JSON
+
+
+def test_an_instance_that_was_asked_for_and_never_came_has_a_story_too(kit: Kit) -> None:
+    recorded(kit, [Reference(UID(make.CT_IMAGE), UID("1.2.3"))])
+    found = told(kit, "1.2.3")
+    assert found is not None
+    assert found["instances"] == []
+    assert len(found["commitments"]) == 1  # type: ignore[arg-type]  # plain JSON
