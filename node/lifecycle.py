@@ -25,6 +25,7 @@ from node.receive.scp import Receiver
 from node.receive.session import Sessions
 from node.receive.sweep import Sweep
 from node.receive.watermark import Watermark
+from node.report.balance import RunningCheck
 from node.report.http import StatusServer
 from node.retention import Retention
 from node.rules import Rules, RulesWatch
@@ -72,6 +73,7 @@ class Service:
     committer: Committer
     pool: Pool
     retention: Retention
+    balance: RunningCheck
     status: StatusServer | None
     stopping: threading.Event
     wake: threading.Event
@@ -147,7 +149,8 @@ class Service:
         self.wake.set()
 
     def _upkeep(self) -> None:
-        """Now and then: index what a dead process left, remove what is over, see whether the disk has room again."""
+        """Now and then: index what a dead process left, remove what is over, see whether the disk has room again, look
+        at a stretch of the ledger."""
         while not self.stopping.wait(3.0):
             try:
                 self.watermark.refresh()
@@ -157,6 +160,7 @@ class Service:
                 if self.sweep.dead():
                     self.wake.set()
                 self.retention.sometimes()
+                self.balance.turn()
             except Exception:  # worker loop: upkeep that fails once must not end for ever
                 log.exception("upkeep failed; tried again")
 

@@ -53,6 +53,7 @@ from node.receive.services import Services
 from node.receive.session import Sessions
 from node.receive.sweep import Sweep
 from node.receive.watermark import Watermark
+from node.report.balance import RunningCheck
 from node.report.health import Health
 from node.report.http import StatusServer
 from node.report.metrics import Metrics
@@ -134,6 +135,7 @@ def build(
         receiver=receiver, folders=folders, sessions=sessions, collector=collector, asker=asker, engine=ground.engine,
         body=body, committer=committer, pool=ground.pool, stopping=ground.stopping, wake=ground.wake,
         asked=commitments.wake, watermark=ground.watermark, retention=retention, status=status,
+        balance=ground.health.balance,
     )  # fmt: skip
 
 
@@ -169,8 +171,9 @@ def _ground(rules: Rules, files: Files, clock: Clock, reach: Callable[[str], Non
     sessions = Sessions()
     listen = [(one.address, one.tls) for one in config.node.listen if one.tls is not None]
     certificates = {(address.host, address.port): Certificates(tls) for address, tls in listen}
+    balance = RunningCheck(database=database, spool=spool, routed=lambda: rules.current().routed)
     health = Health(
-        database=database, rules=rules, spool=spool, routed=lambda: rules.current().routed,
+        database=database, rules=rules, spool=spool, balance=balance,
         low=lambda: watermark.low, associations=sessions.count,
         broken=lambda: "; ".join(one.broken for one in certificates.values() if one.broken),
         certificates=lambda: days_left(rules.current(), utc_now()),
@@ -268,7 +271,7 @@ def _collector(ground: _Ground) -> Collector:
     rules = ground.rules
     duplicates = Duplicates(
         database=ground.database, spool=ground.spool, pool=ground.pool, config=rules.current,
-        kinds=lambda: rules.current().kinds,
+        kinds=lambda: rules.current().kinds, reach=ground.reach,
     )  # fmt: skip
     return Collector(
         database=ground.database, presence=ground.presence, engine=ground.engine, config=rules.current,

@@ -124,12 +124,19 @@ def explain(
     raise typer.Exit(run(uid, config, json))
 
 
-@app.command(epilog="Example: dicom-node ledger --json")
-def ledger(config: Rules = DEFAULT, json: Json = False) -> None:
+@app.command(epilog="Example: dicom-node ledger --verify")
+def ledger(
+    config: Rules = DEFAULT,
+    json: Json = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Recount from the files: read and hash all that should be there.")
+    ] = False,
+) -> None:
     """Count every acknowledged instance by its state. Exit 1 when the sum is not right."""
     from node.cli.look import ledger as run
+    from node.cli.verify import verify as recount
 
-    raise typer.Exit(run(config, json))
+    raise typer.Exit((recount if verify else run)(config, json))
 
 
 Subject = Annotated[str, typer.Argument(help="A UID, a job, a route, a destination, or `all`.")]

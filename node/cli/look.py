@@ -30,9 +30,12 @@ def ledger(path: Path, as_json: bool) -> int:
         if found.unindexed:
             print(f"{found.unindexed} in the spool have no row yet; a running node indexes them", file=sys.stderr)
         for receipt in found.unaccounted[:20]:
-            print(f"instance {receipt} is nowhere: please report this", file=sys.stderr)
+            print(f"instance {receipt} is nowhere: please report this, with `ledger --verify`", file=sys.stderr)
         for receipt in found.missing[:20]:
-            print(f"instance {receipt} is needed, and its file is not in the spool: look at the disk", file=sys.stderr)
+            print(
+                f"instance {receipt} is needed, and its file is not in the spool: see `ledger --verify`",
+                file=sys.stderr,
+            )
     return 0 if found.balanced else 1
 
 
@@ -100,6 +103,7 @@ def _print_story(facts: dict[str, Any]) -> None:
         print(f"  {count} {state}" + (f": {reason}" if reason else ""))
     for one in facts["commitments"]:
         _print_commitment(one)
+    _print_acts(instances)
     for unit in facts["units"]:
         _print_unit(unit)
 
@@ -117,6 +121,22 @@ def _print_commitment(one: dict[str, Any]) -> None:
         failure = f" 0x{group['failure']:04X}" if group["failure"] is not None else ""
         because = f": {group['because']}" if group["because"] else ""
         print(f"    {group['instances']} {group['result']}{failure}{because}")
+
+
+_MANY = 5
+"""Instances whose own lines are printed; a study may have thousands that differ in the same way."""
+
+
+def _print_acts(instances: list[dict[str, Any]]) -> None:
+    """What a person did with single instances, and what those with one SOP Instance UID differ in."""
+    told = [one for one in instances if one["history"]]
+    for one in told[:_MANY]:
+        against = f", against {one['against']}" if one["against"] else ""
+        print(f"  instance {one['sop_instance']} (receipt {one['receipt']}{against}):")
+        for line in one["history"]:
+            print(f"    {_moment(line['at'])} {line['text']}")
+    if len(told) > _MANY:
+        print(f"  and {len(told) - _MANY} more instances with lines of their own: explain their SOP Instance UIDs")
 
 
 def _print_unit(unit: dict[str, Any]) -> None:

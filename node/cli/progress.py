@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress(what: str, total: int, *, quiet: bool = False) -> Iterator[Callable[[], None]]:
-    """Gives what is called once for each that is done. The bar goes away at the end."""
+def progress(what: str, total: int, *, quiet: bool = False) -> Iterator[Callable[..., None]]:
+    """Gives what is called for each that is done, or with a number of them. The bar goes away at the end."""
     if quiet or not total or not sys.stderr.isatty():
-        yield lambda: None
+        yield lambda count=1: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -19,4 +19,4 @@ def progress(what: str, total: int, *, quiet: bool = False) -> Iterator[Callable
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=total)
-        yield lambda: bar.advance(task)
+        yield lambda count=1: bar.advance(task, count)

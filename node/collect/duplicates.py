@@ -4,7 +4,7 @@ Equal are two instances whose decoded headers agree (transfer syntax and volatil
 do: an archive that sends back what it got, compressed otherwise, sends a duplicate. Where the content differs,
 `duplicates` in rules.yaml decides, and both files are kept until it has.
 
-    unjudged a --> duplicate                        equal: counted, not processed again
+    unjudged a --> duplicate                        equal: counted, not processed again, stored once (`once`)
              b --> current, the other superseded    newest
              c --> superseded                       first
              d --> held, both files kept            hold, or they cannot be compared
@@ -22,15 +22,19 @@ from traceback import format_tb
 
 import sqlalchemy as sa
 
+from node.collect.difference import told
+from node.collect.once import Once
 from node.config import Config
 from node.dicom.attributes import describe
 from node.dicom.content import header_difference
+from node.dicom.header import unpack
 from node.dicom.part10 import read_meta
 from node.errors import CannotSucceed, TryAgain
 from node.imaging.same import same_pixels
 from node.index import Database
 from node.index.intake import join_again
-from node.index.schema import receipt
+from node.index.jobs import remember
+from node.index.schema import SAME_BYTES, SAME_CONTENT, receipt
 from node.model import UnitKind
 from node.pool import Bug, Pool
 from node.spool import Spool
@@ -45,14 +49,20 @@ _LONGEST = 60.0
 class Difference:
     """What two instances with one UID do not agree in: attributes by name, no values."""
 
-    attributes: tuple[str, ...]
+    paths: tuple[str, ...]
+    """As `header_difference` gives them."""
     pixels: bool
 
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(_named(path) for path in self.paths))
+
     def __bool__(self) -> bool:
-        return bool(self.attributes) or self.pixels
+        return bool(self.paths) or self.pixels
 
     def __str__(self) -> str:
-        named = ", ".join(self.attributes[:8]) + (" and more" if len(self.attributes) > 8 else "")
+        names = self.attributes
+        named = ", ".join(names[:8]) + (" and more" if len(names) > 8 else "")
         return " and ".join(x for x in (named, "pixels" if self.pixels else "") if x) or "nothing"
 
 
@@ -71,7 +81,7 @@ def compare(a: Path, b: Path) -> Difference:
     if first.transfer_syntax != second.transfer_syntax:
         # How samples are laid out goes with the encoding; what they say is compared decoded.
         paths = tuple(p for p in paths if p not in _LAYOUT)
-    return Difference(tuple(dict.fromkeys(_named(p) for p in paths)), pixels=not same_pixels(a, b))
+    return Difference(tuple(paths), pixels=not same_pixels(a, b))
 
 
 _LAYOUT = frozenset({"00280004", "00280006"})
@@ -91,6 +101,7 @@ class Duplicates:
     pool: Pool
     config: Callable[[], Config]
     kinds: Callable[[], frozenset[UnitKind]]
+    reach: Callable[[str], None] = lambda point: None
 
     busy: threading.Lock = field(default_factory=threading.Lock)
     """Held while this process compares in the background."""
@@ -105,6 +116,9 @@ class Duplicates:
         try:
             while self.judge():
                 pass
+            Once(database=self.database, spool=self.spool, reach=self.reach).settle()
+        except OSError as error:
+            log.warning("duplicates are tried again: the spool cannot be used: %s", error.strerror)
         except sa.exc.SQLAlchemyError as error:
             log.warning("comparing duplicates is tried again: the database is away (%s)", type(error).__name__)
         except Exception as error:  # worker loop: a bug met in one pair must not end comparing for good
@@ -122,7 +136,8 @@ class Duplicates:
             rows = connection.execute(
                 sa.select(receipt.c.id, receipt.c.path, receipt.c.called_ae, receipt.c.sop_instance)
                 .where(receipt.c.state == "unjudged")
-                .order_by(receipt.c.id)
+                # In the order in which they came: the last one is the newest.
+                .order_by(receipt.c.received, receipt.c.id)
             ).all()
         for row in rows:
             decided += self._one(row.id, row.path, row.called_ae, row.sop_instance)
@@ -130,15 +145,13 @@ class Duplicates:
 
     def _one(self, new: str, path: str, called_ae: str, sop_instance: str) -> bool:
         with self.database.reader.connect() as connection:
-            known = connection.execute(
-                sa.select(receipt.c.id, receipt.c.path).where(
-                    receipt.c.called_ae == called_ae, receipt.c.sop_instance == sop_instance,
-                    receipt.c.state == "current",
-                )
-            ).first()  # fmt: skip
+            columns = (receipt.c.id, receipt.c.path, receipt.c.header, receipt.c.state)
+            same_uid = sa.and_(receipt.c.called_ae == called_ae, receipt.c.sop_instance == sop_instance)
+            known = connection.execute(sa.select(*columns).where(same_uid, receipt.c.state == "current")).first()
+            repeated = self._repeated(connection, new, same_uid)
         difference: Difference | None = None
         why = ""
-        if known is not None:
+        if known is not None and repeated is None:
             try:
                 difference, why = self._compare(known.path, path)
             except TryAgain:
@@ -147,9 +160,26 @@ class Duplicates:
         with self.database.durable.begin() as connection:
             # What was compared may be decided by another process, dropped by a person or replaced by now.
             if _is(connection, new, "unjudged") and (known is None or _is(connection, known.id, "current")):
+                if repeated is not None:
+                    _set(connection, new, "duplicate", SAME_BYTES, repeated)
+                    return True
                 self._decide(connection, new, known.id if known is not None else None, difference, policy, why)
+                if known is not None and difference:
+                    self._explain(connection, new, known.header, difference)
                 return True
         return False
+
+    def _repeated(self, connection: sa.Connection, new: str, same_uid: sa.ColumnElement[bool]) -> str | None:
+        """What has the same bytes and is current, or held: between them came others, which are decided by now."""
+        mine = receipt.alias()
+        return connection.scalar(
+            sa.select(receipt.c.id)
+            .join(mine, sa.and_(mine.c.id == new, mine.c.sha256 == receipt.c.sha256, mine.c.id != receipt.c.id))
+            .where(same_uid, receipt.c.transfer_syntax == mine.c.transfer_syntax)
+            .where(receipt.c.state.in_(("current", "held")))
+            .order_by(receipt.c.state, receipt.c.id)
+            .limit(1)
+        )
 
     def _compare(self, known: str | None, new: str) -> tuple[Difference | None, str]:
         """(what they differ in, or None; why they cannot be compared). Raises TryAgain."""
@@ -169,7 +199,7 @@ class Duplicates:
         why: str,
     ) -> None:  # fmt: skip
         if known is not None and difference is not None and not difference:
-            _set(connection, new, "duplicate", "same content, encoded otherwise", known)
+            _set(connection, new, "duplicate", SAME_CONTENT, known)
         elif why:
             # A damaged copy must not take the place of a good one, whichever came last.
             _set(connection, new, "held", why, known)
@@ -183,6 +213,16 @@ class Duplicates:
             _set(connection, new, "current", "", known)
             # It belongs to its units from now on; a complete one opens its next generation.
             join_again(connection, new, self.kinds(), self.database.now(connection))
+
+    def _explain(self, connection: sa.Connection, new: str, known: bytes | None, difference: Difference) -> None:
+        """Lines for `explain`: it may show values, where a reason goes into the log and may not."""
+        header = connection.scalar(sa.select(receipt.c.header).where(receipt.c.id == new))
+        if known is None or header is None:
+            return
+        now = self.database.now(connection)
+        lines = told(difference.paths, unpack(known), unpack(header))
+        for line in [*lines, *(["pixels differ"] if difference.pixels else [])]:
+            remember(connection, new, "difference", line, now)
 
 
 def _is(connection: sa.Connection, receipt_id: str, state: str) -> bool:

@@ -52,8 +52,9 @@ class FolderTarget:
     """A folder that must exist: one that is missing may be a share that is not mounted.
 
     `owner` names the unit and route whose files these are. `taken` are the places this same delivery
-    already recorded before it was interrupted. `link` False copies even within one file system; with a
-    hard link, who changes the published file in place changes the outbox's copy too.
+    already recorded before it was interrupted. `stays` are those of earlier generations that stay: only an instance,
+    which is the same one whatever it says, takes its place again. `link` False copies even within one file system;
+    with a hard link, who changes the published file in place changes the outbox's copy too.
     """
 
     def __init__(
@@ -64,10 +65,11 @@ class FolderTarget:
         owner: str,
         *,
         taken: Collection[str] = (),
+        stays: Collection[str] = (),
         link: bool = True,
     ) -> None:
         self._folder, self._layout, self._ownership, self._owner = folder, layout, ownership, owner
-        self._taken, self._link = set(taken), link
+        self._taken, self._stays, self._link = set(taken), frozenset(stays), link
         self._incoming = folder / f".incoming-{short_hash(owner)}"
 
     def deliver(self, parcels: Sequence[Parcel], record: Record, stop: Callable[[], bool]) -> None:
@@ -135,14 +137,15 @@ class FolderTarget:
         wanted = parent / safe_part(name)
         for mark in ("", self._owner, f"{self._owner}\n{parcel.number}"):
             place = str(wanted.with_name(marked(wanted.name, mark)) if mark else wanted)
-            if self._is_free(place, parcel.path):
+            if self._is_free(place, parcel):
                 return place
         return str(wanted.with_name(marked(wanted.name, uuid.uuid4().hex)))
 
-    def _is_free(self, place: str, source: Path) -> bool:
-        owner, path = self._ownership.owner(place), self._folder / place
+    def _is_free(self, place: str, parcel: Parcel) -> bool:
+        owner, path, source = self._ownership.owner(place), self._folder / place, parcel.path
         if owner == self._owner:
-            return place not in self._taken or _same(source, path)
+            kept = place in self._taken or (place in self._stays and parcel.kind is not Kind.DICOM)
+            return not kept or _same(source, path)
         if owner is not None:
             return False
         # Nobody's by our books: put there by a person, or by a node whose books are gone.

@@ -24,16 +24,17 @@ def open_target(
     """`calling_ae` is the node's own title, where `as:` does not give another. Without a database a folder's
     files belong to nobody; good enough to check it.
 
-    delta   what the owner has published before stays, also under a name that comes again
+    delta   what the owner has published before stays, but for an instance that comes again with other content
     """
     if destination.dicom is not None:
         return open_dicom(destination, destination.dicom, calling_ae)
     assert destination.folder is not None  # a destination is one or the other, config checks it
     # Copied, not linked: who edits a published file in place would change the spool's bytes with it.
     books = Books(database, name)
-    if delta:
-        taken = {*taken, *books.published(owner)}
-    return FolderTarget(destination.folder, Layout(destination.layout), books, owner, taken=taken, link=False)
+    return FolderTarget(
+        destination.folder, Layout(destination.layout), books, owner,
+        taken=taken, stays=books.published(owner) if delta else (), link=False,
+    )  # fmt: skip
 
 
 def open_dicom(destination: Destination, remote: Remote, calling_ae: str) -> DicomTarget:

@@ -11,20 +11,24 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from node.index import Database
 from node.index.database import insert
-from node.index.schema import member, obligation, produced, receipt, unit
+from node.index.schema import SAME_BYTES, member, obligation, produced, receipt, unit
 from node.model import UID, Identity, Origin, ReceiptId, UnitKind
 
 log = logging.getLogger("node.index")
 
 LOOP = "this node made this instance; it came back from {calling_ae}: check the routes of both systems"
-TWO_SERIES = "the same SOP Instance UID came before in another series; which one is right is not decided here"
+TWO_SERIES = (
+    "the same SOP Instance UID came before in series {first} of study {first_study}, this one is in series {second} "
+    "of study {second_study}: which one is right is not decided here"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,19 +105,21 @@ def _record(
     # In one order everywhere: two processes that are sent the same instances would otherwise wait for each
     # other's rows on PostgreSQL, and one of them be ended as the victim of a deadlock.
     fresh = sorted(_without_known(connection, arrivals), key=lambda a: (a.origin.called_ae, a.identity.sop_instance))
-    before = _current(connection, fresh)
+    before, undecided = _known_before(connection, fresh)
     loops = _made_here(connection, fresh)
     rows: list[Mapping[str, object]] = []
     members = []
     for arrival in fresh:
         key = (arrival.origin.called_ae, arrival.identity.sop_instance)
-        state, reason, against = _judge(arrival, before.get(key), loops)
+        waits = undecided.setdefault(key, _Undecided())
+        state, reason, against = _judge(arrival, before.get(key), waits, loops)
         if state == "current":
             if against is not None:
                 _take_the_place(connection, against, arrival.receipt)
-            identity = arrival.identity
-            before[key] = (arrival.receipt, arrival.sha256, identity.transfer_syntax, identity.series, False)
+            before[key] = _Known(arrival.receipt, arrival.sha256, arrival.identity, wanted=False)
             members.append(arrival)
+        elif state in _UNDECIDED:
+            waits.note(state, _bytes_of(arrival), arrival.receipt)
         rows.append(_row(arrival, state, reason, against))
     if rows:
         connection.execute(sa.insert(receipt), rows)
@@ -123,27 +129,80 @@ def _record(
     return counted, [row for row in rows if row["state"] == "held"]
 
 
-_Known = tuple[str, str, str, str, bool]
-"""(receipt, sha256, transfer syntax, series, whether a held job waits for its file to come again)"""
+_UNDECIDED = ("held", "unjudged")
+
+_Bytes = tuple[str, str]
+"""(SHA-256, transfer syntax)"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The instance that is current under a SOP Instance UID."""
+
+    receipt: str
+    sha256: str
+    identity: Identity
+    wanted: bool
+    """A held job waits for its file to come again."""
+
+    @property
+    def bytes(self) -> _Bytes:
+        return self.sha256, self.identity.transfer_syntax
+
+
+@dataclass(slots=True)
+class _Undecided:
+    """What waits for a decision under a SOP Instance UID. What is decided for it is decided for its copies too: to
+    hold each of them anew would only ask a person the same again."""
+
+    held: dict[_Bytes, str] = field(default_factory=dict)
+    """Bytes -> receipt."""
+    last: tuple[_Bytes, str] | None = None
+    """The latest that is to be compared. What comes behind it is judged behind it: it may be the newest."""
+
+    def note(self, state: str, of: _Bytes, receipt_id: str) -> None:
+        if state == "held":
+            self.held.setdefault(of, receipt_id)
+        else:
+            self.last = of, receipt_id
+
+
+def _bytes_of(arrival: Arrival) -> _Bytes:
+    return arrival.sha256, arrival.identity.transfer_syntax
 
 
 def _judge(
-    arrival: Arrival, known: _Known | None, loops: dict[str, tuple[set[str], bool]]
+    arrival: Arrival, known: _Known | None, waits: _Undecided, loops: dict[str, tuple[set[str], bool]]
 ) -> tuple[str, str, str | None]:
     """-> (state, reason, the receipt it is compared with)."""
     if arrival.held:
         return "held", arrival.held, None
+    content = _bytes_of(arrival)
+    if same := _same_as(content, known, waits):
+        return "duplicate", SAME_BYTES, same
     made = loops.get(arrival.identity.sop_instance)
     if made is not None and (made[1] or arrival.sha256 in made[0]):
         return "held", LOOP.format(calling_ae=arrival.origin.calling_ae or "a folder"), None
     if known is None:
-        return "current", "", None
-    other, sha256, transfer_syntax, series, wanted = known
-    if (sha256, transfer_syntax) == (arrival.sha256, arrival.identity.transfer_syntax):
-        return ("current", "", other) if wanted else ("duplicate", "same bytes", other)
-    if series != arrival.identity.series:
-        return "held", TWO_SERIES, other
-    return "unjudged", "", other
+        return ("unjudged", "", waits.last[1]) if waits.last else ("current", "", None)
+    if known.bytes == content and known.wanted:
+        return "current", "", known.receipt
+    first, second = known.identity, arrival.identity
+    if (first.study, first.series) != (second.study, second.series):
+        why = TWO_SERIES.format(
+            first=first.series, first_study=first.study, second=second.series, second_study=second.study
+        )
+        return "held", why, known.receipt
+    return "unjudged", "", known.receipt
+
+
+def _same_as(content: _Bytes, known: _Known | None, waits: _Undecided) -> str | None:
+    """The receipt that these bytes only repeat."""
+    if waits.last is not None:
+        return waits.last[1] if waits.last[0] == content else None
+    if known is not None and known.bytes == content and not known.wanted:
+        return known.receipt
+    return waits.held.get(content)
 
 
 def _row(arrival: Arrival, state: str, reason: str, against: str | None) -> dict[str, object]:
@@ -166,21 +225,34 @@ def _without_known(connection: sa.Connection, arrivals: Sequence[Arrival]) -> li
     return list({a.receipt: a for a in arrivals if a.receipt not in known}.values())
 
 
-def _current(connection: sa.Connection, arrivals: Sequence[Arrival]) -> dict[tuple[str, str], _Known]:
-    instances = {a.identity.sop_instance for a in arrivals}
+def _known_before(
+    connection: sa.Connection, arrivals: Sequence[Arrival]
+) -> tuple[dict[tuple[str, str], _Known], dict[tuple[str, str], _Undecided]]:
+    """(what is current, what waits for a decision) by called AE and SOP Instance UID."""
+    instances = {a.identity.sop_instance for a in arrivals} - {""}
     # The state is not asked for in SQL: SQLite then takes the index on it, and reads every current row of the
     # database for every group. An instance has few rows.
     every = connection.execute(
-        sa.select(
-            receipt.c.called_ae, receipt.c.sop_instance, receipt.c.id, receipt.c.sha256,
-            receipt.c.transfer_syntax, receipt.c.series, receipt.c.path, receipt.c.state,
-        ).where(receipt.c.sop_instance.in_(instances))
-    )  # fmt: skip
-    rows = [row for row in every if row.state == "current"]
-    gone = [r[2] for r in rows if r[6] is None]
+        sa.select(receipt)
+        .with_only_columns(*(c for c in receipt.c if c.key != "header"))
+        .where(receipt.c.sop_instance.in_(instances))
+        .order_by(receipt.c.received, receipt.c.id)
+    )
+    rows = [row for row in every if row.state in ("current", *_UNDECIDED)]
+    gone = [r.id for r in rows if r.path is None and r.state == "current"]
     held = sa.select(obligation.c.receipt).where(obligation.c.receipt.in_(gone), obligation.c.state == "held")
     wanted = set(connection.scalars(held)) if gone else set()
-    return {(r[0], r[1]): (r[2], r[3], r[4], r[5], r[2] in wanted) for r in rows}
+    current = {
+        (r.called_ae, r.sop_instance): _Known(r.id, r.sha256, identity_of(r), wanted=r.id in wanted)
+        for r in rows
+        if r.state == "current"
+    }
+    undecided: dict[tuple[str, str], _Undecided] = {}
+    for r in rows:
+        if r.state in _UNDECIDED:
+            waits = undecided.setdefault((r.called_ae, r.sop_instance), _Undecided())
+            waits.note(r.state, (r.sha256, r.transfer_syntax), r.id)
+    return current, undecided
 
 
 def _take_the_place(connection: sa.Connection, gone: str, new: ReceiptId) -> None:
@@ -214,11 +286,15 @@ def _made_here(connection: sa.Connection, arrivals: Sequence[Arrival]) -> dict[s
 def join_again(connection: sa.Connection, receipt_id: str, kinds: Collection[UnitKind], now: float) -> None:
     """Put an instance into its units that had a row and belonged to none: it was held, or was being compared."""
     row = connection.execute(sa.select(receipt).where(receipt.c.id == receipt_id)).one()
-    identity = Identity(
+    join_units(connection, [(ReceiptId(receipt_id), row.called_ae, identity_of(row))], kinds, now)
+
+
+def identity_of(row: sa.Row[tuple[Any, ...]]) -> Identity:
+    """Of a row of receipts."""
+    return Identity(
         sop_class=UID(row.sop_class), sop_instance=UID(row.sop_instance), study=UID(row.study),
         series=UID(row.series), transfer_syntax=UID(row.transfer_syntax),
     )  # fmt: skip
-    join_units(connection, [(ReceiptId(receipt_id), row.called_ae, identity)], kinds, now)
 
 
 def unit_keys(identity: Identity, kinds: Iterable[UnitKind]) -> list[tuple[UnitKind, str, str, str]]:

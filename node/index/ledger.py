@@ -1,33 +1,24 @@
 """Where every acknowledged instance is. Counted from the rows, and held against what lies in the spool.
 
-The state of an instance is its worst obligation's; an instance that no obligation speaks for is in_job while
-a unit of it is open or being compared, and unrouted when all are complete and no job was made that should have
-it. An instance that fits nowhere is *unaccounted*, one whose file is gone while it is still needed is *missing*:
+An instance that fits nowhere is *unaccounted*, one whose file is gone while it is still needed is *missing*:
 then the ledger does not balance, and that is a fault of the node or of its disk, never of the operator.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
 
 import sqlalchemy as sa
 
-from node.index.schema import delivery, job, member, obligation, parcel, receipt, unit
+from node.index.schema import obligation, receipt
+from node.index.standing import Standing, of_receipts, page, standings
 from node.model import ReceiptId, State, UnitKind
 
-_DIRECT = {
-    "held": State.HELD,
-    "duplicate": State.DUPLICATE,
-    "superseded": State.SUPERSEDED,
-    "dropped": State.DROPPED,
-    "unjudged": State.IN_JOB,
-}
-_OWED = {
-    s.value: s
-    for s in (State.HELD, State.IN_JOB, State.WAITING, State.DELIVERED, State.PRODUCED, State.DROPPED, State.IGNORED)
-}
+PAGE = 10_000
+"""Receipts read at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +31,7 @@ class Ledger:
     """Obligations by state."""
     acknowledged: int
     """Receipts: those that have a row, and those in the spool that have none yet."""
-    unindexed: int
+    without_row: tuple[ReceiptId, ...]
     """In the spool and not in the index."""
     unaccounted: tuple[ReceiptId, ...]
     """Have a row and fit nowhere."""
@@ -48,138 +39,102 @@ class Ledger:
     """Not over, and their file is not in the spool."""
 
     @property
+    def unindexed(self) -> int:
+        return len(self.without_row)
+
+    @property
     def balanced(self) -> bool:
         return sum(self.states.values()) == self.acknowledged and not self.unaccounted and not self.missing
-
-
-NEEDED = frozenset({State.HELD, State.IN_JOB, State.UNROUTED})
-"""While an instance is in one of these its file in the spool must be there."""
 
 
 def count(
     connection: sa.Connection,
     spooled: Iterable[ReceiptId],
     routed: frozenset[UnitKind],
-    there: Callable[[str], bool] = lambda path: False,
+    there: Callable[[str], bool] = lambda path: True,
 ) -> Ledger:
-    """Count everything once, in one read of the database.
+    """Count everything once, in one read of the database and in bounded memory.
 
-    spooled     every receipt that has a file in the spool, as listed before
+    spooled     every receipt that has a file in the spool, sorted in stretches; read before the rows are, so
+                what comes meanwhile has a row and was not listed, which is no fault
     routed      kinds of units that some route works on: only those can still bring an instance anywhere
-    there       whether a path below the spool exists now: what came after the list was made is not missing
+    there       whether a path below the spool exists now
     """
+    strangers = [one for some in in_groups(spooled) for one in sorted(without_row(connection, some))]
     states: Counter[State] = Counter()
-    unaccounted, unlisted = [], []
-    indexed: set[str] = set()
-    listed = set(spooled)
-    for receipt_id, state in instance_states(connection, routed):
-        indexed.add(receipt_id)
-        if state is None:
-            unaccounted.append(receipt_id)
-        else:
-            states[state] += 1
-        if receipt_id not in listed and state in NEEDED:
-            unlisted.append(receipt_id)
-    unindexed = len(listed - indexed)
-    missing = [r for r, path in _paths(connection, unlisted) if path is None or not there(path)]
+    unaccounted: list[ReceiptId] = []
+    missing: list[ReceiptId] = []
+    indexed = 0
+    for some in pages(connection, routed):
+        indexed += len(some)
+        states.update(one.state for one in some if one.state is not None)
+        unaccounted += [one.receipt for one in some if one.state is None]
+        missing += [one.receipt for one in some if is_missing(one, there)]
     owed = connection.execute(sa.select(obligation.c.state, sa.func.count()).group_by(obligation.c.state))
     return Ledger(
-        states={s: states[s] for s in State}, obligations=dict(owed.all()),
-        acknowledged=len(indexed) + unindexed, unindexed=unindexed, unaccounted=tuple(unaccounted),
-        missing=tuple(missing),
+        states={s: states[s] for s in State}, obligations=dict(owed.all()), acknowledged=indexed + len(strangers),
+        without_row=tuple(strangers), unaccounted=tuple(unaccounted), missing=tuple(missing),
     )  # fmt: skip
 
 
-def _paths(connection: sa.Connection, ids: Sequence[ReceiptId]) -> Iterator[tuple[ReceiptId, str | None]]:
+def look_again(
+    connection: sa.Connection, before: Ledger, routed: frozenset[UnitKind], there: Callable[[str], bool]
+) -> Ledger:
+    """The same count, with what did not fit looked up anew: an instance gets its row a moment after its file, and
+    retention takes them in the other order. Not counted again as a whole, which takes seconds for a million."""
+    strangers = without_row(connection, list(before.without_row))
+    arrived = of_receipts(connection, routed, (r for r in before.without_row if r not in strangers))
+    states = Counter(before.states)
+    states.update(one.state for one in arrived.values() if one.state is not None)
+    again = of_receipts(connection, routed, before.missing)
+    return replace(
+        before, states={s: states[s] for s in State}, without_row=tuple(sorted(strangers)),
+        unaccounted=(*before.unaccounted, *(r for r, one in arrived.items() if one.state is None)),
+        missing=tuple(r for r, one in again.items() if is_missing(one, there)),
+    )  # fmt: skip
+
+
+def is_missing(one: Standing, there: Callable[[str], bool]) -> bool:
+    return one.needed and (one.path is None or not there(one.path))
+
+
+def pages(connection: sa.Connection, routed: frozenset[UnitKind], size: int = PAGE) -> Iterator[list[Standing]]:
+    """All receipts, in order."""
+    after = ""
+    while some := page(connection, routed, after, size):
+        yield some
+        after = some[-1].receipt
+
+
+def in_groups(ids: Iterable[ReceiptId], size: int = PAGE) -> Iterator[list[ReceiptId]]:
+    following = iter(ids)
+    while some := list(islice(following, size)):
+        yield some
+
+
+def without_row(connection: sa.Connection, ids: list[ReceiptId]) -> set[ReceiptId]:
+    """Which of these receipts have no row.
+
+    Ids that lie close together are told by one look along the key instead of one for each.
+    """
+    if not ids:
+        return set()
+    within = receipt.c.id.between(min(ids), max(ids))
+    near = connection.scalar(
+        sa.select(sa.func.count()).select_from(sa.select(receipt.c.id).where(within).limit(4 * len(ids) + 1).subquery())
+    )
+    if (near or 0) <= 4 * len(ids):
+        return set(ids).difference(connection.scalars(sa.select(receipt.c.id).where(within)))
+    left = set(ids)
     for begin in range(0, len(ids), 500):
-        some = receipt.c.id.in_(ids[begin : begin + 500])
-        for receipt_id, path in connection.execute(sa.select(receipt.c.id, receipt.c.path).where(some)):
-            yield ReceiptId(receipt_id), path
+        chosen = receipt.c.id.in_(ids[begin : begin + 500])
+        left.difference_update(connection.scalars(sa.select(receipt.c.id).where(chosen)))
+    return left
 
 
 def instance_states(
     connection: sa.Connection, routed: frozenset[UnitKind], where: sa.ColumnElement[bool] | None = None
-) -> Iterable[tuple[ReceiptId, State | None]]:
+) -> Iterator[tuple[ReceiptId, State | None]]:
     """(receipt, its worst state), None for one that nothing accounts for."""
-    chosen = sa.true() if where is None else where
-    worst = _worst_obligations(connection, chosen)
-    still_open = set(
-        connection.scalars(
-            sa.select(member.c.receipt)
-            .join(unit, unit.c.id == member.c.unit)
-            .join(receipt, receipt.c.id == member.c.receipt)
-            .where(chosen, unit.c.state == "open", unit.c.kind.in_([k.value for k in routed]))
-        )
-    )
-    placed = set(
-        connection.scalars(
-            sa.select(member.c.receipt).join(receipt, receipt.c.id == member.c.receipt).where(chosen).distinct()
-        )
-    )
-    placed -= _forgotten(connection, chosen)
-    for receipt_id, state in connection.execute(sa.select(receipt.c.id, receipt.c.state).where(chosen)):
-        yield ReceiptId(receipt_id), _state(receipt_id, state, worst, still_open, placed)
-
-
-def _worst_obligations(connection: sa.Connection, chosen: sa.ColumnElement[bool]) -> dict[str, State | None]:
-    """receipt -> the worst state of what is owed for it; None when one of them cannot be."""
-    filled = sa.select(parcel.c.delivery).distinct().subquery()
-    owed = (
-        sa.select(obligation.c.receipt, obligation.c.state, job.c.state, delivery.c.state, filled.c.delivery)
-        .join(job, job.c.id == obligation.c.job)
-        .outerjoin(delivery, sa.and_(delivery.c.job == obligation.c.job, delivery.c.destination == obligation.c.target))
-        .outerjoin(filled, filled.c.delivery == delivery.c.id)
-        .join(receipt, receipt.c.id == obligation.c.receipt)
-        .where(chosen, obligation.c.state != "replaced")
-    )
-    order = {state: place for place, state in enumerate(State)}
-    worst: dict[str, State | None] = {}
-    for receipt_id, state, job_state, delivery_state, parcels in connection.execute(owed):
-        found = _believable(state, job_state, delivery_state, filled=parcels is not None)
-        known = worst.get(receipt_id, State.IGNORED)
-        worst[receipt_id] = None if found is None or known is None else min(found, known, key=order.__getitem__)
-    return worst
-
-
-def _forgotten(connection: sa.Connection, chosen: sa.ColumnElement[bool]) -> set[str]:
-    """Instances that a job of their unit should work on, and for which it owes nothing."""
-    covers = sa.or_(
-        sa.and_(job.c.delta.is_(False), member.c.generation <= job.c.generation),
-        sa.and_(job.c.delta.is_(True), member.c.generation == job.c.generation),
-    )
-    rows = connection.scalars(
-        sa.select(member.c.receipt)
-        .join(receipt, receipt.c.id == member.c.receipt)
-        .join(job, sa.and_(job.c.unit == member.c.unit, covers))
-        .outerjoin(obligation, sa.and_(obligation.c.job == job.c.id, obligation.c.receipt == member.c.receipt))
-        .where(chosen, receipt.c.state == "current", obligation.c.job.is_(None))
-    )
-    return set(rows)
-
-
-def _believable(state: str, job_state: str, delivery_state: str | None, *, filled: bool) -> State | None:
-    """An obligation whose job or delivery could not leave it in this state has been lost sight of."""
-    if state == "in_job" and job_state not in ("queued", "running"):
-        return None
-    if state == "waiting" and (delivery_state != "waiting" or not filled):
-        return None
-    if state == "delivered" and not filled:
-        return None
-    return _OWED.get(state)
-
-
-def _state(
-    receipt_id: str, state: str, worst: Mapping[str, State | None], still_open: set[str], placed: set[str]
-) -> State | None:
-    if state in _DIRECT:
-        return _DIRECT[state]
-    if state != "current":
-        return None
-    if receipt_id in worst and receipt_id in placed:
-        owed = worst[receipt_id]
-        if owed is not None and receipt_id in still_open and owed not in (State.HELD, State.IN_JOB):
-            return State.IN_JOB
-        return owed
-    if receipt_id in still_open and receipt_id in placed:
-        return State.IN_JOB
-    return State.UNROUTED if receipt_id in placed else None
+    for one in standings(connection, routed, sa.true() if where is None else where):
+        yield one.receipt, one.state

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from node.index.schema import commitment, commitment_item, delivery, job, obligation, parcel, receipt, unit
+from node.index.schema import commitment, commitment_item, delivery, job, obligation, parcel, receipt, unit, waiting
 
 
 def overview(connection: sa.Connection) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def _waiting(connection: sa.Connection) -> list[dict[str, Any]]:
             sa.func.min(delivery.c.next_at).label("next_at"),
         )
         .join(parcel, parcel.c.delivery == delivery.c.id)
-        .where(delivery.c.state == "waiting", parcel.c.state == "waiting")
+        .where(delivery.c.state == "waiting", waiting)
         .group_by(delivery.c.destination, delivery.c.reason)
         .order_by(delivery.c.destination)
     )  # fmt: skip
@@ -86,3 +86,21 @@ def _held(connection: sa.Connection) -> list[dict[str, Any]]:
         {"where": f"route {route}, {kind} {uid}", "reason": why, "instances": n} for route, kind, uid, why, n in in_jobs
     ]
     return found
+
+
+def queues(connection: sa.Connection) -> dict[str, int]:
+    """Files that wait, by destination."""
+    rows = connection.execute(
+        sa.select(delivery.c.destination, sa.func.count())
+        .join(parcel, parcel.c.delivery == delivery.c.id)
+        .where(waiting)
+        .group_by(delivery.c.destination)
+    )
+    return dict(rows.all())
+
+
+def jobs_under_way(connection: sa.Connection) -> int:
+    return (
+        connection.scalar(sa.select(sa.func.count()).select_from(job).where(job.c.state.in_(("queued", "running"))))
+        or 0
+    )

@@ -18,6 +18,10 @@ VERSION = 2
 BY_A_PERSON = "by a person"
 """The reason of what an operator dropped."""
 
+SAME_BYTES = "same bytes"
+SAME_CONTENT = "same content, encoded otherwise"
+"""The reasons of duplicates; with a file, and one of them, its file can go: see collect.once."""
+
 metadata = sa.MetaData()
 
 meta = sa.Table(
@@ -69,6 +73,15 @@ sa.Index(
     sqlite_where=receipt.c.state == "current",
     postgresql_where=receipt.c.state == "current",
 )
+
+# Duplicates whose file is still in the spool beside that of the first: none, most of the time.
+# Written out, not bound: only then do the planners see that the index is for such a query.
+twice = sa.and_(
+    receipt.c.state == sa.literal_column("'duplicate'"),
+    receipt.c.path.is_not(None),
+    receipt.c.reason.in_([sa.literal_column(f"'{reason}'") for reason in (SAME_BYTES, SAME_CONTENT)]),
+)
+sa.Index("node_receipt_twice", receipt.c.state, receipt.c.id, sqlite_where=twice, postgresql_where=twice)
 
 unit = sa.Table(
     "node_unit",
@@ -202,6 +215,9 @@ parcel = sa.Table(
     sa.Column("reason", sa.Text, nullable=False, server_default=""),
     sa.Column("place", sa.Text, nullable=False, server_default=""),  # where a folder holds it
 )
+# What is counted for every look at `status` and /metrics: few of many.
+waiting = parcel.c.state == sa.literal_column("'waiting'")
+sa.Index("node_parcel_waiting", parcel.c.delivery, sqlite_where=waiting, postgresql_where=waiting)
 
 sent = sa.Table(
     "node_sent",

@@ -19,9 +19,11 @@ from node.index.schema import (
     expected,
     meta,
     metadata,
+    parcel,
     procedure_step,
     pull,
     reading,
+    receipt,
 )
 
 log = logging.getLogger("node.index")
@@ -31,11 +33,13 @@ Migration = Callable[[sa.Connection], None]
 
 def _to_2(connection: sa.Connection) -> None:
     """Storage commitment, what sources say a study has and were asked, what was pulled from them, and of each parcel
-    whether it may identify a patient."""
+    whether it may identify a patient; indexes for what is looked at often and is few."""
     new = [commitment, commitment_item, asked, asked_item, procedure_step, expected, reading, pull]
     metadata.create_all(connection, tables=new)
     # Not derived from the delivery's: one identified file makes a whole delivery identified.
     connection.exec_driver_sql("ALTER TABLE node_parcel ADD COLUMN disclosure TEXT NOT NULL DEFAULT ''")
+    for index in (*receipt.indexes, *parcel.indexes):
+        index.create(connection, checkfirst=True)
 
 
 MIGRATIONS: Mapping[int, Migration] = {2: _to_2}

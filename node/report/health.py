@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
 
 from node.index import Database
-from node.index.ledger import Ledger, count
-from node.index.schema import delivery, job, parcel
+from node.index.ledger import Ledger, count, look_again
+from node.index.overview import jobs_under_way, queues
 from node.model import ReceiptId, UnitKind
+from node.report.balance import RunningCheck
 from node.report.metrics import Figures
 from node.rules import Rules
 from node.spool import Spool
-
-_FRESH = 15.0
-"""Seconds that a count of the ledger is used again: it reads every row."""
 
 
 @dataclass(slots=True)
@@ -29,7 +27,7 @@ class Health:
     database: Database
     rules: Rules
     spool: Spool
-    routed: Callable[[], frozenset[UnitKind]]
+    balance: RunningCheck
     low: Callable[[], str] = str
     """Why instances are refused for want of room; empty when they are taken."""
     associations: Callable[[], int] = int
@@ -38,14 +36,13 @@ class Health:
     """Why a changed TLS certificate is not in use; empty when all are."""
     certificates: Callable[[], Mapping[str, float]] = dict
     """Days until each of ours ends."""
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _counted: float = float("-inf")
-    _ledger: Ledger | None = None
 
     def check(self) -> tuple[bool, dict[str, Any]]:
         """(well, facts). Not well: the database or the spool cannot be used. Rules that are broken on disk are
-        said, and do not make the node unwell: the old ones are in force."""
+        said, and do not make the node unwell: the old ones are in force. Nor does a ledger that does not balance:
+        who sends would be turned away for what another start does not cure."""
         facts: dict[str, Any] = {"rules": self.rules.broken.splitlines()[0] if self.rules.broken else "in force"}
+        facts["ledger"] = str(self.balance.last())
         well = True
         if broken := self.broken():
             facts["tls"] = broken
@@ -69,41 +66,30 @@ class Health:
 
     def figures(self) -> Figures:
         with self.database.reader.connect() as connection:
-            queues = connection.execute(
-                sa.select(delivery.c.destination, sa.func.count())
-                .join(parcel, parcel.c.delivery == delivery.c.id)
-                .where(parcel.c.state == "waiting")
-                .group_by(delivery.c.destination)
-            )
-            waiting: dict[str, int] = dict(queues.all())
-            running = connection.scalar(sa.select(sa.func.count()).where(job.c.state.in_(("queued", "running"))))
-        ledger = self.ledger()
+            waiting, jobs = queues(connection), jobs_under_way(connection)
+        balance = self.balance.known()
         return Figures(
-            states={state.value: n for state, n in ledger.states.items()}, queues=waiting, jobs=int(running or 0),
+            states={state.value: n for state, n in balance.states.items()}, queues=waiting, jobs=jobs,
             associations=self.associations(), low=bool(self.low()), certificates=self.certificates(),
+            faults=balance.faults, recounted=balance.age,
         )  # fmt: skip
-
-    def ledger(self, *, fresh: float = _FRESH) -> Ledger:
-        """A count that is at most `fresh` seconds old."""
-        with self._lock:
-            if self._ledger is None or time.monotonic() - self._counted > fresh:
-                with self.database.reader.connect() as connection:
-                    self._ledger = take_ledger(connection, self.spool, self.routed())
-                self._counted = time.monotonic()
-            return self._ledger
 
 
 def take_ledger(
     connection: sa.Connection, spool: Spool, routed: frozenset[UnitKind], *, patience: float = 2.0
 ) -> Ledger:
     """Count now. An instance gets its row a moment after its file, and retention takes them in the other order;
-    so what does not fit is counted again, for at most `patience` seconds, before it is called a fault."""
+    so what does not fit is looked up again, for at most `patience` seconds, before it is called a fault."""
+
+    def there(path: str) -> bool:
+        return spool.where(path).exists()
+
     # In this order: what is shown in between is then in both.
-    spooled = {*spool.unshown(), *(ReceiptId(path.stem) for path in spool.kept())}
+    spooled = chain(spool.unshown(), (ReceiptId(path.stem) for path in spool.kept()))
+    ledger = count(connection, spooled, routed, there)
     deadline = time.monotonic() + patience
-    while True:
-        ledger = count(connection, spooled, routed, lambda path: spool.where(path).exists())
-        if not (ledger.unindexed or ledger.missing) or time.monotonic() > deadline:
-            return ledger
-        connection.rollback()  # the next count must see another state of the database
+    while (ledger.without_row or ledger.missing) and time.monotonic() < deadline:
+        connection.rollback()  # the next look must see another state of the database
         time.sleep(0.05)
+        ledger = look_again(connection, ledger, routed, there)
+    return ledger

@@ -32,6 +32,10 @@ class Figures:
     """Instances are refused for want of room."""
     certificates: Mapping[str, float] = field(default_factory=dict)
     """Days until each of our TLS certificates ends, by its place in rules.yaml."""
+    faults: Mapping[str, int] = field(default_factory=dict)
+    """Instances for which the ledger does not balance, by kind."""
+    recounted: float = 0.0
+    """Seconds since every instance was looked at."""
 
 
 class Metrics:
@@ -100,6 +104,19 @@ class _Gauges(Collector):
         for destination, count in figures.queues.items():
             queues.add_metric([destination], count)
         yield from (states, queues)
+        faults = GaugeMetricFamily(
+            "dicom_node_ledger_faults", "Instances for which the ledger does not balance.", labels=["kind"]
+        )
+        for kind, count in figures.faults.items():
+            faults.add_metric([kind], count)
+        yield faults
+        yield GaugeMetricFamily(
+            "dicom_node_ledger_balanced", "1 while every acknowledged instance is accounted for.",
+            value=not any(figures.faults.values()),
+        )  # fmt: skip
+        yield GaugeMetricFamily(
+            "dicom_node_ledger_recounted_seconds", "Since every instance was last looked at.", value=figures.recounted
+        )
         yield GaugeMetricFamily("dicom_node_jobs", "Jobs running or waiting.", value=figures.jobs)
         yield GaugeMetricFamily("dicom_node_associations", "Associations established.", value=figures.associations)
         days = GaugeMetricFamily("dicom_node_certificate_days", "Days until a certificate ends.", labels=["place"])

@@ -12,7 +12,7 @@ from pydicom.dataset import FileDataset
 from pydicom.uid import ImplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
 from node.collect.duplicates import compare
-from node.index.schema import receipt, unit
+from node.index.schema import history, receipt, unit
 from tests import make
 from tests.kit import Kit, changed
 
@@ -185,3 +185,40 @@ def test_compare_names_what_differs_and_no_values(working: Kit) -> None:
     assert not found.pixels
     assert "KVP" in str(found)
     assert "Other" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "states"),
+    [
+        ("newest", ["superseded", "superseded", "current"]),
+        ("first", ["current", "superseded", "duplicate"]),
+        ("hold", ["current", "held", "duplicate"]),
+    ],
+)
+def test_the_last_that_came_is_the_newest_though_it_repeats_the_first(
+    working: Kit, name: str, states: list[str]
+) -> None:
+    """Nothing was compared yet when all three were there."""
+    policy(working, name)
+    first, other = image(), changed(image(), KVP=80)
+    receipts = working.index(first, other, first)
+    working.duplicates().judge()
+    assert [working.receipts()[r] for r in receipts] == states
+    assert working.rows(receipt, receipt.c.id == receipts[2])[0]["reason"] in ("", "same bytes")
+
+
+def test_what_is_held_against_the_first_is_held_once(working: Kit) -> None:
+    policy(working, "hold")
+    working.index(image())
+    receipts = [working.index(changed(image(), KVP=kvp))[0] for kvp in (80, 90, 80, 80)]
+    working.duplicates().judge()
+    assert [working.receipts()[r] for r in receipts] == ["held", "held", "duplicate", "duplicate"]
+
+
+def test_explain_shows_values_that_name_nobody_and_only_names_of_the_others(working: Kit) -> None:
+    policy(working, "hold")
+    working.index(image())
+    (held,) = working.index(changed(image(), KVP=81.5, PatientName="Else^Somebody"))
+    working.duplicates().judge()
+    lines = [row["text"] for row in working.rows(history, history.c.subject == held)]
+    assert lines == ["(0010,0010) Patient's Name differs", "(0018,0060) KVP: 120 in the first, 81.5 in this one"]

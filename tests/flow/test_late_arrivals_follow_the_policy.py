@@ -56,6 +56,50 @@ def test_late_arrivals_follow_the_policy(site: Site, late: str, states: dict[str
     assert len(archive.uids) == len(set(archive.uids)) == (3 if late == "ignore" else 5)
 
 
+BOTH = """
+complete: {series: {quiet: 500ms}, study: {quiet: 500ms}, late: $late}
+destinations:
+  archive: {dicom: "ARCHIVE@127.0.0.1:$port", accepts: identified}
+  share: {folder: ./out, accepts: identified, layout: all}
+routes:
+  - {name: all, when: always, steps: [{forward: archive}, {forward: share}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("late", "states", "brought"),
+    [
+        ("rerun", {"delivered": 3, "superseded": 1}, 3),
+        ("delta", {"delivered": 3, "superseded": 1}, 3),
+        ("hold", {"delivered": 1, "held": 2, "superseded": 1}, 2),
+        ("ignore", {"delivered": 1, "ignored": 2, "superseded": 1}, 2),
+    ],
+)
+def test_a_newer_one_and_a_new_one_after_completion_are_late_arrivals(
+    site: Site, late: str, states: dict[str, int], brought: int
+) -> None:
+    """What had been brought is not brought again, neither to the archive nor into the folder."""
+    series = make.ct_series(3, rows=64, columns=64)
+    corrected = copy.deepcopy(series[0])
+    corrected.SeriesDescription = "corrected"
+    folder = site.folder / "out" / "all"
+    with Recorder() as archive:
+        site.rules(BOTH, port=archive.port, late=late)
+        with site.running() as node:
+            send(node.port, series[:2])
+            assert site.settled(2) == {"delivered": 2}
+            before = folder / f"{series[1].SOPInstanceUID}.dcm"
+            untouched = before.stat().st_ino, before.stat().st_mtime_ns
+            send(node.port, [corrected, series[2]])
+            assert site.settled(4) == states
+    assert (before.stat().st_ino, before.stat().st_mtime_ns) == untouched
+    assert len(list(folder.iterdir())) == brought
+    newest = (folder / f"{corrected.SOPInstanceUID}.dcm").read_bytes()
+    assert (b"corrected" in newest) is (late in ("rerun", "delta"))
+    sent = [(one.sop_instance, one.data) for one in archive.received]
+    assert len(sent) == len(set(sent)) == (4 if late in ("rerun", "delta") else 2)
+
+
 TO_THE_ARCHIVE = """
 destinations:
   archive: {dicom: "ARCHIVE@127.0.0.1:$port", accepts: identified}

@@ -102,11 +102,52 @@ def test_the_same_instance_for_two_called_ae_titles_is_two(kit: Kit) -> None:
     assert len(units(kit)) == 4
 
 
-def test_one_uid_in_two_series_is_held(kit: Kit) -> None:
+@pytest.mark.parametrize("keyword", ["SeriesInstanceUID", "StudyInstanceUID"])
+def test_one_uid_in_two_series_or_studies_is_held_and_both_are_named(kit: Kit, keyword: str) -> None:
     kit.index(one())
-    held = kit.index(changed(one(), SeriesInstanceUID=make.uid("another")))[0]
+    other = changed(one(), **{keyword: make.uid("another")})
+    held = kit.index(other)[0]
     assert kit.receipts()[held] == "held"
-    assert "another series" in kit.rows(receipt, receipt.c.id == held)[0]["reason"]
+    reason = kit.rows(receipt, receipt.c.id == held)[0]["reason"]
+    for uid in (one().SeriesInstanceUID, one().StudyInstanceUID, other[keyword].value):
+        assert uid in reason
+
+
+def test_the_same_bytes_as_what_is_held_are_its_duplicate(kit: Kit) -> None:
+    """Else a sender that tries again each night would have a person asked the same each morning."""
+    kit.index(one())
+    other = changed(one(), SeriesInstanceUID=make.uid("another"))
+    held, *again = kit.index(other), kit.index(other), kit.index(other)
+    assert [kit.receipts()[r[0]] for r in again] == ["duplicate", "duplicate"]
+    assert {kit.rows(receipt, receipt.c.id == r[0])[0]["against"] for r in again} == set(held)
+
+
+def test_a_loop_that_goes_on_is_held_once(kit: Kit) -> None:
+    arrivals = [kit.arrival(one()) for _ in range(3)]
+    made = {"sop_instance": arrivals[0].identity.sop_instance, "content": arrivals[0].sha256, "renamed": True}
+    kit.write(sa.insert(produced).values(**made))
+    kit.record(arrivals[0])
+    kit.record(*arrivals[1:])
+    assert Counter(kit.receipts().values()) == {"held": 1, "duplicate": 2}
+
+
+def test_the_same_bytes_as_what_is_not_compared_yet_are_its_duplicate(kit: Kit) -> None:
+    other = changed(one(), KVP=80)
+    kit.index(one())
+    waits = kit.index(other)[0]
+    group = kit.index(other, other)
+    assert [kit.receipts()[r] for r in (waits, *group)] == ["unjudged", "duplicate", "duplicate"]
+
+
+@pytest.mark.parametrize("state", ["dropped", "superseded"])
+def test_what_was_decided_against_is_decided_anew_when_it_comes_again(kit: Kit, state: str) -> None:
+    """A sender's new act: the policy, or a person, may say something else today."""
+    other = changed(one(), KVP=80)
+    kit.index(one())
+    before = kit.index(other)[0]
+    kit.write(sa.update(receipt).where(receipt.c.id == before).values(state=state))
+    (again,) = kit.index(other)
+    assert kit.receipts()[again] == "unjudged"
 
 
 @pytest.mark.parametrize(("content", "renamed", "loops"), [("same", False, True), ("other", False, False),

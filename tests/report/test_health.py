@@ -9,7 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from node.index.database import open_reader
-from node.index.schema import receipt
+from node.index.schema import member, receipt
+from node.report.balance import RunningCheck
 from node.report.health import Health, take_ledger
 from node.rules import Rules
 from node.spool import Files
@@ -25,7 +26,8 @@ def health(kit: Kit) -> Health:
     path = kit.data / "rules.yaml"
     path.write_text(f"node: {{ae_title: NODE, data: {kit.data}, limits: {{keep_free: 1MiB}}}}\n{ROUTES}")
     kit.rules(ROUTES)
-    return Health(database=kit.database, rules=Rules(path, STEPS), spool=kit.spool, routed=lambda: kit.config.routed)
+    balance = RunningCheck(database=kit.database, spool=kit.spool, routed=lambda: kit.config.routed)
+    return Health(database=kit.database, rules=Rules(path, STEPS), spool=kit.spool, balance=balance)
 
 
 def test_a_node_that_can_do_its_work_is_well(kit: Kit) -> None:
@@ -109,12 +111,16 @@ def test_figures_count_states_queues_and_jobs(kit: Kit) -> None:
     assert first
 
 
-def test_a_count_is_used_again_for_a_while(kit: Kit) -> None:
+def test_a_ledger_that_does_not_balance_is_said_and_makes_nobody_unwell(kit: Kit) -> None:
     one = health(kit)
-    before = one.ledger()
+    one.balance.patience = 0
     kit.index(make.instance())
-    assert one.ledger() is before
-    assert one.ledger(fresh=0).acknowledged == 1
+    assert one.check()[1]["ledger"] == "balanced"
+    kit.write(sa.delete(member))
+    one.balance.turn()
+    assert one.figures().faults == {"unaccounted": 1, "missing": 0, "unindexed": 0}
+    well, facts = one.check()
+    assert (well, facts["ledger"]) == (True, "1 instances are nowhere")
 
 
 def test_an_instance_that_gets_its_row_a_moment_later_is_waited_for(kit: Kit) -> None:
