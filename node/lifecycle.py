@@ -149,8 +149,8 @@ class Service:
         self.wake.set()
 
     def _upkeep(self) -> None:
-        """Now and then: index what a dead process left, remove what is over, look at a stretch of the ledger, see
-        whether the disk has room again."""
+        """Now and then: index what a dead process left, remove what is over, see whether the disk has room again, look
+        at a stretch of the ledger."""
         while not self.stopping.wait(3.0):
             try:
                 self.watermark.refresh()

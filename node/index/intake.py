@@ -237,8 +237,9 @@ def _known_before(
         .with_only_columns(*(c for c in receipt.c if c.key != "header"))
         .where(receipt.c.sop_instance.in_(instances))
     )
-    wanted_states = ("current", *_UNDECIDED)
-    rows = sorted((r for r in every if r.state in wanted_states), key=lambda r: (r.received, r.id))
+    rows = [
+        row for row in sorted(every, key=lambda row: (row.received, row.id)) if row.state in ("current", *_UNDECIDED)
+    ]
     gone = [r.id for r in rows if r.path is None and r.state == "current"]
     held = sa.select(obligation.c.receipt).where(obligation.c.receipt.in_(gone), obligation.c.state == "held")
     wanted = set(connection.scalars(held)) if gone else set()

@@ -33,7 +33,7 @@ Migration = Callable[[sa.Connection], None]
 
 def _to_2(connection: sa.Connection) -> None:
     """Storage commitment, what sources say a study has and were asked, what was pulled from them, and of each parcel
-    whether it may identify a patient. Indexes for what is looked at often and is few."""
+    whether it may identify a patient; indexes for what is looked at often and is few."""
     new = [commitment, commitment_item, asked, asked_item, procedure_step, expected, reading, pull]
     metadata.create_all(connection, tables=new)
     # Not derived from the delivery's: one identified file makes a whole delivery identified.

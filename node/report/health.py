@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
@@ -70,8 +70,8 @@ class Health:
         balance = self.balance.known()
         return Figures(
             states={state.value: n for state, n in balance.states.items()}, queues=waiting, jobs=jobs,
-            faults=balance.faults, recounted=balance.age,
             associations=self.associations(), low=bool(self.low()), certificates=self.certificates(),
+            faults=balance.faults, recounted=balance.age,
         )  # fmt: skip
 
 
@@ -85,9 +85,8 @@ def take_ledger(
         return spool.where(path).exists()
 
     # In this order: what is shown in between is then in both.
-    unshown = set(spool.unshown())
-    shown = (receipt for path in spool.kept() if (receipt := ReceiptId(path.stem)) not in unshown)
-    ledger = count(connection, itertools.chain(unshown, shown), routed, there)
+    spooled = chain(spool.unshown(), (ReceiptId(path.stem) for path in spool.kept()))
+    ledger = count(connection, spooled, routed, there)
     deadline = time.monotonic() + patience
     while (ledger.without_row or ledger.missing) and time.monotonic() < deadline:
         connection.rollback()  # the next look must see another state of the database

@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeVar
 import sqlalchemy as sa
 
 from node.index import Database
+from node.index.ledger import without_row
 from node.index.schema import delivery, history, job, obligation, receipt
 from node.index.standing import Standing, of_receipts
 from node.model import Origin, ReceiptId, UnitKind
@@ -84,6 +85,7 @@ class Verification:
         # Files first: one that comes after its folder was walked has its row checked, and one whose row comes after
         # that is looked for again.
         yield from self._part("files", _Part(self._files(), self._strangers))
+        yield from self._part("files", _Part(iter([self.spool.unshown()]), self._unshown))
         yield from self._part("receipts", _Part(self._ids(receipt, _PAGE), self._receipts))
         yield from self._part("deliveries", _Part(self._ids(delivery, _DELIVERIES), self._deliveries))
         yield from self._part("jobs", _Part(self._ids(job, _PAGE), self._jobs))
@@ -175,6 +177,14 @@ class Verification:
         else:
             what, remedy = "its row names another place", "a copy or a file that was moved: look at both, remove one"
         return Discrepancy(subject=ascii(place)[1:-1], what=what, remedy=remedy)
+
+    def _unshown(self, receipts: Sequence[ReceiptId]) -> list[tuple[ReceiptId, Discrepancy]]:
+        """What is kept and has no place in the spool yet: for a moment, or till the next start after a crash."""
+        left = [one for one in self.spool.unshown() if one in set(receipts)]
+        with self.database.reader.connect() as connection:
+            missing = without_row(connection, left)
+        what, remedy = "it was kept and has no row", "a node that starts indexes it"
+        return [(one, Discrepancy(subject=one, what=what, remedy=remedy)) for one in left if one in missing]
 
     # ---- what waits, and what is over -----------------------------------------------------------------
 

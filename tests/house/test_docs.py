@@ -163,9 +163,10 @@ def test_the_metrics_of_the_documents_are_there() -> None:
 
     from node.report.metrics import Figures, Metrics
 
-    metrics = Metrics(
-        lambda: Figures(states={"held": 1}, queues={"archive": 1}, jobs=1, faults={"missing": 0}, certificates={"x": 9})
-    )
+    figures = Figures(
+        states={"held": 1}, queues={"archive": 1}, jobs=1, certificates={"x": 9}, faults={"missing": 0}
+    )  # fmt: skip
+    metrics = Metrics(lambda: figures)
     metrics.received("CT1", "NODE", 0.1)
     metrics.refused("CT1", "NODE", 0xA700)
     metrics.turned_away("association", "calling_ae")
