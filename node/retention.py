@@ -50,6 +50,7 @@ class Retention:
     reach: Callable[[str], None] = lambda point: None
     _last: float = field(default_factory=time.monotonic)
     _swept: bool = False
+    """Whether no file is left that its row has forgotten."""
 
     def sometimes(self) -> None:
         """Called often; does its work every five minutes."""
@@ -101,12 +102,17 @@ class Retention:
             rows = connection.execute(sa.select(receipt.c.id, receipt.c.path).where(receipt.c.id.in_(ids))).all()
             connection.execute(sa.update(receipt).where(receipt.c.id.in_(ids)).values(path=None, header=None))
         self.reach("retention forgot")
-        for row in rows:
-            self.spool.files.remove(self.spool.where(row.path))
+        try:
+            for row in rows:
+                self.spool.files.remove(self.spool.where(row.path))
+        except OSError:
+            self._swept = False  # what a failing disk keeps is found as after a crash
+            raise
         return len(rows)
 
     def _left_behind(self) -> None:
-        """Files whose rows forgot them before a crash. Once in a process: only a crash makes them."""
+        """Files whose rows forgot them before a crash, or before the disk failed. Once in a process, and once more
+        after every failure."""
         group: list[Path] = []
         for path in self.spool.kept():
             group.append(path)

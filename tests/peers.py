@@ -6,6 +6,8 @@ Both live on loopback and end, threads and sockets, with their `with` block.
 from __future__ import annotations
 
 import contextlib
+import os
+import select
 import socket
 import ssl
 import struct
@@ -37,6 +39,8 @@ from pynetdicom.sop_class import Verification
 from pynetdicom.transport import AddressInformation
 
 VERIFICATION = str(Verification)
+_ABORT = struct.pack(">BBLBBBB", 0x07, 0, 4, 0, 0, 0, 0)
+_TCP_REPAIR = 19  # linux/tcp.h; Python has no name for it
 UNCOMPRESSED = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
 
 
@@ -65,7 +69,8 @@ class Recorder:
     refuse: status to answer instead of 0x0000. refuse_when: with it, only for the instances it says True
     for. abort_after: abort the association instead of answering once so many are stored. delay: seconds
     before each answer. accept: transfer syntaxes taken (all). sop_classes: taken (all that pynetdicom
-    knows). only_callers: calling AE titles taken (all). max_pdu: bytes, 0 for no limit.
+    knows). only_callers: calling AE titles taken (all). max_pdu: bytes, 0 for no limit. meanwhile: called
+    when an instance is stored and not answered yet.
     """
 
     def __init__(
@@ -82,8 +87,9 @@ class Recorder:
         max_pdu: int = 16384,
         port: int = 0,
         tls: ssl.SSLContext | None = None,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
-        self.ae_title = ae_title
+        self.ae_title, self._meanwhile = ae_title, meanwhile
         self.received: list[Received] = []
         self.associations = 0
         self.releases = 0
@@ -140,6 +146,19 @@ class Recorder:
                 raise AssertionError(f"{len(self.received)} of {count} instances within {deadline} s")
             return list(self.received)
 
+    def abort(self) -> None:
+        """End every association by A-ABORT of the service user (PS3.8 9.3.8), now."""
+        for connection in self._connections:
+            with contextlib.suppress(OSError):
+                connection.sendall(_ABORT)
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def vanish(self) -> None:
+        """Leave the node alone with half-open connections."""
+        for connection in self._connections:
+            if connection.fileno() >= 0:
+                vanish(connection)
+
     def _opened(self, event: Any) -> None:
         connection = event.assoc.dul.socket.socket
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -178,6 +197,7 @@ class Recorder:
             with self._changed:
                 self.received.append(one)
                 self._changed.notify_all()
+            self._meanwhile()
         return status
 
 
@@ -300,6 +320,13 @@ class Sender:
 
     def begin(self, source: Path | Dataset | Instance, *, only: int | None = None, context: int | None = None) -> None:
         """Send a C-STORE-RQ and the first `only` bytes of the data set (all of it), and read no answer."""
+        for piece in self.message(source, only=only, context=context):
+            self.raw(piece)
+
+    def message(
+        self, source: Path | Dataset | Instance, *, only: int | None = None, context: int | None = None
+    ) -> Iterator[bytes]:
+        """The PDUs of a C-STORE-RQ with the first `only` bytes of the data set (all of it), not sent."""
         instance = Instance.of(source)
         number = context or self.context_for(instance)
         self._message_id += 1
@@ -311,13 +338,20 @@ class Sender:
             0,
             1,
         )
-        self.raw(self.p_data(number, 0x03, _with_length(command)))
+        yield self.p_data(number, 0x03, _with_length(command))
         room = self.max_pdu - 6
         end = len(instance.data) if only is None else only
         for start in range(0, end, room):
             part = instance.data[start : min(start + room, end)]
             last = start + len(part) == len(instance.data)
-            self.raw(self.p_data(number, 0x02 if last else 0x00, part))
+            yield self.p_data(number, 0x02 if last else 0x00, part)
+
+    def answered(self) -> bool:
+        """Whether there is something to read: an answer, or the end."""
+        try:
+            return bool(select.select([self._socket], [], [], 0)[0])
+        except ValueError:  # another thread has closed it
+            return True
 
     def echo(self) -> int:
         number = next(number for number, (sop_class, _) in self.accepted.items() if sop_class == VERIFICATION)
@@ -355,12 +389,16 @@ class Sender:
 
     def abort(self) -> None:
         """A-ABORT by the service user (PS3.8 9.3.8), and close."""
-        self.raw(struct.pack(">BBLBBBB", 0x07, 0, 4, 0, 0, 0, 0))
+        self.raw(_ABORT)
         self.cut()
 
     def cut(self) -> None:
         """Close the TCP connection without a word."""
         self._socket.close()
+
+    def vanish(self) -> None:
+        """Leave the node alone with a half-open connection."""
+        vanish(self._socket)
 
     def raw(self, data: bytes) -> None:
         self._socket.sendall(data)
@@ -491,6 +529,18 @@ def _accept_all(request: bytes) -> bytes:
     pdu = A_ASSOCIATE_AC()
     pdu.from_primitive(answer)
     return bytes(pdu.encode())
+
+
+def vanish(connection: socket.socket) -> None:
+    """End a connection without a word to the other side, as a machine does that loses its power.
+
+    The other side goes on with a half-open connection (RFC 9293 3.5.1), and learns of it only when it sends.
+    Raises PermissionError without CAP_NET_ADMIN. The socket object stays usable, and reads its end.
+    """
+    connection.setsockopt(socket.IPPROTO_TCP, _TCP_REPAIR, 1)
+    nobody, other = socket.socketpair()
+    with nobody, other:
+        os.dup2(nobody.fileno(), connection.fileno())
 
 
 def free_port() -> int:

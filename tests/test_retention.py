@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from node.run.results import job_folder
 from tests import make
 from tests.index.test_commitments import recorded
 from tests.kit import Kit, changed
+from tests.spool.disk import Disk
 
 DAY = 86_400.0
 RULES = """
@@ -172,6 +174,23 @@ def test_a_crash_between_row_and_file_leaves_a_file_that_the_next_start_removes(
     assert len(left(kit)) == 2
     kit.reach = kit.reached.append
     retention(kit).once()
+    assert left(kit) == set()
+
+
+def test_files_that_a_failing_disk_keeps_are_removed_when_it_works_again(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished(kit)
+    one = retention(kit)
+    one.once()
+    days_pass(kit, 8)
+    disk = Disk(kit.data, {"remove": {0: errno.EIO}})
+    monkeypatch.setattr(kit.spool, "files", disk)
+    with pytest.raises(OSError, match="Input/output"):
+        one.once()
+    assert len(left(kit)) == 2
+    disk.faults = {}
+    one.once()
     assert left(kit) == set()
 
 

@@ -33,6 +33,9 @@ log = logging.getLogger("node.collect")
 _LATER = 60.0
 """Seconds before a unit that met a bug is tried again."""
 
+_BACK = 60.0
+"""Seconds by which an open unit must have been touched in the future, to say that the clock went back."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collector:
@@ -77,6 +80,9 @@ class Collector:
         # what was acknowledged before is in the marks, and in the index before the units are read.
         with self.database.reader.connect() as connection:
             now = self.database.now(connection)
+            from_the_future = units.any_touched_after(connection, now + _BACK)
+        if from_the_future:
+            self._set_back(now)
         began = time.monotonic()
         marks = self.presence.live()
         self.judge_duplicates()
@@ -96,6 +102,13 @@ class Collector:
         self.waiting.clear()
         self.waiting.update(left)
         self.heard[:] = heard
+
+    def _set_back(self, now: float) -> None:
+        """The database's clock went back. Units would wait for it to come to where it was, after one that was years
+        ahead for ever; so their quiet time begins anew."""
+        with self.database.derived.begin() as connection:
+            count = units.set_back(connection, now)
+        log.warning("the database's clock went back; %d open units begin their quiet time anew", count)
 
     def _tried(
         self, config: Config, candidate: Open, marks: Sequence[Seen], unindexed: bool, now: float

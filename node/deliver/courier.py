@@ -61,6 +61,8 @@ class Courier:
             return Outcome("again", 1.0)
         try:
             self._send(delivery, destination, waiting)
+            # Within the same net: a disk or a share that fails at the end is no reason to hold what arrived.
+            return self._finish(delivery, destination)
         except TryAgain as error:
             return self._later(delivery, destination, str(error))
         except OSError as error:
@@ -74,7 +76,6 @@ class Courier:
             # Without the error's text, which may quote what was in a data set.
             log.error("delivery %s: %s\n%s", key, type(error).__name__, "".join(format_tb(error.__traceback__)))
             return self._hold(delivery, f"a fault in the node ({type(error).__name__}); see its log")
-        return self._finish(delivery, destination)
 
     def _earlier_under_way(self, delivery: Delivery) -> bool:
         """What an earlier generation has in flight would be sent twice, or arrive behind what replaces it. What it
@@ -126,16 +127,14 @@ class Courier:
         return [w for w in waiting if known.get(w.sop_instance) == w.content]
 
     def _finish(self, delivery: Delivery, destination: Destination) -> Outcome:
+        """Raises TryAgain and OSError when files that are over cannot be removed."""
         again = self.outbox.read(delivery.id)
         if again is None or again[0].state != "waiting":  # a person, or a later generation, decided meanwhile
             return STOP
         if again[1]:  # stopped in between, or the same delivery was given more meanwhile
             return Outcome("again", 1.0)
         if destination.folder is not None and not delivery.delta:
-            try:
-                self._tidy(delivery, destination)
-            except TryAgain as error:
-                return self._later(delivery, destination, str(error))
+            self._tidy(delivery, destination)
         state = self.outbox.finish(delivery)
         if state == "waiting":  # given more in this moment
             return Outcome("again", 1.0)

@@ -26,7 +26,7 @@ from sqlalchemy import event
 
 from node.engine.liveness import AdvisoryLocks, FileLocks
 from node.engine.quirks import Doorbells, Stops, frames, quiet_log
-from node.engine.reaper import Reaper
+from node.engine.reaper import UNSTORED, Reaper
 from node.engine.runs import Body, Outcome, Run, Task
 
 log = logging.getLogger(__name__)
@@ -61,6 +61,8 @@ class Engine:
         self._database, self._data, self._jobs, self._poll, self._look = database, data, jobs, poll, look
         self._url = database.url.set(drivername=database.dialect.name).render_as_string(hide_password=False)
         self._bells = Doorbells()
+        self._ended: set[str] = set()
+        """Runs whose thread has ended; DBOS is storing that, or could not."""
         self._stopping = threading.Event()
         self._dbos: DBOS | None = None
         self._reaper: Reaper | None = None
@@ -85,7 +87,7 @@ class Engine:
             notification_coalesce_sec=1.0,
         )  # fmt: skip
         locks = AdvisoryLocks(self._database) if self._on_postgresql else FileLocks(self._data / "run" / "executors")
-        self._reaper = Reaper(self._client, locks, self.process, body, self._enqueue, every=self._look)
+        self._reaper = Reaper(self._client, locks, self.process, body, self._enqueue, self._ended, every=self._look)
         self._dbos = DBOS(config=config)
         self._dbos.background_thread_stop_events = Stops(self._bells)
 
@@ -121,12 +123,7 @@ class Engine:
             for stop in self._dbos.background_thread_stop_events:
                 stop.set()
             self._bells.ring_all()
-            while mine := self._list(status="PENDING", executor_id=self.process):
-                if time.monotonic() > deadline:
-                    log.warning("%d jobs or deliveries did not end within %.0f s", len(mine), timeout)
-                    ended = False
-                    break
-                time.sleep(0.02)
+            ended = self._wait_for_those_in_flight(deadline, timeout)
             self._reaper.stop(keep_alive=not ended)
             DBOS.destroy(destroy_registry=True)
             self._dbos = self._reaper = None
@@ -137,6 +134,18 @@ class Engine:
     def stopping(self) -> bool:
         """Whether `stop` has begun: from then on no step begins."""
         return self._stopping.is_set()
+
+    def _wait_for_those_in_flight(self, deadline: float, timeout: float) -> bool:
+        try:
+            while mine := self._list(status="PENDING", executor_id=self.process):
+                if time.monotonic() > deadline:
+                    log.warning("%d jobs or deliveries did not end within %.0f s", len(mine), timeout)
+                    return False
+                time.sleep(0.02)
+        except sa.exc.DBAPIError as error:
+            log.warning("the database is away, and does not tell what is in flight: %s", type(error.orig).__name__)
+            return False
+        return True
 
     # ---- put in, hurry, cancel ---------------------------------------------------------------------------
 
@@ -207,17 +216,25 @@ class Engine:
     def _perform(self, run: Run) -> None:
         """One run, in a thread of DBOS. Each outcome is stored before anything follows from it."""
         try:
-            for number in range(run.start, run.steps):
-                if self.stopping:
-                    self._enqueue(run.handed_over(number), 0)
-                    return
-                outcome = Outcome(**DBOS.run_step({"name": str(number)}, self._step, run, number))
-                if outcome.verdict == "again":
-                    self._enqueue(run.again(number), outcome.after)
-                if outcome.verdict != "done":
-                    return
+            self._perform_steps(run)
+        except sa.exc.DBAPIError as error:
+            # The database did not take the outcome, for being full perhaps. Not the body's fault: see `reaper`.
+            log.warning("%s %s: its outcome is not stored: %s", run.task, run.key, type(error.orig).__name__)
+            raise RuntimeError(UNSTORED) from None
         finally:
+            self._ended.add(run.id)
             self._bells.ring(run.queue)  # its slot is free
+
+    def _perform_steps(self, run: Run) -> None:
+        for number in range(run.start, run.steps):
+            if self.stopping:
+                self._enqueue(run.handed_over(number), 0)
+                return
+            outcome = Outcome(**DBOS.run_step({"name": str(number)}, self._step, run, number))
+            if outcome.verdict == "again":
+                self._enqueue(run.again(number), outcome.after)
+            if outcome.verdict != "done":
+                return
 
     def _step(self, run: Run, number: int) -> dict[str, Any]:
         attempt = run.attempt if number == run.start else 1

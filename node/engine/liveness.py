@@ -96,9 +96,13 @@ class AdvisoryLocks:
         return name in self._held
 
     def release(self, name: str) -> None:
-        if name in self._held:
+        """Never raises for a session that is lost: its locks went with it."""
+        if name in self._held and self._connection is not None:
             self._held.discard(name)
-            self._connected().execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": _number(name)})
+            try:
+                self._connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": _number(name)})
+            except sa.exc.SQLAlchemyError:
+                self.close()
 
     def forget(self, name: str) -> None:
         self.release(name)
@@ -114,7 +118,7 @@ class AdvisoryLocks:
         try:
             if self._connection is not None:
                 self._connection.execute(sa.text("SELECT 1"))
-        except sa.exc.DBAPIError:
+        except sa.exc.SQLAlchemyError:  # also what SQLAlchemy says of a session that was lost in an earlier call
             self.close()
         if self._connection is None:
             self._connection = self._database.connect()

@@ -5,14 +5,19 @@ looks every second, one at a time, whether somebody died with work in hand:
 
     1  a run that is claimed by a process whose lock can be taken, twice in a row, is followed by its successor
        (`runs.after_death`), and then cancelled, so that its process could not go on with it if it lived after all
-    2  a run that ended in an error, or whose process died in it too often, is given to the body to be held
-    3  of the runs in which a process died twice or more, the next is let go when none is going
+    2  a run of this process that has ended, and whose end the database did not take, twice in a row (it was full, or
+       went away in that moment), is followed likewise; nothing is counted against it
+    3  a run that ended in an error, or whose process died in it too often, is given to the body to be held
+    4  of the runs in which a process died twice or more, the next is let go when none is going
+    5  when this machine's clock went back, what waits for a time is let go: it would wait for as long again, which
+       after a clock that was years ahead is for ever
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -24,8 +29,13 @@ from node.engine.runs import Body, Next, Outcome, Poisoned, Run, after_death
 
 log = logging.getLogger(__name__)
 
+UNSTORED = "the database did not take its outcome"
+"""The error of a run that is to go on, not to be held: DBOS could store that it failed, and not what came of it."""
 ITS_TURN = 10 * 365 * 86400.0
 """Seconds: the delay of a suspect until `_release_one` ends it."""
+
+_BACK = 60.0
+"""Seconds; a clock that is set back by less costs less than a try too many."""
 
 
 class Reaper:
@@ -36,14 +46,17 @@ class Reaper:
         process: str,
         body: Body,
         enqueue: Callable[[Run, float], None],
+        ended: set[str],
         *,
         every: float,
     ) -> None:
         self._client, self._locks, self._process, self._body = client, locks, process, body
-        self._enqueue, self._every = enqueue, every
+        self._enqueue, self._every, self._ended = enqueue, every, ended
         self._stop = threading.Event()
         self._suspected: set[str] = set()
+        self._unstored: set[str] = set()
         self._any_alone = True
+        self._ahead = _wall_ahead()
         self._thread = threading.Thread(target=self._loop, name="reaper", daemon=True)
 
     def start(self) -> None:
@@ -63,6 +76,7 @@ class Reaper:
         while True:
             try:
                 self._look()
+                self._mind_the_clock()
             except Exception as error:
                 # Whatever kind: a lost connection, or a bug in the body. Without this thread nothing that a dead
                 # process left would ever go on.
@@ -76,6 +90,7 @@ class Reaper:
             return
         try:
             self._succeed_the_dead()
+            self._succeed_the_unstored()
             self._hold_the_failed()
             self._release_one()
         finally:
@@ -98,17 +113,29 @@ class Reaper:
             self._locks.forget(process)
         self._suspected = dead
 
+    def _succeed_the_unstored(self) -> None:
+        ended = set(self._ended)
+        if not ended:
+            return
+        left = {flow.workflow_id: flow for flow in self._list(status="PENDING", executor_id=self._process)}
+        self._ended.difference_update(ended - left.keys())
+        unstored = ended & left.keys()
+        # DBOS may be storing it in this moment; so one look is not enough.
+        for run in unstored & self._unstored:
+            self._succeed(left[run], died=False)
+        self._unstored = unstored
+
     def _is_dead(self, process: str) -> bool:
         if not self._locks.hold(process):
             return False
         self._locks.release(process)
         return True
 
-    def _succeed(self, flow: WorkflowStatus) -> None:
+    def _succeed(self, flow: WorkflowStatus, *, died: bool = True) -> None:
         run = _run(flow)
         steps = self._client.list_workflow_steps(flow.workflow_id)
         outcomes = [Outcome(**step["output"]) for step in steps if step["output"]]
-        match after_death(run, outcomes):
+        match after_death(run, outcomes, died=died):
             case Next(successor, after):
                 self._enqueue(successor, ITS_TURN if successor.alone else after)
                 self._any_alone |= successor.alone
@@ -118,9 +145,22 @@ class Reaper:
 
     def _hold_the_failed(self) -> None:
         for flow in self._list(status=["ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"], load_output=True):
-            run = _run(flow)
-            self._body.poisoned(run.task, run.key, str(flow.error or "it was started too often"))
+            if UNSTORED in str(flow.error):
+                self._succeed(flow, died=False)
+            else:
+                run = _run(flow)
+                self._body.poisoned(run.task, run.key, str(flow.error or "it was started too often"))
             self._client.delete_workflow(flow.workflow_id)
+
+    def _mind_the_clock(self) -> None:
+        ahead = _wall_ahead()
+        if self._ahead - ahead > _BACK:
+            waiting = self._list(status="DELAYED", load_input=False)
+            log.warning("the clock went back by %.0f s; what waits is tried now", self._ahead - ahead)
+            for flow in waiting:
+                if not flow.workflow_id.startswith("alone:"):
+                    self._client.set_workflow_delay(flow.workflow_id, delay_seconds=0)
+        self._ahead = ahead
 
     def _release_one(self) -> None:
         if not self._any_alone:
@@ -135,3 +175,8 @@ def _run(flow: WorkflowStatus) -> Run:
     if flow.input is None:
         raise ValueError(f"{flow.workflow_id} has no input")
     return Run.read(flow.input["args"][0])
+
+
+def _wall_ahead() -> float:
+    """Seconds by which the wall clock is ahead of the one that never jumps."""
+    return time.time() - time.monotonic()

@@ -6,6 +6,7 @@ twice makes one successor:
 
     again         the body wants another try        -> the same step, attempt + 1, after a wait
     handed over   the process stops in good order   -> the same step, nothing counted
+    unstored      the database did not take its end -> the first step without a result, nothing counted
     died          the process died in it            -> the first step without a result, deaths + 1
 """
 
@@ -131,10 +132,11 @@ class Over:
     """Everything was done; only the note of it was missing."""
 
 
-def after_death(run: Run, outcomes: Sequence[Outcome]) -> Next | Poisoned | Over:
-    """What becomes of a run whose process died.
+def after_death(run: Run, outcomes: Sequence[Outcome], *, died: bool = True) -> Next | Poisoned | Over:
+    """What becomes of a run that has no end in the database.
 
     outcomes: of its steps from `run.start` on, as far as they were stored.
+    died: whether its process died; else the database did not take its end, and that is not counted.
     """
     number = run.start + len(outcomes)
     last = outcomes[-1] if outcomes else DONE
@@ -143,7 +145,7 @@ def after_death(run: Run, outcomes: Sequence[Outcome]) -> Next | Poisoned | Over
     if last.verdict == "stop" or number >= run.steps:
         return Over()
     going_on = run.handed_over(number)
-    successor = replace(going_on, deaths=going_on.deaths + 1)
+    successor = replace(going_on, deaths=going_on.deaths + died)
     if successor.deaths > MOST_DEATHS:
         return Poisoned(f"the process died {successor.deaths} times in step {number}; see the system's log for why")
     return Next(successor)

@@ -98,6 +98,19 @@ def next_ripe(connection: sa.Connection, now: float, waits: Waits) -> float | No
     return min(times, default=None)
 
 
+def any_touched_after(connection: sa.Connection, moment: float) -> bool:
+    """Whether an open unit was touched later than `moment`."""
+    found = connection.scalar(sa.select(unit.c.id).where(unit.c.state == "open", unit.c.last_at > moment).limit(1))
+    return found is not None
+
+
+def set_back(connection: sa.Connection, now: float) -> int:
+    """Open units that were touched later than now were touched now. Returns how many."""
+    later = sa.and_(unit.c.state == "open", unit.c.last_at > now)
+    first = sa.case((unit.c.first_at > now, now), else_=unit.c.first_at)
+    return connection.execute(sa.update(unit).where(later).values(last_at=now, first_at=first)).rowcount
+
+
 def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 

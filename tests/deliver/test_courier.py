@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from node.outbox import FILE_GONE, Delivery
 from tests import make
 from tests.kit import Kit, changed
 from tests.peers import Recorder, free_port
+from tests.spool.disk import Disk
 
 ROUTES = "routes: [{name: r, when: always, late: LATE, steps: [{forward: a}]}]"
 
@@ -99,6 +101,21 @@ def test_what_the_destination_asks_for_again_comes_again_alone(working: Kit) -> 
         assert working.courier().deliver(key, 2) == DONE
         assert archive.uids[-1] == full
         assert len(archive.received) == 3, "the two others were not sent again"
+
+
+def test_a_disk_that_fails_at_the_end_holds_nothing_and_sends_nothing_again(
+    working: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Recorder() as archive:
+        key, _ = put(working, to(archive.port, ", retry: {first: 1s}"), make.ct_series(2))
+        disk = Disk(working.data, {"remove": {0: errno.EIO}})
+        monkeypatch.setattr(working.outbox, "_files", disk)
+        assert working.courier().deliver(key, 1).verdict == "again"
+        assert working.deliveries() == {key: "waiting"}
+        disk.faults = {}
+        assert working.courier().deliver(key, 2) == DONE
+        assert len(archive.received) == 2
+    assert working.deliveries() == {key: "delivered"}
 
 
 def test_an_association_that_breaks_is_taken_up_where_it_was(working: Kit) -> None:

@@ -90,6 +90,20 @@ class House:
         with self.database.begin() as connection:
             return [dict(row._mapping) for row in connection.execute(sa.text(f"SELECT * FROM {schema}{table}"))]
 
+    @contextmanager
+    def refusing(self, tables: list[str]) -> Iterator[None]:
+        """SQLite takes no change of these tables of DBOS's, with an operational error as when the disk is full."""
+        changes = [(f"no_{what}_{table}", what, table) for table in tables for what in ("INSERT", "UPDATE")]
+        with self.database.begin() as connection:
+            for name, what, table in changes:
+                connection.exec_driver_sql(
+                    f"CREATE TRIGGER {name} BEFORE {what} ON {table} BEGIN INSERT INTO no_such_table VALUES (1); END"
+                )
+        yield
+        with self.database.begin() as connection:
+            for name, _, _ in changes:
+                connection.exec_driver_sql(f"DROP TRIGGER {name}")
+
     def go(self) -> None:
         (self.data / "go").touch()
 

@@ -120,6 +120,23 @@ def test_a_bug_in_the_body_is_held_without_its_text_anywhere(house: House) -> No
     assert house.count("poisoned") == 1
 
 
+@sqlite_is_enough
+@pytest.mark.parametrize("tables", [["operation_outputs"], ["operation_outputs", "workflow_status"]])
+def test_an_outcome_that_a_full_database_does_not_take_is_no_death_and_no_bug(house: House, tables: list[str]) -> None:
+    """PostgreSQL says that it is full in a way that makes DBOS wait; from SQLite it takes an error."""
+    house.started()
+    house.job("wait-a")
+    house.wait(lambda: house.steps("start", "wait-a") == [0, 1])
+    with house.refusing(tables):
+        house.go()
+        house.wait(lambda: "its outcome is not stored" in house.story())
+        house.wait(lambda: "Exception encountered in background workflow" in house.story())
+    house.wait(lambda: 2 in house.steps("end", "wait-a"))
+    assert house.steps("start", "wait-a") == [0, 1, 1, 2]
+    assert not house.events("poisoned")
+    assert {event["attempt"] for event in house.events("start")} == {1}
+
+
 def test_what_is_rolled_back_was_never_put_in(house: House) -> None:
     with house.database.connect() as connection:
         assert house.client.enqueue_job(connection, "x-lost", 3)

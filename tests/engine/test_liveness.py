@@ -84,6 +84,12 @@ def test_a_lost_session_takes_its_locks_along_and_they_can_be_retaken(database_u
     assert locks.hold("a")
     assert other.hold("b")
     assert not locks.hold("b")
+    with database.begin() as connection:
+        connection.execute(
+            sa.text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"),
+        )
+    locks.release("a")  # lost with its session, which is no reason to fail
+    assert locks.hold("a")
     locks.close()
     other.close()
     database.dispose()

@@ -55,6 +55,15 @@ def test_after_a_death_it_goes_on_at_the_first_step_without_a_result(run: Run, s
         assert decision == Over()
 
 
+@given(runs, outcomes)
+def test_what_the_database_did_not_take_is_done_again_and_counts_as_no_death(run: Run, so_far: list[Outcome]) -> None:
+    decision, after = after_death(run, so_far, died=False), after_death(run, so_far)
+    assert not isinstance(decision, Poisoned) or run.deaths > MOST_DEATHS
+    if isinstance(decision, Next) and isinstance(after, Next):
+        assert decision.run.start == after.run.start
+        assert decision.run.deaths <= after.run.deaths
+
+
 def test_a_wish_for_another_try_that_was_stored_is_fulfilled_after_the_death() -> None:
     assert after_death(JOB, [DONE, AGAIN]) == Next(replace(JOB, start=1, turn=1, attempt=2), after=30)
 

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-
-import pytest
 
 from node.spool import Files
 from node.spool.files import Room
 from tests import make
 from tests.flow.nodes import Site, wait_until
+from tests.flow.small_disk import fill, mount, tmpfs
 from tests.peers import Recorder, send
 
 RULES = """
@@ -110,28 +106,3 @@ def test_a_share_that_cannot_be_written_blocks_nobody(tmp_path: Path, sqlite_sit
             (share / "volumes").mkdir()
             assert site.settled(2) == {"delivered": 2}
             assert len(list(share.rglob("*.dcm"))) == 2
-
-
-def fill(path: Path) -> None:
-    """Until nothing fits any more."""
-    with path.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(b"\0" * 4096)
-
-
-def mount(*arguments: object) -> None:
-    subprocess.run(["mount", *map(str, arguments)], check=True, capture_output=True)
-
-
-@contextmanager
-def tmpfs(folder: Path, size: str) -> Iterator[Path]:
-    """A small file system of its own; only root may mount one, and not in every container."""
-    folder.mkdir()
-    try:
-        mount("-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("a tmpfs cannot be mounted here")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True, capture_output=True)

@@ -10,18 +10,25 @@ from node.dicom.status import TABLE
 from node.dicom.uids import STORAGE_SOP_CLASSES, TRANSFER_SYNTAXES, TransferSyntax, name_of
 from node.imaging.codecs import DECODERS, NATIVE
 from node.steps import STEPS
+from tests.flow.matrix import Cell, Fault, Point, cells
 from tests.house.sources import ROOT
 
 CONFIGURATION = ROOT / "docs" / "CONFIGURATION.md"
 CONFORMANCE = ROOT / "docs" / "CONFORMANCE.md"
+RELIABILITY = ROOT / "docs" / "RELIABILITY.md"
 
 _PART = "<!-- from the code: {} -->"
 _END = "<!-- end -->"
 
 
-def parts() -> dict[str, str]:
-    """The generated tables of docs/CONFORMANCE.md, by name."""
-    return {"SOP classes": _sop_classes(), "transfer syntaxes": _transfer_syntaxes(), "statuses": _statuses()}
+def parts() -> dict[Path, dict[str, str]]:
+    """The generated tables by page and name."""
+    return {
+        CONFORMANCE: {
+            "SOP classes": _sop_classes(), "transfer syntaxes": _transfer_syntaxes(), "statuses": _statuses(),
+        },
+        RELIABILITY: {"what is tried": _tried(), "what is promised": _promised(), "what says nothing": _says_nothing()},
+    }  # fmt: skip
 
 
 def _sop_classes() -> str:
@@ -54,14 +61,54 @@ def _statuses() -> str:
     return _table(("status", "meaning", "counts as", "tried again", "source"), rows)
 
 
+def _tried() -> str:
+    """Points by faults: how often each cell is tried."""
+
+    def mark(cell: Cell) -> str:
+        return "–" if cell.meaningless else "each" if cell.sampled else "full"
+
+    rows = [(point.words, *(mark(c) for c in cells() if c.point is point)) for point in Point]
+    return _table(("", *Fault), rows)
+
+
+def _promised() -> str:
+    """Per fault: the points in order, those with the same words together."""
+    rows: list[tuple[str, ...]] = []
+    for fault in Fault:
+        points: dict[str, list[str]] = {}
+        for cell in cells():
+            if cell.fault is fault and cell.expected:
+                points.setdefault(cell.expected, []).append(cell.point.words)
+        rows += [(fault, _listed(where), words) for words, where in points.items()]
+    return _table(("fault", "where", "then"), rows)
+
+
+def _says_nothing() -> str:
+    faults: dict[tuple[str, str], list[str]] = {}
+    for cell in cells():
+        if cell.meaningless:
+            faults.setdefault((cell.point.words, cell.meaningless), []).append(cell.fault)
+    return _table(("where", "fault", "why not"), [(where, _listed(of), why) for (where, why), of in faults.items()])
+
+
+def _listed(names: list[str]) -> str:
+    """Points that begin with the same words, said once."""
+    short = [
+        name.removeprefix("in the step ") if n and name.startswith("in the step ") else name
+        for n, name in enumerate(names)
+    ]
+    return ", ".join(short)
+
+
 def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     lines = [heads, tuple("---" for _ in heads), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def with_parts(page: str) -> str:
+def with_parts(path: Path) -> str:
     """The page with its generated tables as the code has them now."""
-    for name, table in parts().items():
+    page = path.read_text()
+    for name, table in parts()[path].items():
         begin = re.escape(_PART.format(name))
         page, found = re.subn(f"(?s){begin}\n.*?{_END}", f"{_PART.format(name)}\n\n{table}\n\n{_END}", page)
         assert found == 1, f"{_PART.format(name)} is not in the page once"
@@ -70,7 +117,7 @@ def with_parts(page: str) -> str:
 
 def write() -> list[Path]:
     """Write what the code says; returns the pages that changed."""
-    pages = {CONFIGURATION: reference(STEPS), CONFORMANCE: with_parts(CONFORMANCE.read_text())}
+    pages = {CONFIGURATION: reference(STEPS), **{path: with_parts(path) for path in parts()}}
     changed = [path for path, text in pages.items() if not path.exists() or path.read_text() != text]
     for path in changed:
         path.write_text(pages[path])

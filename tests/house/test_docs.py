@@ -15,6 +15,7 @@ from node.config import load
 from node.config.options import options_of
 from node.rehearsal import run_tests
 from node.steps import STEPS
+from tests.flow import matrix
 from tests.house import pages
 from tests.house.sources import ROOT, files
 
@@ -80,7 +81,18 @@ def test_the_compose_file_names_what_is_there_and_mounts_folders() -> None:
 def test_the_generated_pages_are_what_the_code_says() -> None:
     again = "run: python -m tests.house.pages"
     assert pages.CONFIGURATION.read_text() == pages.reference(STEPS), again
-    assert pages.CONFORMANCE.read_text() == pages.with_parts(pages.CONFORMANCE.read_text()), again
+    for path in pages.parts():
+        assert path.read_text() == pages.with_parts(path), again
+
+
+def test_the_fault_matrix_has_every_cell_and_the_short_run_every_fault_and_every_point() -> None:
+    cells = list(matrix.cells())
+    assert {(cell.point, cell.fault) for cell in cells} == {(p, f) for p in matrix.Point for f in matrix.Fault}
+    assert all(bool(cell.expected) != bool(cell.meaningless) for cell in cells)
+    sampled = [cell for cell in cells if cell.sampled]
+    assert {cell.fault for cell in sampled} == set(matrix.Fault)
+    assert {cell.point for cell in sampled} == set(matrix.Point)
+    assert not [cell for cell in sampled if cell.meaningless]
 
 
 @pytest.mark.parametrize("step", STEPS)

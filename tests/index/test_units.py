@@ -83,6 +83,18 @@ def test_it_says_who_sent_and_what_is_not_compared_yet(kit: Kit) -> None:
     assert (found.unjudged, found.unit.count) == (1, 2)
 
 
+def test_what_was_touched_in_the_future_was_touched_now(kit: Kit) -> None:
+    kit.index(make.instance())
+    kit.age(-3600)
+    with kit.database.derived.begin() as connection:
+        now = kit.database.now(connection)
+        assert units.any_touched_after(connection, now + 3000)
+        assert units.set_back(connection, now) == len(UnitKind)
+        assert not units.any_touched_after(connection, now)
+    kit.age(61)
+    assert [o.unit.kind for o in opened(kit)] == [UnitKind.SERIES]
+
+
 def test_the_next_ripe_one_tells_when_to_look_again(kit: Kit) -> None:
     with kit.database.reader.connect() as connection:
         assert units.next_ripe(connection, kit.database.now(connection), SERIES) is None
