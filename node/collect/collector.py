@@ -108,6 +108,8 @@ class Collector:
         ahead for ever; so their quiet time begins anew."""
         with self.database.derived.begin() as connection:
             count = units.set_back(connection, now)
+        self.waiting.clear()
+        self.failed.clear()
         log.warning("the database's clock went back; %d open units begin their quiet time anew", count)
 
     def _tried(

@@ -123,7 +123,7 @@ class Engine:
             for stop in self._dbos.background_thread_stop_events:
                 stop.set()
             self._bells.ring_all()
-            ended = self._wait_for_those_in_flight(deadline, timeout)
+            ended = self._wait_for_those_in_flight(deadline)
             self._reaper.stop(keep_alive=not ended)
             DBOS.destroy(destroy_registry=True)
             self._dbos = self._reaper = None
@@ -135,17 +135,22 @@ class Engine:
         """Whether `stop` has begun: from then on no step begins."""
         return self._stopping.is_set()
 
-    def _wait_for_those_in_flight(self, deadline: float, timeout: float) -> bool:
+    def _wait_for_those_in_flight(self, deadline: float) -> bool:
         try:
-            while mine := self._list(status="PENDING", executor_id=self.process):
+            while True:
+                # DBOS would wait for a database that is away, without an end.
+                with self._database.connect() as connection:
+                    connection.execute(sa.text("SELECT 1"))
+                mine = self._list(status="PENDING", executor_id=self.process)
+                if not mine:
+                    return True
                 if time.monotonic() > deadline:
-                    log.warning("%d jobs or deliveries did not end within %.0f s", len(mine), timeout)
+                    log.warning("%d jobs or deliveries did not end in time", len(mine))
                     return False
                 time.sleep(0.02)
         except sa.exc.DBAPIError as error:
-            log.warning("the database is away, and does not tell what is in flight: %s", type(error.orig).__name__)
+            log.warning("the database is away and cannot say what is in flight: %s", type(error.orig).__name__)
             return False
-        return True
 
     # ---- put in, hurry, cancel ---------------------------------------------------------------------------
 

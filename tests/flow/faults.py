@@ -160,9 +160,7 @@ class DatabaseAway:
         if self._url == "sqlite":
             self._lock.strike()
         else:
-            name = sa.make_url(self._url).database
-            self._tell(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-            self._tell(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+            send_away(self._url)
 
     def met(self) -> bool:
         return self._failed.is_set()
@@ -171,11 +169,20 @@ class DatabaseAway:
         if self._url == "sqlite":
             self._lock.over()
         else:
-            self._tell(f"ALTER DATABASE {sa.make_url(self._url).database} ALLOW_CONNECTIONS true")
+            let_back(self._url)
 
-    def _tell(self, statement: str) -> None:
-        with _administrator(self._url, "postgres").connect() as connection:
-            connection.exec_driver_sql(statement)
+
+def send_away(url: str) -> None:
+    """A PostgreSQL database ends every session, and takes no new one."""
+    name = sa.make_url(url).database
+    with _administrator(url, "postgres").connect() as connection:
+        connection.exec_driver_sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        connection.exec_driver_sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+
+
+def let_back(url: str) -> None:
+    with _administrator(url, "postgres").connect() as connection:
+        connection.exec_driver_sql(f"ALTER DATABASE {sa.make_url(url).database} ALLOW_CONNECTIONS true")
 
 
 def _administrator(url: str, database: str | None = None) -> sa.Engine:

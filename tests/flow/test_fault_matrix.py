@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from node.service import Service
 from tests.flow.clocks import wall_clock
-from tests.flow.faults import DatabaseAway, Peer, Struck, brought_about, warnings
+from tests.flow.faults import Peer, Struck, brought_about, warnings
 from tests.flow.matrix import Cell, Fault, Phase, Point, cells
 from tests.flow.nodes import Running, Site, wait_until
 from tests.flow.small_disk import mounted, unmount
@@ -168,20 +168,3 @@ def _node(books: Books, trip: Trip, small: bool) -> Iterator[tuple[Running, Stru
             )  # fmt: skip
             trip.strike = struck.strike
             yield node, struck
-
-
-def test_a_node_stops_in_good_order_while_its_database_is_away(postgresql_site: Site) -> None:
-    """And what it received meanwhile is there after the next start."""
-    site = postgresql_site
-    with Archive(Cell(Point.AT_COMPLETION, Fault.AWAY), Trip(Point.AT_COMPLETION)) as archive:
-        site.rules(RULES, port=archive.port)
-        with site.running() as node:
-            away = DatabaseAway(site.database, site.data, node.service.database)
-            away.strike()
-            assert set(send(node.port, SERIES, called_ae="RESEARCH")) == {0x0000}
-            wait_until(away.met)
-            node.service.stop()
-        away.over()
-        with site.running():
-            assert site.settled(len(SERIES)) == {"delivered": len(SERIES)}
-    assert sorted(one.data for one in archive.received) == sorted(one.data for one in SERIES)
