@@ -15,6 +15,7 @@ import logging
 import os
 import queue
 import select
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -124,6 +125,8 @@ class UpperLayer(DULServiceProvider):
         self.artim_timer: SteadyTimer = SteadyTimer(30)
         self._idle_timer = SteadyTimer(60)
         self._splitter, self._pace = Splitter(), Pace()
+        self._split = False
+        """Something was read by the splitter, so what comes next may begin in the middle of a PDU."""
         self._buffer = memoryview(bytearray(_READ))
 
     def _ring(self) -> None:
@@ -195,6 +198,8 @@ class UpperLayer(DULServiceProvider):
             self.assoc.abort(block=False)
         elif connection is None:
             self._sleep(None)
+        elif state == CLOSING and self._split:
+            self._close(connection)
         elif state == CLOSING:
             self._is_transport_event()
         elif self._readable(connection):
@@ -203,6 +208,17 @@ class UpperLayer(DULServiceProvider):
                 self._read(connection)
             else:
                 self._read_pdu_data()
+
+    def _close(self, connection: Any) -> None:
+        """The association is over. What still comes is thrown away: it may begin in the middle of a PDU, and closing
+        over bytes that were not read would take our last PDU back from the peer."""
+        if isinstance(connection, socket.socket):
+            with contextlib.suppress(OSError):
+                connection.setblocking(False)
+                while connection.recv_into(self._buffer):
+                    pass
+        if self.socket is not None:
+            self.socket.close()
 
     def _readable(self, connection: Any) -> bool:
         if not isinstance(connection, Channel):
@@ -250,6 +266,7 @@ class UpperLayer(DULServiceProvider):
         if not count:
             self.event_queue.put("Evt17")
             return
+        self._split = True
         self._pace.note(count, time.monotonic(), middle=self._in_the_middle())
         try:
             for part in self._splitter.feed(self._buffer[:count]):

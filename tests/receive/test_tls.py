@@ -88,8 +88,10 @@ def test_who_is_not_let_in_is_one_line_that_says_why(
                 pass
         until(lambda: len(node.turned_away) == 3, "each is counted")
         assert node.turned_away == [("association", "tls")] * 3
-    assert len([r for r in caplog.records if "connection of 127.0.0.1 refused" in r.getMessage()]) == 1
-    assert line in caplog.text
+    # A client that hangs up first, on a busy machine, is refused for another reason, which has a line of its own.
+    told = [r.getMessage() for r in caplog.records if "connection of 127.0.0.1 refused" in r.getMessage()]
+    assert len([one for one in told if line in one]) == 1
+    assert len(told) == len(set(told))
 
 
 def test_a_probe_that_only_connects_is_no_line(
