@@ -124,6 +124,9 @@ class Acceptance(Association):
     def run(self) -> None:
         try:
             super().run()
+        except Exception:  # worker loop of one association: its connection would stay open without anybody behind it
+            log.exception("an association could not be served; it is aborted")
+            self.abort(block=False)
         finally:
             self._told.over(self)
 
