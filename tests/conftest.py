@@ -98,3 +98,11 @@ def pool() -> Iterator[Pool]:
     made = Pool(2)
     yield made
     made.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests counted with `record_property("figures", ...)`, so that it can be quoted."""
+    for report in terminalreporter.stats.get("passed", []):
+        for name, value in report.user_properties:
+            if name == "figures":
+                terminalreporter.write_line(str(value))
