@@ -19,6 +19,11 @@ from pathlib import Path
 
 from benchmarks.processes import free_port, line_of, listening, running, wait_until
 
+# pynetdicom puts programs with the names of DCMTK's beside this Python: in an activated virtual environment they
+# would be measured instead.
+_ours = str(Path(sys.executable).parent)
+os.environ["PATH"] = os.pathsep.join(one for one in os.environ.get("PATH", "").split(os.pathsep) if one != _ours)
+
 ORTHANC = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin")
 NODELAY = {"TCP_NODELAY": "1"}
 """DCMTK waits 40 ms for an acknowledgement now and then without it."""

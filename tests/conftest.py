@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,11 @@ from tests.databases import postgresql_database, postgresql_server
 if TYPE_CHECKING:  # half the node: only tests that use a kit pay for its import
     from node.pool import Pool
     from tests import kit as kits
+
+# pynetdicom puts programs with the names of DCMTK's beside this Python: in an activated virtual environment they
+# would be found first.
+_ours = str(Path(sys.executable).parent)
+os.environ["PATH"] = os.pathsep.join(one for one in os.environ.get("PATH", "").split(os.pathsep) if one != _ours)
 
 FULL = os.environ.get("DICOM_NODE_FULL") == "1"
 
@@ -98,3 +104,11 @@ def pool() -> Iterator[Pool]:
     made = Pool(2)
     yield made
     made.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests counted with `record_property("figures", ...)`, so that it can be quoted."""
+    for report in terminalreporter.stats.get("passed", []):
+        for name, value in report.user_properties:
+            if name == "figures":
+                terminalreporter.write_line(str(value))

@@ -96,6 +96,15 @@ class Connection(AssociationSocket):
             connection.settimeout(_STALLED)
         return data[:have] if have < nr_bytes else data
 
+    def _shutdown_socket(self) -> None:
+        """As pynetdicom's; but a connection that the peer has reset, which cannot be shut down, is closed too."""
+        connection: Any = self.socket
+        with contextlib.suppress(OSError, AttributeError):
+            connection.shutdown(socket.SHUT_RDWR)
+        if connection is not None:
+            with contextlib.suppress(OSError):
+                connection.close()
+
 
 class Acceptance(Association):
     """One association that a peer asked for. Sleeps until there is something to answer."""
@@ -124,6 +133,9 @@ class Acceptance(Association):
     def run(self) -> None:
         try:
             super().run()
+        except Exception:  # worker loop of one association: its connection would stay open without anybody behind it
+            log.exception("an association could not be served; it is aborted")
+            self.abort(block=False)
         finally:
             self._told.over(self)
 

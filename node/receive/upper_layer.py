@@ -15,7 +15,6 @@ import logging
 import os
 import queue
 import select
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -31,6 +30,11 @@ from node.tls import Channel
 log = logging.getLogger("node.receive")
 
 ESTABLISHED, CLOSING = "Sta6", "Sta13"
+OUR_TURN = frozenset({"Sta3", "Sta8"})
+"""It asked for an association, or for its release, and we have not answered. What it says before that is left in
+the socket: waiting for the rest of it would keep the answer back that it waits for."""
+_ABORT = bytes.fromhex("07 00 00000004 0000 02 00")
+"""A-ABORT by the service provider, reason not specified (PS3.8 9.3.8)."""
 _READ = 1 << 18
 """Bytes read at once at the most: two of our PDUs."""
 
@@ -125,8 +129,6 @@ class UpperLayer(DULServiceProvider):
         self.artim_timer: SteadyTimer = SteadyTimer(30)
         self._idle_timer = SteadyTimer(60)
         self._splitter, self._pace = Splitter(), Pace()
-        self._split = False
-        """Something was read by the splitter, so what comes next may begin in the middle of a PDU."""
         self._buffer = memoryview(bytearray(_READ))
 
     def _ring(self) -> None:
@@ -155,10 +157,12 @@ class UpperLayer(DULServiceProvider):
         except Exception as error:  # worker loop of one association: it ends, no other does
             log.info("the association of %s is ended: %s", self._peer(), type(error).__name__)
             log.debug("how it came to that", exc_info=True)
-            self._hang_up()
+            self.hang_up()
         finally:
             if self.listener is not None:
                 self.listener.over()
+            if self.socket is not None:
+                self.socket._shutdown_socket()  # the state machine forgets a connection that the peer closed
             self._bell.close()
             self._kill_thread = True
             self.on_end()
@@ -196,38 +200,45 @@ class UpperLayer(DULServiceProvider):
         if self._in_the_middle() and self._pace.too_slow(time.monotonic()):
             log.warning("%s sends too slowly in the middle of a message; its association is aborted", self._peer())
             self.assoc.abort(block=False)
-        elif connection is None:
-            self._sleep(None)
-        elif state == CLOSING and self._split:
-            self._close(connection)
+        elif connection is None or state in OUR_TURN:
+            self._sleep(None, self._patience())
         elif state == CLOSING:
-            self._is_transport_event()
-        elif self._readable(connection):
+            self._see_off(connection)
+        elif self._readable(connection, self._patience()):
             self._idle_timer.restart()
             if state == ESTABLISHED:
                 self._read(connection)
             else:
                 self._read_pdu_data()
 
-    def _close(self, connection: Any) -> None:
-        """The association is over. What still comes is thrown away: it may begin in the middle of a PDU, and closing
-        over bytes that were not read would take our last PDU back from the peer."""
-        if isinstance(connection, socket.socket):
-            with contextlib.suppress(OSError):
-                connection.setblocking(False)
-                while connection.recv_into(self._buffer):
-                    pass
-        if self.socket is not None:
-            self.socket.close()
+    def _see_off(self, connection: Any) -> None:
+        """It was aborted, rejected or released: nothing that still comes matters any more (PS3.8 AA-6), and when
+        there is nothing, the connection ends. It is not parsed: what stands behind an abort may have no end."""
+        if not self._readable(connection, 0):
+            if self.socket is not None:
+                self.socket.close()
+            return
+        try:
+            count = connection.recv_into(self._buffer)
+        except OSError:
+            count = 0
+        if not count:
+            self.event_queue.put("Evt17")
 
-    def _readable(self, connection: Any) -> bool:
+    def _process_recv_primitive(self) -> bool:
+        """As pynetdicom's; but an answer that an abort overtook is dropped: the state machine knows no such event."""
+        while self.state_machine.current_state == CLOSING and not self.to_provider_queue.empty():
+            self.to_provider_queue.get_nowait()
+        return bool(super()._process_recv_primitive())
+
+    def _readable(self, connection: Any, milliseconds: float | None) -> bool:
         if not isinstance(connection, Channel):
-            return self._sleep(connection)
+            return self._sleep(connection, milliseconds)
         # Of TLS a record counts when it is here as a whole: a read that waited for its rest would hear no bell.
-        return connection.ready() or (self._sleep(connection) and connection.ready())
+        return connection.ready() or (self._sleep(connection, milliseconds) and connection.ready())
 
-    def _sleep(self, connection: Any) -> bool:
-        """Wait; True when there is something to read."""
+    def _sleep(self, connection: Any, milliseconds: float | None) -> bool:
+        """Wait for at most so long; True when there is something to read."""
         poll = select.poll()
         poll.register(self._bell.descriptor, select.POLLIN)
         number = connection.fileno() if connection is not None else -1
@@ -236,7 +247,7 @@ class UpperLayer(DULServiceProvider):
         elif connection is not None:
             self.event_queue.put("Evt17")
             return False
-        ready = {descriptor for descriptor, _ in poll.poll(self._patience())}
+        ready = {descriptor for descriptor, _ in poll.poll(milliseconds)}
         if self._bell.descriptor in ready:
             self._bell.heard()
         return number in ready
@@ -266,7 +277,6 @@ class UpperLayer(DULServiceProvider):
         if not count:
             self.event_queue.put("Evt17")
             return
-        self._split = True
         self._pace.note(count, time.monotonic(), middle=self._in_the_middle())
         try:
             for part in self._splitter.feed(self._buffer[:count]):
@@ -305,9 +315,10 @@ class UpperLayer(DULServiceProvider):
             except OSError:
                 self.event_queue.put("Evt17")
 
-    def _hang_up(self) -> None:
-        """The connection ends without a word, and whoever waits for this association is told."""
+    def hang_up(self) -> None:
+        """The connection ends with no more than an abort, and whoever waits for this association is told."""
         self.assoc.is_aborted, self.assoc.is_established = True, False
+        self.send_now(_ABORT)
         if self.socket is not None:
             self.socket._shutdown_socket()
         self.assoc._kill = True

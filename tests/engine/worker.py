@@ -50,7 +50,7 @@ class Scripted:
                 os.kill(os.getpid(), signal.SIGKILL)
             case ("wait", 1) | ("hang", 0):
                 self.until("go")
-            case "busy", _:
+            case what, _ if what.startswith("busy"):
                 threading.Event().wait(0.04)
             case "slow", 1:
                 threading.Event().wait(0.4)

@@ -171,3 +171,45 @@ def test_descriptors_are_given_back(tmp_path: Path) -> None:
             broken.cut()
         until(lambda: used() <= before + 64, "only slots may be more")
         node.until_nobody_is_here()
+
+
+def test_what_stands_behind_an_association_request_does_not_keep_its_answer_back(tmp_path: Path) -> None:
+    with station(tmp_path) as node:
+        sender = Sender(node.port, CONTEXTS)
+        sender.connect()
+        sender.raw(sender._associate_request() + b"\x07\0\0\0")
+        assert sender.pdu()[0] == 0x02
+        sender.cut()
+        node.until_nobody_is_here()
+
+
+def test_what_stands_behind_a_release_does_not_keep_its_answer_back(tmp_path: Path) -> None:
+    with station(tmp_path) as node:
+        sender = Sender(node.port, CONTEXTS)
+        sender.connect()
+        sender.associate()
+        sender.raw(struct.pack(">BBLL", 0x05, 0, 4, 0) + b"\x04\0\0")
+        assert sender.pdu()[0] == 0x06
+        node.until_nobody_is_here()
+        sender.cut()
+
+
+def test_a_stream_without_end_behind_what_is_no_pdu_is_answered_with_one_abort(tmp_path: Path) -> None:
+    with station(tmp_path) as node:
+        sender = Sender(node.port, CONTEXTS)
+        sender.connect()
+        sender.associate()
+        sender.raw(b"\xff" * 50)
+        assert sender.pdu()[0] == 0x07
+        with pytest.raises(Gone):
+            sender.pdu()
+        node.until_nobody_is_here()
+        sender.cut()
+
+
+def test_a_message_that_pynetdicom_cannot_read_is_answered_with_an_abort(tmp_path: Path) -> None:
+    no_command_field = struct.pack("<HHLH", 0, 0x0110, 2, 1)
+    with station(tmp_path) as node, Sender(node.port, CONTEXTS) as sender:
+        sender.raw(sender.p_data(1, 0x03, no_command_field))
+        assert sender.pdu()[0] == 0x07
+        node.until_nobody_is_here()

@@ -1,0 +1,129 @@
+"""Hostile senders on real sockets: nothing breaks, nothing leaks, and everybody else is served meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from node.commitment import Proof
+from node.model import UID
+from node.receive.commitment import Commitments
+from node.receive.procedure_steps import ProcedureSteps
+from node.receive.services import Services
+from tests.conftest import FULL
+from tests.hostile.attacker import Heard, converse, talk
+from tests.hostile.conversations import Conversation, data_sets_in, recorded
+from tests.hostile.damage import damaged
+from tests.hostile.generated import conversations, messages
+from tests.hostile.watch import Healthy, Held, Watch, assert_only_instances_are_kept, watching
+from tests.receive.station import Station, config_of, station
+from tests.receive.store import opened
+
+MUTATIONS, GENERATED, MESSAGES = (9000, 3000, 6000) if FULL else (200, 40, 100)
+"""Inputs of each kind; those of MESSAGES share associations."""
+TOGETHER = 10
+SEED = 20261127
+
+pytestmark = pytest.mark.timeout(600)
+LIMITS = "limits: {associations: 1000, per_sender: 1000}"
+
+
+@dataclass(slots=True)
+class Attack:
+    """A station with everything that it serves, and all that was said to it."""
+
+    node: Station
+    heard: list[str] = field(default_factory=list)
+    could_be_kept: set[str] = field(default_factory=set)
+    inputs: int = 0
+    associations: int = 0
+
+    def say(self, said: Conversation) -> None:
+        self.inputs, self.associations = self.inputs + 1, self.associations + 1
+        self._note(said, converse(self.node.port, said))
+
+    def say_messages(self, batch: list[Conversation]) -> None:
+        associations, heard = talk(self.node.port, batch)
+        self.inputs, self.associations = self.inputs + len(batch), self.associations + associations
+        for said in batch:
+            self._note(said, *heard)
+            heard = []
+
+    def _note(self, said: Conversation, *heard: Heard) -> None:
+        self.could_be_kept |= data_sets_in(b"".join(said))
+        self.heard += [uid for one in heard for uid in one.stored]
+
+
+@contextmanager
+def under_attack(data: Path, told: Callable[[str, object], None]) -> Iterator[Attack]:
+    """Attacks inside the block; everything that must hold is asserted at its end."""
+    with watching() as watch, opened("sqlite", data) as database:
+        services = Services(
+            Commitments(database=database, proof=lambda: Proof.DELIVERED, wake=threading.Event()),
+            ProcedureSteps(database=database, accepted=lambda: True, new_uid=lambda: UID("2.25.1"), told=lambda: None),
+        )
+        with station(data, config=config_of(LIMITS), services=services) as node:
+            attack = Attack(node)
+            for said in recorded(node.port):
+                attack._note(said)
+            node.until_nobody_is_here()
+            before = Held.by(node)
+            healthy = Healthy(node.port)
+            with healthy.at_work():
+                yield attack
+            _assert_nothing_happened(attack, watch, before, healthy)
+            told("figures", f"{attack.inputs} hostile inputs on {attack.associations} associations: "
+                            f"{len(node.kept())} instances kept, {len(healthy.sent)} of a healthy sender, "
+                            f"the slowest answered in {healthy.slowest:.2f} s")  # fmt: skip
+
+
+def _assert_nothing_happened(attack: Attack, watch: Watch, before: Held, healthy: Healthy) -> None:
+    node = attack.node
+    assert before.leaks(node) == []
+    assert watch.uncaught == []
+    assert watch.errors == []
+    assert_only_instances_are_kept(node, attack.heard)
+    of_the_healthy = [a for a in node.arrivals if a.origin.calling_ae == "HEALTHY"]
+    stored = dict(zip(node.kept(), node.stored(), strict=True))
+    assert [stored[node.spool.where(a.path)] for a in of_the_healthy] == healthy.sent
+    strangers = {a.sha256 for a in node.arrivals if a.origin.calling_ae != "HEALTHY"}
+    assert strangers <= attack.could_be_kept
+
+
+def test_damaged_conversations(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+    random = Random(SEED)
+    with under_attack(tmp_path, record_property) as attack:
+        known = recorded(attack.node.port)
+        for _ in range(MUTATIONS):
+            attack.say(damaged(random.choice(known), known, random))
+
+
+def test_conversations_made_up(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+    with under_attack(tmp_path, record_property) as attack:
+        request = recorded(attack.node.port)[0][0]
+
+        @settings(max_examples=GENERATED, database=None)
+        @given(conversations(request))
+        def say(said: Conversation) -> None:
+            attack.say(said)
+
+        say()
+
+
+def test_messages_made_up(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+    with under_attack(tmp_path, record_property) as attack:
+
+        @settings(max_examples=MESSAGES // TOGETHER, database=None)
+        @given(st.lists(messages(), min_size=TOGETHER, max_size=TOGETHER))
+        def say(batch: list[Conversation]) -> None:
+            attack.say_messages(batch)
+
+        say()
