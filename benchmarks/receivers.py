@@ -19,10 +19,11 @@ from pathlib import Path
 
 from benchmarks.processes import free_port, line_of, listening, running, wait_until
 
-# pynetdicom puts programs with the names of DCMTK's beside this Python: in an activated virtual environment they
-# would be measured instead.
-_ours = str(Path(sys.executable).parent)
-os.environ["PATH"] = os.pathsep.join(one for one in os.environ.get("PATH", "").split(os.pathsep) if one != _ours)
+# pynetdicom puts scripts with the names of DCMTK's programs into its virtual environment: an activated one would be
+# measured instead.
+os.environ["PATH"] = os.pathsep.join(
+    folder for folder in os.environ.get("PATH", "").split(os.pathsep) if not Path(folder, "qrscp").exists()
+)
 
 ORTHANC = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin")
 NODELAY = {"TCP_NODELAY": "1"}

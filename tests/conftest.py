@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,10 +16,11 @@ if TYPE_CHECKING:  # half the node: only tests that use a kit pay for its import
     from node.pool import Pool
     from tests import kit as kits
 
-# pynetdicom puts programs with the names of DCMTK's beside this Python: in an activated virtual environment they
-# would be found first.
-_ours = str(Path(sys.executable).parent)
-os.environ["PATH"] = os.pathsep.join(one for one in os.environ.get("PATH", "").split(os.pathsep) if one != _ours)
+# pynetdicom puts scripts with the names of DCMTK's programs into its virtual environment: an activated one would be
+# found first.
+os.environ["PATH"] = os.pathsep.join(
+    folder for folder in os.environ.get("PATH", "").split(os.pathsep) if not Path(folder, "qrscp").exists()
+)
 
 FULL = os.environ.get("DICOM_NODE_FULL") == "1"
 
