@@ -20,6 +20,7 @@ from node.index import Database
 from node.pool import Pool
 from node.receive.folder import FolderIntake
 from node.receive.marks import publish
+from node.receive.receivers import Receivers
 from node.receive.rows import RowWriter
 from node.receive.scp import Receiver
 from node.receive.session import Sessions
@@ -63,6 +64,7 @@ class Service:
     sweep: Sweep
     rows: RowWriter
     receiver: Receiver
+    receivers: Receivers | None
     folders: list[FolderIntake]
     sessions: Sessions
     watermark: Watermark
@@ -122,6 +124,8 @@ class Service:
         self.wake.set()
         self.asked.set()
         self.rows.stop()
+        if self.receivers is not None:
+            self.receivers.stop()
         ended = self.engine.stop(seconds)
         self.committer.wait_until_sent(2.0)
         self.pool.close()

@@ -45,6 +45,24 @@ class Identity:
     transfer_syntax: UID
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """One kept instance, as its row in the index will say it."""
+
+    receipt: ReceiptId
+    path: str
+    """Below the spool."""
+    size: int
+    sha256: str
+    received: datetime
+    origin: Origin
+    identity: Identity
+    header: bytes
+    """node.dicom.header.pack"""
+    held: str = ""
+    """A reason to hold it at once: it has no provenance, or is not in the backup that was restored."""
+
+
 class UnitKind(StrEnum):
     STUDY = "study"
     SERIES = "series"

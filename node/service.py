@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from node.collect.collector import Collector
 from node.collect.duplicates import Duplicates
@@ -47,6 +48,8 @@ from node.receive.conversation import Told
 from node.receive.folder import FolderIntake
 from node.receive.keeper import Command, Keeper
 from node.receive.procedure_steps import ProcedureSteps
+from node.receive.promised import Promised
+from node.receive.receivers import Receivers, Terms
 from node.receive.rows import RowWriter
 from node.receive.scp import Receiver
 from node.receive.services import Services
@@ -104,7 +107,9 @@ def build(
     )  # fmt: skip
     keeper = _keeper(ground, rows)
     commitments = _commitments(ground)
-    receiver = _receiver(ground, keeper, commitments)
+    # An injected disk, and named points, are in this process alone.
+    receivers = _receivers(ground, rows) if files is None and reach is nothing else None
+    receiver = _receiver(ground, keeper, commitments, receivers)
     folders = [
         FolderIntake(
             watched.path, watched.as_ or node.ae_title[0], keeper, settle=watched.settle.total_seconds(),
@@ -132,8 +137,9 @@ def build(
         status = StatusServer((at.host, at.port), ground.metrics.registry, ground.health.check)
     return Service(
         rules=rules, database=database, presence=ground.presence, spool=spool, sweep=sweep, rows=rows,
-        receiver=receiver, folders=folders, sessions=sessions, collector=collector, asker=asker, engine=ground.engine,
-        body=body, committer=committer, pool=ground.pool, stopping=ground.stopping, wake=ground.wake,
+        receiver=receiver, receivers=receivers, folders=folders, sessions=sessions, collector=collector, asker=asker,
+        engine=ground.engine, body=body, committer=committer, pool=ground.pool, stopping=ground.stopping,
+        wake=ground.wake,
         asked=commitments.wake, watermark=ground.watermark, retention=retention, status=status,
         balance=ground.health.balance,
     )  # fmt: skip
@@ -149,6 +155,7 @@ class _Ground:
     presence: Presence
     spool: Spool
     watermark: Watermark
+    promised: Promised
     sessions: Sessions
     certificates: Mapping[tuple[str, int], Certificates]
     outbox: Outbox
@@ -167,7 +174,10 @@ def _ground(rules: Rules, files: Files, clock: Clock, reach: Callable[[str], Non
     data, process = config.node.data, process_name()
     database = open_database(config)
     spool = Spool(data / "spool", process, files=files, clock=clock, ids=new_receipt)
-    watermark = Watermark(lambda: spool.files.room(spool.root), lambda: rules.current().node.limits.keep_free)
+    promised = Promised.made()
+    watermark = Watermark(
+        lambda: spool.files.room(spool.root), lambda: rules.current().node.limits.keep_free, promised=promised
+    )  # fmt: skip
     sessions = Sessions()
     listen = [(one.address, one.tls) for one in config.node.listen if one.tls is not None]
     certificates = {(address.host, address.port): Certificates(tls) for address, tls in listen}
@@ -185,6 +195,7 @@ def _ground(rules: Rules, files: Files, clock: Clock, reach: Callable[[str], Non
         presence=Presence(data / "run", process),
         spool=spool,
         watermark=watermark,
+        promised=promised,
         sessions=sessions,
         certificates=certificates,
         outbox=Outbox(data / "outbox", database, files),
@@ -208,15 +219,32 @@ def _keeper(ground: _Ground, rows: RowWriter) -> Keeper:
     )  # fmt: skip
 
 
-def _receiver(ground: _Ground, keeper: Keeper, commitments: Commitments) -> Receiver:
+def _told(metrics: Metrics) -> Told:
+    return Told(
+        received=lambda o, seconds: metrics.received(o.calling_ae, o.called_ae, seconds),
+        refused=lambda o, status: metrics.refused(o.calling_ae, o.called_ae, status),
+        turned_away=metrics.turned_away,
+    )
+
+
+def _receivers(ground: _Ground, rows: RowWriter) -> Receivers:
+    rules = ground.rules
+
+    def terms(origin: Origin) -> Terms:
+        limits = rules.current().node.limits
+        return Terms(largest=limits.instance, keep_free=limits.keep_free, charset=rules.current().charset_of(origin))
+
+    return Receivers(
+        data=rules.current().node.data, process=ground.presence.process, sessions=ground.sessions, terms=terms,
+        count=lambda: _processes(rules.current().node.receivers), hand_on=rows.put, told=_told(ground.metrics),
+        watermark=ground.watermark, promised=ground.promised,
+    )  # fmt: skip
+
+
+def _receiver(ground: _Ground, keeper: Keeper, commitments: Commitments, receivers: Receivers | None) -> Receiver:
     rules, metrics = ground.rules, ground.metrics
     return Receiver(
-        keeper=keeper, sessions=ground.sessions,
-        told=Told(
-            received=lambda o, seconds: metrics.received(o.calling_ae, o.called_ae, seconds),
-            refused=lambda o, status: metrics.refused(o.calling_ae, o.called_ae, status),
-            turned_away=metrics.turned_away,
-        ),
+        keeper=keeper, sessions=ground.sessions, receivers=receivers, told=_told(metrics),
         node=lambda: rules.current().node, admit=lambda caller, places: admit(rules.current(), caller, places),
         certificates=ground.certificates,
         idle=lambda origin: idle_limit(rules.current(), origin),
@@ -325,3 +353,9 @@ def _memory(config: Config) -> int:
 
 def _workers(config: Config) -> int:
     return (os.cpu_count() or 1) if config.node.workers == "auto" else config.node.workers
+
+
+def _processes(receivers: Literal["auto"] | int) -> int:
+    """Receiver processes; 0 where the node receives itself."""
+    count = (os.cpu_count() or 1) if receivers == "auto" else receivers
+    return count if count > 1 else 0

@@ -34,11 +34,11 @@ from node.dicom.identity import identify
 from node.engine.engine import Engine
 from node.engine.runs import Outcome
 from node.index import Database, connect, jobs
-from node.index.intake import Arrival, Counted, Intake
+from node.index.intake import Counted, Intake
 from node.index.ledger import Ledger, instance_states
 from node.index.schema import delivery, job, meta, metadata, obligation, parcel, receipt, unit
 from node.index.versions import prepare
-from node.model import UID, Disclosure, Kind, Origin, ReceiptId, State, Step
+from node.model import UID, Arrival, Disclosure, Kind, Origin, ReceiptId, State, Step
 from node.moment import new_receipt, process_name, utc_now
 from node.outbox import Delivery, Goods, Outbox, Waiting, delivery_id
 from node.pool import Pool

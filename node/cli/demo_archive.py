@@ -15,7 +15,7 @@ class Archive:
 
     def __init__(self, folder: Path) -> None:
         from node.config import Node
-        from node.receive.admission import Admitted
+        from node.receive.places import Admitted
         from node.receive.scp import Receiver
         from node.receive.session import Sessions
 

@@ -172,6 +172,11 @@ class Node(Section):
     """Folders taken in like C-STORE."""
     status: Annotated[HostPort | None, BeforeValidator(_off), Shown("host:port or `off`")] = Address("127.0.0.1", 11180)
     """Where /healthz and /metrics answer."""
+    receivers: Annotated[Literal["auto"] | int, BeforeValidator(_workers), Shown("`auto` or whole number from 1")] = (
+        "auto"
+    )
+    """Processes that receive when associations are busy; auto is one per processor, with 1 the node receives itself.
+    TLS is always received by the node itself."""
     workers: Annotated[Literal["auto"] | int, BeforeValidator(_workers), Shown("`auto` or whole number from 1")] = (
         "auto"
     )

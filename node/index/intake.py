@@ -12,7 +12,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,7 +19,7 @@ import sqlalchemy as sa
 from node.index import Database
 from node.index.database import insert
 from node.index.schema import SAME_BYTES, member, obligation, produced, receipt, unit
-from node.model import UID, Identity, Origin, ReceiptId, UnitKind
+from node.model import UID, Arrival, Identity, ReceiptId, UnitKind
 
 log = logging.getLogger("node.index")
 
@@ -29,24 +28,6 @@ TWO_SERIES = (
     "the same SOP Instance UID came before in series {first} of study {first_study}, this one is in series {second} "
     "of study {second_study}: which one is right is not decided here"
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
-    """One kept instance, as its row will say it."""
-
-    receipt: ReceiptId
-    path: str
-    """Below the spool."""
-    size: int
-    sha256: str
-    received: datetime
-    origin: Origin
-    identity: Identity
-    header: bytes
-    """node.dicom.header.pack"""
-    held: str = ""
-    """A reason to hold it at once: it has no provenance, or is not in the backup that was restored."""
 
 
 @dataclass(frozen=True, slots=True)

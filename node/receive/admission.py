@@ -11,7 +11,7 @@ from ipaddress import IPv6Address, ip_address
 from node.config import Config, Peer
 from node.errors import ConfigurationError
 from node.model import Origin
-from node.receive.places import SETTLED, Bounds, Full, Place, find
+from node.receive.places import SETTLED, Admitted, Bounds, Full, Place, Reject, find
 from node.tls import Certificate
 
 
@@ -36,27 +36,6 @@ class Caller:
     certificate: Certificate | None = None
     """Verified; None without TLS, and where it showed none."""
     user: User | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """The association may go on, once that of `instead_of` is ended."""
-
-    instead_of: Place | None = None
-    identified: bool = False
-    """Its user identity was asked for, and is right."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """An A-ASSOCIATE-RJ (PS3.8 9.3.4) and the line for the log that says what to change."""
-
-    result: int
-    source: int
-    diagnostic: int
-    reason: str
-    """One word, for the metrics."""
-    why: str
 
 
 CALLED_AE = (1, 1, 7)

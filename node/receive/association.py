@@ -19,8 +19,9 @@ from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
+from node.model import UID
 from node.receive.admission import User
-from node.receive.pdata import LONGEST_PDU
+from node.receive.pdata import COMMAND, LAST, LONGEST_PDU, p_data
 from node.receive.upper_layer import Listener, Ringing, UpperLayer
 from node.tls import Certificate, Certificates, Channel, secure
 
@@ -185,6 +186,33 @@ class Acceptance(Association):
             self.abort(block=False)
         finally:
             self._told.served(self)
+
+
+class Wired:
+    """The `Wire` of a conversation in this process."""
+
+    def __init__(self, association: Acceptance) -> None:
+        self._association = association
+
+    @property
+    def key(self) -> Acceptance:
+        return self._association
+
+    def syntax(self, context_id: int) -> UID | None:
+        context = self._association._accepted_cx.get(context_id)
+        return None if context is None else UID(str(context.transfer_syntax[0]))
+
+    def send_now(self, data: bytes) -> None:
+        self._association.dul.send_now(data)
+
+    def leave(self, context_id: int, command: bytes) -> None:
+        self._association.dul._indicate(p_data(context_id, COMMAND | LAST, command))
+
+    def refuse_message(self) -> None:
+        self._association.dul.refuse_message()
+
+    def abort(self) -> None:
+        self._association.abort(block=False)
 
 
 class Handler(RequestHandler):

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Protocol
 
 from node.dicom import command as dimse
 from node.dicom.encoding import Malformed
@@ -24,8 +24,37 @@ from node.receive.session import Session, Sessions
 
 log = logging.getLogger("node.receive")
 
+_BRISK, _PAUSE = 4, 0.25
+"""So many instances in a row, none of them later than so many seconds after the one before."""
 _LONGEST_OTHER = 16 << 20
 """Bytes of a message that is no C-STORE, which are held in memory: a commitment request of 100,000 instances."""
+
+
+class Wire(Protocol):
+    """The connection on which a conversation is held, and what knows pynetdicom there."""
+
+    @property
+    def key(self) -> Hashable:
+        """What the association is called in Sessions."""
+        ...
+
+    def syntax(self, context_id: int) -> UID | None:
+        """Of an accepted presentation context; None for any other."""
+        ...
+
+    def send_now(self, data: bytes) -> None:
+        """Send a PDU. A connection that is gone is no error here: the next read tells."""
+        ...
+
+    def leave(self, context_id: int, command: bytes) -> None:
+        """The command set of a message that is none of ours."""
+        ...
+
+    def refuse_message(self) -> None:
+        """What came is no message: abort, as for a PDU that is none (PS3.8 9.2, AA-8)."""
+        ...
+
+    def abort(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +82,7 @@ class _Storing:
 class Conversation:
     """The messages of one association. `Listener` of its upper layer."""
 
-    association: Any
+    wire: Wire
     keeper: Keeper
     sessions: Sessions
     told: Told
@@ -63,15 +92,21 @@ class Conversation:
     _other: int = -1
     """Bytes so far of a message that is none of ours; -1 when there is none."""
     _begun: bool = False
+    _in_a_row: int = 0
+    _last: float = 0.0
 
     @property
     def busy(self) -> bool:
         return self._begun
 
+    @property
+    def brisk(self) -> bool:
+        return self._in_a_row >= _BRISK
+
     def fragment(self, fragment: Fragment) -> bool:
         if not self._begun:
             self._begun = True
-            self.sessions.arrive(self.association)
+            self.sessions.arrive(self.wire.key)
         if self._other >= 0:
             return self._leave(fragment)
         if fragment.control & COMMAND:
@@ -98,7 +133,7 @@ class Conversation:
         self._command += fragment.data
         self._context_id = fragment.context_id
         if len(self._command) > dimse.LONGEST or self._storing is not None:
-            self.association.dul.refuse_message()
+            self.wire.refuse_message()
             return True
         if not fragment.control & LAST:
             return True
@@ -107,7 +142,7 @@ class Conversation:
             command = dimse.parse_command(whole)
         except Malformed as error:
             log.warning("a message cannot be read (%s); its association is aborted", error)
-            self.association.dul.refuse_message()
+            self.wire.refuse_message()
             return True
         if not self._is_ours(command):
             # From here on pynetdicom assembles it; it gets the command in one piece.
@@ -120,14 +155,14 @@ class Conversation:
         return (
             dimse.number_of(command, dimse.COMMAND_FIELD) == dimse.C_STORE_RQ
             and dimse.number_of(command, dimse.MESSAGE_ID) is not None
-            and self._context_id in self.association._accepted_cx
+            and self.wire.syntax(self._context_id) is not None
         )
 
     def _hand_over(self, whole: bytes, command: dict[int, bytes]) -> bool:
         has_data = dimse.number_of(command, dimse.DATA_SET_TYPE) != dimse.NO_DATA_SET
         self._other = len(whole) if has_data else -1
         self._begun = has_data
-        self.association.dul._indicate(p_data(self._context_id, COMMAND | LAST, whole))
+        self.wire.leave(self._context_id, whole)
         return True
 
     def _leave(self, fragment: Fragment) -> bool:
@@ -136,7 +171,7 @@ class Conversation:
         if self._other > _LONGEST_OTHER:
             log.warning("a message of more than %d MiB that is no C-STORE; its association is aborted",
                         _LONGEST_OTHER >> 20)  # fmt: skip
-            self.association.dul.refuse_message()
+            self.wire.refuse_message()
             return True
         if fragment.control & LAST and not fragment.control & COMMAND:
             self._other, self._begun = -1, False
@@ -148,33 +183,32 @@ class Conversation:
         sop_class = dimse.uid_of(command, dimse.AFFECTED_SOP_CLASS)
         instance = dimse.uid_of(command, dimse.AFFECTED_SOP_INSTANCE)
         self._storing = storing = _Storing(context_id, command, None)
-        session = self.sessions.session(self.association)
+        session = self.sessions.session(self.wire.key)
         if sop_class is None or instance is None:
             storing.refused = Refused(INVALID_INSTANCE, "the C-STORE command names no SOP class or no SOP instance")
         elif not (tolerable_uid(sop_class) and tolerable_uid(instance)):
             storing.refused = Refused(DOES_NOT_MATCH, "what the C-STORE command names is no UID")
         elif session is not None:
             named = Command(sop_class=UID(sop_class), sop_instance=UID(instance))
-            storing.arriving = self.keeper.begin(self._transfer_syntax(context_id), session.origin, named)
+            syntax = self.wire.syntax(context_id)
+            assert syntax is not None  # or it would not be ours
+            storing.arriving = self.keeper.begin(syntax, session.origin, named)
         if dimse.number_of(command, dimse.DATA_SET_TYPE) == dimse.NO_DATA_SET:
             self._answer(storing)
-
-    def _transfer_syntax(self, context_id: int) -> UID:
-        return UID(str(self.association._accepted_cx[context_id].transfer_syntax[0]))
 
     def _answer(self, storing: _Storing) -> None:
         """The data set is here: keep it, and say so."""
         try:
-            session = self.sessions.serve(self.association)
+            session = self.sessions.serve(self.wire.key)
             if session is None:  # the node stops, or the association was never admitted
-                self.association.abort(block=False)
+                self.wire.abort()
                 return
             status = self._store(session, storing)
-            self.association.dul.send_now(_response(storing, status))
+            self.wire.send_now(_response(storing, status))
         finally:
             self.over()
             self._begun = False
-            self.sessions.end(self.association)
+            self.sessions.end(self.wire.key)
 
     def _store(self, session: Session, storing: _Storing) -> int:
         """The status of one C-STORE."""
@@ -190,7 +224,10 @@ class Conversation:
             self.told.refused(session.origin, PROCESSING_FAILURE)
             return PROCESSING_FAILURE
         session.stored(identity)
-        self.told.received(session.origin, time.monotonic() - session.since)
+        now = time.monotonic()
+        self._in_a_row = self._in_a_row + 1 if now - self._last < _PAUSE else 0
+        self._last = now
+        self.told.received(session.origin, now - session.since)
         self.keeper.reach("before the answer")
         return SUCCESS
 

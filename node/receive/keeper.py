@@ -15,8 +15,7 @@ from node.dicom.header import Reading, pack, read_header
 from node.dicom.identity import agree, identify
 from node.dicom.status import CANNOT_UNDERSTAND, OUT_OF_RESOURCES
 from node.errors import Refused
-from node.index.intake import Arrival
-from node.model import UID, Identity, Origin
+from node.model import UID, Arrival, Identity, Origin
 from node.receive.watermark import Promise, Watermark
 from node.spool import Incoming, Kept, Presence, Spool
 

@@ -58,6 +58,8 @@ class Splitter:
     """Bytes left in the fragment."""
     _context_id: int = 0
     _control: int = 0
+    position: int = 0
+    """Of the bytes that were fed last, so many are told apart."""
 
     @property
     def between(self) -> bool:
@@ -70,12 +72,13 @@ class Splitter:
         while position < end:
             if self._item:
                 taken = min(self._item, end - position)
+                self.position = position + taken
                 yield self._piece(data[position : position + taken])
                 position += taken
                 continue
             taken = min(self._wanted - len(self._head), end - position)
             self._head += data[position : position + taken]
-            position += taken
+            self.position = position = position + taken
             if len(self._head) == self._wanted and (whole := self._understand()) is not None:
                 yield whole
 

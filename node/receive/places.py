@@ -28,6 +28,27 @@ class Place:
     """Seconds since its last message was answered; None in the middle of one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The association may go on, once that of `instead_of` is ended."""
+
+    instead_of: Place | None = None
+    identified: bool = False
+    """Its user identity was asked for, and is right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """An A-ASSOCIATE-RJ (PS3.8 9.3.4) and the line for the log that says what to change."""
+
+    result: int
+    source: int
+    diagnostic: int
+    reason: str
+    """One word, for the metrics."""
+    why: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
     """How many associations there may be at the same time."""

@@ -6,6 +6,7 @@ import logging
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,8 +14,8 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from node.dicom.header import pack
-from node.index.intake import Arrival, Intake
-from node.model import UID, Identity, Origin, ReceiptId
+from node.index.intake import Intake
+from node.model import UID, Arrival, Identity, Origin, ReceiptId
 from node.spool import Kept, Presence, Spool
 
 log = logging.getLogger("node.index")
@@ -72,6 +73,10 @@ def nameless(receipt: ReceiptId, path: str, size: int, received: datetime, why: 
     )  # fmt: skip
 
 
+_Waiting = tuple[Kept, Arrival, Callable[[int], None]]
+"""The last is told how many of its instances are indexed."""
+
+
 @dataclass(slots=True)
 class RowWriter:
     """Takes arrivals from many threads, shows and commits them in groups. When the database is away it keeps them
@@ -85,12 +90,13 @@ class RowWriter:
     reach: Callable[[str], None]
     pause: float = 1.0
     """Seconds between two tries when the database is away."""
-    _queue: queue.SimpleQueue[tuple[Kept, Arrival] | None] = field(default_factory=queue.SimpleQueue)
+    _queue: queue.SimpleQueue[_Waiting | None] = field(default_factory=queue.SimpleQueue)
     _thread: threading.Thread | None = None
     _stopping: threading.Event = field(default_factory=threading.Event)
 
-    def put(self, kept: Kept, arrival: Arrival) -> None:
-        self._queue.put((kept, arrival))
+    def put(self, kept: Kept, arrival: Arrival, indexed: Callable[[int], None] | None = None) -> None:
+        """`indexed` is told how many were committed, where another process has acknowledged it."""
+        self._queue.put((kept, arrival, indexed or self.presence.index))
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="rows", daemon=True)
@@ -104,7 +110,7 @@ class RowWriter:
             self._thread.join(seconds)
 
     def _run(self) -> None:
-        waiting: list[tuple[Kept, Arrival]] = []
+        waiting: list[_Waiting] = []
         while waiting or not self._stopping.is_set() or not self._queue.empty():
             waiting += self._gather(block=not waiting)
             # In parts also after an outage: databases limit how many values one statement may have.
@@ -119,9 +125,9 @@ class RowWriter:
             if waiting:
                 self._stopping.wait(self.pause)
 
-    def _gather(self, *, block: bool) -> list[tuple[Kept, Arrival]]:
+    def _gather(self, *, block: bool) -> list[_Waiting]:
         """What is queued, up to a group; waits for the first one."""
-        found: list[tuple[Kept, Arrival]] = []
+        found: list[_Waiting] = []
         try:
             first = self._queue.get(block=block)
         except queue.Empty:
@@ -139,12 +145,12 @@ class RowWriter:
                 found.append(following)
         return found
 
-    def _commit(self, group: list[tuple[Kept, Arrival]]) -> bool:
+    def _commit(self, group: list[_Waiting]) -> bool:
         try:
-            self.spool.show([(kept.slot, kept.path) for kept, _ in group])
+            self.spool.show([(kept.slot, kept.path) for kept, _, _ in group])
             self.reach("instance visible")
             self.reach("before the rows")
-            record(self.intake, [arrival for _, arrival in group])
+            record(self.intake, [arrival for _, arrival, _ in group])
         except OSError as error:
             # They are safe where they are; a disk that is full or read-only may be neither in a while.
             log.warning("%d instances cannot be given their place in the spool: %s", len(group), error.strerror)
@@ -156,7 +162,8 @@ class RowWriter:
         except Exception:  # worker loop: a bug must not end indexing; the instances are in the spool
             log.exception("%d rows could not be written; tried again", len(group))
             return False
-        self.presence.index(len(group))
+        for indexed, count in Counter(indexed for _, _, indexed in group).items():
+            indexed(count)
         self.reach("after the rows")
         self.committed(len(group))
         return True

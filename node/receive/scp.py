@@ -22,10 +22,11 @@ from node.config import Node
 from node.dicom.part10 import IMPLEMENTATION_VERSION_NAME
 from node.dicom.uids import IMPLEMENTATION_CLASS_UID, is_storage, name_of
 from node.model import UID, Origin
-from node.receive.admission import CONGESTION, Admitted, Caller, Reject, plain
+from node.receive.admission import CONGESTION, Caller, plain
 from node.receive.association import (
     Handler,
     Server,
+    Wired,
     certificate_of,
     confirm_user,
     cut,
@@ -37,7 +38,8 @@ from node.receive.contexts import VERIFICATION, Declined, decide
 from node.receive.conversation import Conversation, Told
 from node.receive.keeper import Keeper
 from node.receive.lines import Lines
-from node.receive.places import Place
+from node.receive.places import Admitted, Place, Reject
+from node.receive.receivers import Receivers
 from node.receive.services import Services, choose_syntax
 from node.receive.session import Phase, Sessions
 from node.tls import Certificates, why_not
@@ -68,6 +70,8 @@ class Receiver:
     """What is served beside storage and verification."""
     certificates: Mapping[tuple[str, int], Certificates] = field(default_factory=dict)
     """Of the addresses on which TLS is spoken."""
+    receivers: Receivers | None = None
+    """Processes that take busy associations; without them all is received here."""
     lines: Lines = field(default_factory=lambda: Lines(log))
     _servers: list[Server] = field(default_factory=list)
     _stopping: threading.Event = field(default_factory=threading.Event)
@@ -118,6 +122,8 @@ class Receiver:
             server.server_close()
         for idle in self.sessions.last_calls():
             end(idle)
+        if self.receivers is not None:
+            self.receivers.recall_all()
         if not self.sessions.wait_until_answered(seconds):
             log.warning("instances did not arrive as a whole in time; %d associations are cut", self.sessions.count())
         left = [association for server in self._servers for association in server.active_associations]
@@ -244,7 +250,8 @@ class Receiver:
 
     def listen_to(self, association: Any) -> Conversation:
         """As Acceptor says."""
-        return Conversation(association, self.keeper, self.sessions, self.told)
+        association.dul.lender = self.receivers
+        return Conversation(Wired(association), self.keeper, self.sessions, self.told)
 
     def _message(self, event: evt.Event) -> None:
         drop_unusable_uids(event.message.command_set)

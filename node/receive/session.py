@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from node.model import Identity, Origin
-from node.receive.admission import Admitted, Reject
 from node.receive.irregular import Irregular
-from node.receive.places import Place
+from node.receive.places import Admitted, Place, Reject
 
 _REMEMBERED = 500
 """Units that an association is known to contribute to; a day-long one forgets the oldest."""
@@ -26,6 +25,8 @@ class Phase(Enum):
     """Fragments come."""
     SERVED = auto()
     """It is here as a whole, and its answer is not out yet."""
+    LENT = auto()
+    """A receiver process has the association, and says itself what it is receiving."""
 
 
 @dataclass(slots=True)
@@ -123,6 +124,31 @@ class Sessions:
                 session.phase, session.since = Phase.IDLE, time.monotonic()
             self._lock.notify_all()
 
+    def lend(self, key: Hashable) -> Session | None:
+        """An idle association goes to a receiver process. None when it is over, or ends."""
+        with self._lock:
+            session = self._open.get(key)
+            if session is None or session.phase is not Phase.IDLE or self._stopping:
+                return None
+            session.phase = Phase.LENT
+            return session
+
+    def adopt(self, key: Hashable, session: Session) -> None:
+        """In the receiver process: it is here."""
+        with self._lock:
+            session.phase, session.last_call = Phase.IDLE, False
+            self._open[key] = session
+
+    def back(self, key: Hashable, returned: Session | None) -> None:
+        """It has come back, with what it has contributed to meanwhile."""
+        with self._lock:
+            session = self._open.get(key)
+            if session is not None:
+                if returned is not None:
+                    session.contributed, session.irregular = returned.contributed, returned.irregular
+                session.phase, session.since = Phase.IDLE, time.monotonic()
+            self._lock.notify_all()
+
     def receiving(self, longer_than: float) -> set[str]:
         """Units of associations that have been in the middle of an instance for so many seconds."""
         limit = time.monotonic() - longer_than
@@ -130,7 +156,7 @@ class Sessions:
             return {
                 unit
                 for s in self._open.values()
-                if s.phase is not Phase.IDLE and s.since <= limit
+                if s.phase in (Phase.ARRIVING, Phase.SERVED) and s.since <= limit
                 for unit in s.contributed
             }
 

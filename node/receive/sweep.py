@@ -17,8 +17,8 @@ from node.dicom.header import pack, read_header_of
 from node.dicom.identity import identify
 from node.dicom.part10 import Provenance, read_meta
 from node.errors import CannotSucceed, Refused
-from node.index.intake import Arrival, Intake
-from node.model import Origin, ReceiptId
+from node.index.intake import Intake
+from node.model import Arrival, Origin, ReceiptId
 from node.receive.rows import nameless, record
 from node.spool import Presence, Spool
 

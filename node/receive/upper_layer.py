@@ -10,9 +10,7 @@ What the listener does not want goes the way that it always went.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import queue
 import select
 import threading
@@ -23,8 +21,10 @@ from typing import Any, Protocol
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.timer import Timer
 
+from node.receive.bell import Bell
 from node.receive.pace import Pace
-from node.receive.pdata import Fragment, Splitter, Unreadable, p_data
+from node.receive.pdata import COMMAND, LAST, Fragment, Splitter, Unreadable, p_data
+from node.receive.pipe import Return
 from node.tls import Channel
 
 log = logging.getLogger("node.receive")
@@ -51,8 +51,25 @@ class Listener(Protocol):
         """In the middle of a message."""
         ...
 
+    @property
+    def brisk(self) -> bool:
+        """Instance comes after instance, so that it is worth to lend the association."""
+        ...
+
     def over(self) -> None:
         """Nothing more will come."""
+        ...
+
+
+class Lender(Protocol):
+    """Who may take an association that is busy, and gives it back by `UpperLayer.give_back`."""
+
+    def lend(self, layer: UpperLayer) -> bool:
+        """True: from now on its connection is not ours to read or write."""
+        ...
+
+    def recall(self, layer: UpperLayer) -> None:
+        """It is wanted here, as soon as the instance in flight is answered."""
         ...
 
 
@@ -92,29 +109,6 @@ class Ringing(queue.Queue[Any]):
         self._ring()
 
 
-class Bell:
-    """Wakes a thread that waits in poll(). Thread-safe; ringing after `close` does nothing."""
-
-    def __init__(self) -> None:
-        self.descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._lock = threading.Lock()
-
-    def ring(self) -> None:
-        with self._lock:  # the number of a closed descriptor may belong to another file by now
-            if self.descriptor >= 0:
-                os.eventfd_write(self.descriptor, 1)
-
-    def heard(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.eventfd_read(self.descriptor)
-
-    def close(self) -> None:
-        with self._lock:
-            descriptor, self.descriptor = self.descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
-
-
 class UpperLayer(DULServiceProvider):
     """The thread that owns the connection of one association."""
 
@@ -129,6 +123,9 @@ class UpperLayer(DULServiceProvider):
         self.artim_timer: SteadyTimer = SteadyTimer(30)
         self._idle_timer = SteadyTimer(60)
         self._splitter, self._pace = Splitter(), Pace()
+        self.lender: Lender | None = None
+        self._lent = self._recalled = False
+        self._returned: queue.SimpleQueue[Return] = queue.SimpleQueue()
         self._buffer = memoryview(bytearray(_READ))
 
     def _ring(self) -> None:
@@ -171,10 +168,83 @@ class UpperLayer(DULServiceProvider):
         """One event, or a wait for it."""
         if self.artim_timer.expired:
             self.event_queue.put("Evt18")
-        self._speak()
-        if self.event_queue.empty() and not self._process_recv_primitive():
-            self._await()
+        if self._lent:
+            self._while_lent()
+        else:
+            self._speak()
+            if self.event_queue.empty() and not self._process_recv_primitive():
+                self._await()
         self._act()
+
+    # ---- lent to a receiver process -------------------------------------------------------------------
+
+    @property
+    def key(self) -> Any:
+        """What the association is called in Sessions."""
+        return self.assoc
+
+    @property
+    def contexts(self) -> dict[int, str]:
+        """Accepted presentation contexts: id -> transfer syntax."""
+        return {number: str(one.transfer_syntax[0]) for number, one in self.assoc._accepted_cx.items()}
+
+    @property
+    def descriptor(self) -> int:
+        """Of the connection."""
+        return int(self.socket.socket.fileno()) if self.socket is not None and self.socket.socket is not None else -1
+
+    def give_back(self, back: Return) -> None:
+        """From the lender's thread."""
+        self._returned.put(back)
+        self._bell.ring()
+
+    def idle_timer_expired(self) -> bool:
+        return not self._lent and bool(super().idle_timer_expired())
+
+    def _offer(self, connection: Any) -> None:
+        """Between two messages, when there is nothing to say here: it may be lent. TLS is spoken here alone."""
+        if self.lender is None or self.listener is None or isinstance(connection, Channel):
+            return
+        if self._in_the_middle() or not self.listener.brisk or self.state_machine.current_state != ESTABLISHED:
+            return
+        if self.to_provider_queue.empty() and self._messages.empty() and self.event_queue.empty():
+            self._recalled = False
+            self._lent = self.lender.lend(self)
+            if self._lent:
+                self._idle_timer.stop()
+
+    def _while_lent(self) -> None:
+        """Nothing is sent meanwhile: what there is to say waits until the association is back."""
+        try:
+            back = self._returned.get_nowait()
+        except queue.Empty:
+            if self.lender is not None and not self._recalled and not (
+                self.to_provider_queue.empty() and self._messages.empty() and self.event_queue.empty()
+            ):  # fmt: skip
+                self._recalled = True
+                self.lender.recall(self)
+            self._sleep(None, None)
+            return
+        self._lent = False
+        self._idle_timer.restart()
+        self._splitter, self._pace = back.splitter, Pace()
+        if back.lost:
+            self.event_queue.put("Evt19")
+        elif back.broken:
+            self._cannot_read(back.broken)
+        elif back.closed:
+            self.event_queue.put("Evt17")
+        else:
+            if back.command is not None and self.listener is not None:
+                context_id, command = back.command
+                self.listener.fragment(Fragment(context_id, COMMAND | LAST, memoryview(command)))
+            if back.pdu:
+                self._indicate(back.pdu)
+                self._act()
+            if self.state_machine.current_state == ESTABLISHED:
+                self._tell_apart(memoryview(back.rest))
+
+    # ---- sending and reading --------------------------------------------------------------------------
 
     def say(self, message: bytes) -> None:
         """Send a whole message, from any thread. No fragment of an answer gets in between; on an association that
@@ -278,8 +348,13 @@ class UpperLayer(DULServiceProvider):
             self.event_queue.put("Evt17")
             return
         self._pace.note(count, time.monotonic(), middle=self._in_the_middle())
+        self._tell_apart(self._buffer[:count])
+        self._offer(connection)
+
+    def _tell_apart(self, data: memoryview) -> None:
+        """Give everyone what is theirs of the bytes that came."""
         try:
-            for part in self._splitter.feed(self._buffer[:count]):
+            for part in self._splitter.feed(data):
                 if isinstance(part, Fragment):
                     if self.listener is None or not self.listener.fragment(part):
                         self._indicate(p_data(part.context_id, part.control, part.data))
@@ -290,8 +365,11 @@ class UpperLayer(DULServiceProvider):
                 if self._kill_thread or self.state_machine.current_state != ESTABLISHED:
                     return
         except Unreadable as error:
-            log.warning("%s sent %s; its association is aborted", self._peer(), error)
-            self.event_queue.put("Evt19")
+            self._cannot_read(str(error))
+
+    def _cannot_read(self, what: str) -> None:
+        log.warning("%s sent %s; its association is aborted", self._peer(), what)
+        self.event_queue.put("Evt19")
 
     def _indicate(self, pdu: bytes) -> None:
         """The way that everything goes in pynetdicom: decoded, then an event for the state machine."""

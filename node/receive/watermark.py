@@ -13,6 +13,7 @@ from types import TracebackType
 
 from node.dicom.status import OUT_OF_RESOURCES
 from node.errors import Refused
+from node.receive.promised import Promised
 from node.spool.files import Room
 
 log = logging.getLogger("node.receive")
@@ -55,10 +56,19 @@ class Watermark:
 
     look        what is left where the spool lies; raises OSError
     keep_free   bytes that must stay free
+    promised    what the other processes of this node have promised
+    say         takes the line when a disk begins or ends to be low
     """
 
-    def __init__(self, look: Callable[[], Room], keep_free: Callable[[], int]) -> None:
-        self._look, self._keep_free = look, keep_free
+    def __init__(
+        self,
+        look: Callable[[], Room],
+        keep_free: Callable[[], int],
+        *,
+        promised: Promised | None = None,
+        say: Callable[[str], None] = log.warning,
+    ) -> None:
+        self._look, self._keep_free, self._shared, self._say = look, keep_free, promised, say
         self._lock = threading.Lock()
         self._promises: set[Promise] = set()
         self._low = ""
@@ -80,6 +90,7 @@ class Watermark:
                 self._claim(size, 1)
             promise = Promise(self, size)
             self._promises.add(promise)
+            self._tell()
             return promise
 
     def extend(self, promise: Promise, size: int) -> None:
@@ -90,10 +101,12 @@ class Watermark:
             else:
                 self._claim(size - promise.size, 0)
                 promise.size = size
+            self._tell()
 
     def give_back(self, promise: Promise) -> None:
         with self._lock:
             self._promises.discard(promise)
+            self._tell()
 
     def check(self, size: int) -> None:
         """Raises Refused where an instance of `size` bytes has no room now."""
@@ -118,12 +131,19 @@ class Watermark:
             # Not the disk is low, but this one instance is large.
             raise Refused(OUT_OF_RESOURCES, f"{size >> 20} MiB more do not fit: {why}")
         self._low = why
-        log.warning("the disk is low, and instances are refused (0xA700) until there is room: %s", why)
+        self._say(f"the disk is low, and instances are refused (0xA700) until there is room: {why}")
         raise Refused(OUT_OF_RESOURCES, why, said=True)
 
     def _enough(self) -> None:
         self._low = ""
-        log.warning("the disk has room again, and instances are taken")
+        self._say("the disk has room again, and instances are taken")
+
+    def _coming(self) -> int:
+        return sum(max(promise.size - promise.written, 0) for promise in self._promises)
+
+    def _tell(self) -> None:
+        if self._shared is not None:
+            self._shared.tell(self._coming())
 
     def _margin(self) -> int:
         """How much more than `keep_free` ends a low: else every file that leaves and comes would be two lines."""
@@ -135,7 +155,7 @@ class Watermark:
             room = self._look()
         except OSError as error:
             return f"the spool cannot be looked at: {error.strerror}"
-        coming = sum(max(promise.size - promise.written, 0) for promise in self._promises)
+        coming = self._coming() + (self._shared.others() if self._shared is not None else 0)
         free = room.bytes - coming
         if free - size < self._keep_free():
             on_the_way = f" and {coming >> 20} MiB are on their way" if coming >> 20 else ""

@@ -9,10 +9,9 @@ import pytest
 from node.config import Config
 from node.evidence.asker import Asker
 from node.evidence.pull import Pulls
-from node.index.intake import Arrival
 from node.index.schema import pull, receipt
 from node.index.story import story
-from node.model import UID, Origin, UnitKind
+from node.model import UID, Arrival, Origin, UnitKind
 from node.receive.keeper import Command, Keeper
 from node.receive.watermark import Watermark
 from node.spool import Kept

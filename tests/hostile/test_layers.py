@@ -21,9 +21,9 @@ from node.dicom import command as dimse
 from node.dicom.encoding import Malformed
 from node.dicom.header import read_header
 from node.model import Origin
-from node.receive.admission import Admitted
 from node.receive.association import Acceptance, Connection
 from node.receive.pdata import Fragment, Pdu, Splitter, Unreadable
+from node.receive.places import Admitted
 from node.spool import Files
 from tests.conftest import FULL
 from tests.dicom.datasets import UNCOMPRESSED

@@ -13,9 +13,9 @@ import pytest
 import sqlalchemy as sa
 
 from node.index import jobs
-from node.index.intake import Arrival, Counted, Intake, unit_keys
+from node.index.intake import Counted, Intake, unit_keys
 from node.index.schema import member, obligation, produced, receipt, unit
-from node.model import UID, Identity, UnitKind
+from node.model import UID, Arrival, Identity, UnitKind
 from tests import make
 from tests.kit import Kit, Store, changed, opened
 

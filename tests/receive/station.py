@@ -13,12 +13,13 @@ from pathlib import Path
 
 from node.config import Config, load_text
 from node.dicom.part10 import Meta, read_meta
-from node.index.intake import Arrival
-from node.model import Origin
+from node.model import Arrival, Origin
 from node.moment import new_receipt, utc_now
 from node.receive.admission import admit
 from node.receive.conversation import Told
 from node.receive.keeper import Keeper
+from node.receive.promised import Promised
+from node.receive.receivers import Receivers, Terms
 from node.receive.scp import Receiver
 from node.receive.services import Services
 from node.receive.session import Sessions
@@ -71,7 +72,10 @@ class Shelf:
         self.spool = Spool(self.data / "spool", self.process, files=self.files, clock=utc_now, ids=new_receipt)
         self.keeper = Keeper(
             spool=self.spool, presence=self.presence, hand_on=self.hand_on or self._shelve,
-            watermark=Watermark(lambda: self.spool.files.room(self.spool.root), lambda: self.keep_free),
+            watermark=Watermark(
+                lambda: self.spool.files.room(self.spool.root), lambda: self.keep_free,
+                promised=getattr(self, "promised", None),
+            ),
             largest=lambda: self.largest, charset=lambda origin: self.charset,
             reach=lambda point: self.reach(point),
         )  # fmt: skip
@@ -117,22 +121,39 @@ class Station(Shelf):
     received: list[Origin] = field(default_factory=list)
     sessions: Sessions = field(default_factory=Sessions)
     services: Services | None = None
+    processes: int = 0
+    """Receiver processes that it may have."""
+    receivers: Receivers | None = None
+    by: list[str] = field(default_factory=list)
+    """Which receiver process took an instance, one after the other."""
+    promised: Promised = field(default_factory=Promised.made)
     receiver: Receiver = field(init=False)
     port: int = 0
 
     def start(self) -> None:
+        told = Told(
+            received=lambda origin, seconds: self.received.append(origin),
+            refused=lambda origin, status: self.refused.append(status),
+            turned_away=lambda what, reason: self.turned_away.append((what, reason)),
+        )
+        if self.processes:
+            self.receivers = Receivers(
+                data=self.data, process=self.process, count=lambda: self.processes, sessions=self.sessions,
+                terms=lambda origin: Terms(largest=self.largest, keep_free=self.keep_free, charset=self.charset),
+                hand_on=self._index, told=told, watermark=self.keeper.watermark, promised=self.promised,
+            )  # fmt: skip
         self.receiver = Receiver(
             keeper=self.keeper, sessions=self.sessions, idle=lambda origin: self.idle, services=self.services,
-            node=lambda: self.config.node,
+            node=lambda: self.config.node, receivers=self.receivers, told=told,
             admit=lambda caller, places: admit(self.config, caller, places, self.settled),
-            told=Told(
-                received=lambda origin, seconds: self.received.append(origin),
-                refused=lambda origin, status: self.refused.append(status),
-                turned_away=lambda what, reason: self.turned_away.append((what, reason)),
-            ),
             certificates={} if self.certificates is None else {("127.0.0.1", 0): self.certificates},
         )  # fmt: skip
         self.port = self.receiver.start([("127.0.0.1", 0)])[0][1]
+
+    def _index(self, kept: Kept, arrival: Arrival, indexed: Callable[[int], None]) -> None:
+        self.by.append(kept.slot.parent.name)
+        self.keeper.hand_on(kept, arrival)
+        indexed(1)
 
     def until_nobody_is_here(self) -> None:
         until(lambda: self.sessions.count() == 0, "every association is forgotten")
@@ -147,6 +168,8 @@ def station(data: Path, **how: object) -> Iterator[Station]:
         yield one
     finally:
         one.receiver.stop(2.0)
+        if one.receivers is not None:
+            one.receivers.stop()
         one.presence.close()
 
 

@@ -7,18 +7,8 @@ import pytest
 
 from node.errors import ConfigurationError
 from node.model import Origin
-from node.receive.admission import (
-    CALLED_AE,
-    CALLING_AE,
-    LOCAL_LIMIT,
-    Admitted,
-    Caller,
-    Reject,
-    admit,
-    idle_limit,
-    plain,
-)
-from node.receive.places import Place
+from node.receive.admission import CALLED_AE, CALLING_AE, LOCAL_LIMIT, Caller, admit, idle_limit, plain
+from node.receive.places import Admitted, Place, Reject
 from tests import make
 from tests.peers import VERIFICATION, Gone, Instance, Rejected, Sender, send
 from tests.receive.station import config_of, station, until

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from node.model import Origin
-from node.receive.admission import Admitted
 from node.receive.marks import publish
+from node.receive.places import Admitted
 from node.receive.session import Sessions
 from node.spool import Presence
 from tests import make

@@ -17,8 +17,8 @@ from sqlalchemy import event
 
 from node.dicom.header import pack
 from node.index import Database
-from node.index.intake import Arrival, Counted
-from node.model import UID, Identity, Origin, ReceiptId
+from node.index.intake import Counted
+from node.model import UID, Arrival, Identity, Origin, ReceiptId
 from node.moment import new_receipt, utc_now
 from node.receive import rows as module
 from node.receive.rows import RowWriter, nameless, record

@@ -7,8 +7,7 @@ import pytest
 
 from node.model import UID, Identity, Origin
 from node.receive import session as module
-from node.receive.admission import Admitted, Reject
-from node.receive.places import Place
+from node.receive.places import Admitted, Place, Reject
 from node.receive.session import Phase, Sessions
 
 ORIGIN = Origin(calling_ae="CT1", called_ae="NODE", sender="10.1.2.3")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from node.index.intake import Arrival
+from node.model import Arrival
 from node.spool.proof import flaw
 from tests import make
 from tests.kit import Kit

@@ -1,0 +1,137 @@
+"""One association that the node lent to this receiver process, in a thread of its own: the hot way, and nothing else.
+
+It came between two messages and goes back between two messages: when anything but a C-STORE comes, when nothing
+comes for a moment, when the node asks for it, when it ends. Never do two processes read or write one connection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import select
+import socket
+import time
+from dataclasses import dataclass, field, replace
+
+from node.model import UID
+from node.receive.bell import Bell
+from node.receive.conversation import Conversation, Told
+from node.receive.keeper import Keeper
+from node.receive.pace import Pace
+from node.receive.pdata import Fragment, Splitter, Unreadable
+from node.receive.pipe import Loan, Return
+from node.receive.session import Sessions
+
+log = logging.getLogger("node.receive")
+
+PAUSE = 0.25
+"""Seconds after which an association on which nothing comes goes back."""
+_READ = 1 << 18
+
+
+@dataclass(slots=True)
+class Lent:
+    """One association, in a thread of its own. `Wire` of its conversation."""
+
+    loan: Loan
+    connection: socket.socket
+    recalled: bool = False
+    bell: Bell = field(default_factory=Bell)
+    _splitter: Splitter = field(default_factory=Splitter)
+    _pace: Pace = field(default_factory=Pace)
+    _command: tuple[int, bytes] | None = None
+    _broken: str = ""
+
+    @property
+    def key(self) -> int:
+        return self.loan.number
+
+    def syntax(self, context_id: int) -> UID | None:
+        named = self.loan.contexts.get(context_id)
+        return None if named is None else UID(named)
+
+    def send_now(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):  # the next read tells
+            self.connection.sendall(data)
+
+    def leave(self, context_id: int, command: bytes) -> None:
+        self._command = (context_id, command)
+
+    def refuse_message(self) -> None:
+        self._broken = "what is no message"
+
+    def abort(self) -> None:
+        self._broken = "a message that may not be answered"
+
+    def recall(self) -> None:
+        """From any thread: the node wants it back as soon as the instance in flight is answered."""
+        self.recalled = True
+        self.bell.ring()
+
+    def run(self, keeper: Keeper, sessions: Sessions, told: Told) -> Return:
+        """Until it goes back; then the connection is the node's again."""
+        sessions.adopt(self.key, self.loan.session)
+        conversation = Conversation(self, keeper, sessions, told)
+        try:
+            back = self._receive(conversation)
+        except Exception:  # worker loop of one association: it ends, no other does
+            log.exception("the association of %s is ended", self.loan.origin.calling_ae)
+            back = Return(session=None, splitter=Splitter(), lost=True)
+        conversation.over()
+        self.connection.close()
+        self.bell.close()
+        return replace(back, session=sessions.remove(self.key))
+
+    def _receive(self, conversation: Conversation) -> Return:
+        buffer = memoryview(bytearray(_READ))
+        while True:
+            between = self._splitter.between and not conversation.busy
+            if between and self.recalled:
+                return self._back()
+            if not self._readable(between):
+                if between:
+                    return self._back()
+                if self._pace.too_slow(time.monotonic()):
+                    return self._back(broken="too little in the middle of a message")
+                continue
+            try:
+                count = self.connection.recv_into(buffer)
+            except OSError:
+                count = 0
+            if not count:
+                return self._back(closed=True)
+            self._pace.note(count, time.monotonic(), middle=not between)
+            if (back := self._take(conversation, buffer[:count])) is not None:
+                return back
+
+    def _readable(self, between: bool) -> bool:
+        poll = select.poll()
+        poll.register(self.connection, select.POLLIN)
+        poll.register(self.bell.descriptor, select.POLLIN)
+        patience = PAUSE if between else max(0.0, self._pace.remaining(time.monotonic()))
+        ready = {descriptor for descriptor, _ in poll.poll(patience * 1000 + 1)}
+        if self.bell.descriptor in ready:
+            self.bell.heard()
+            return self.connection.fileno() in ready or not between
+        return self.connection.fileno() in ready
+
+    def _take(self, conversation: Conversation, data: memoryview) -> Return | None:
+        """Tell apart what came; a Return when it is to be answered by the node."""
+        try:
+            for part in self._splitter.feed(data):
+                rest = data[self._splitter.position :]
+                if not isinstance(part, Fragment):
+                    return self._back(pdu=part.data, rest=bytes(rest))
+                if not conversation.fragment(part):
+                    self._broken = "data of no message"
+                if self._broken or self._command is not None:
+                    return self._back(rest=bytes(rest))
+        except Unreadable as error:
+            return self._back(broken=str(error))
+        return None
+
+    def _back(self, *, pdu: bytes = b"", rest: bytes = b"", closed: bool = False, broken: str = "") -> Return:
+        return Return(
+            session=None, splitter=self._splitter, rest=rest, command=self._command, pdu=pdu, closed=closed,
+            broken=broken or self._broken,
+        )  # fmt: skip

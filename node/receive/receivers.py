@@ -1,0 +1,264 @@
+"""The receiver processes of this node: started when associations are busy, and given what is busy.
+
+One interpreter runs one thread at a time, so many senders at once need several. An association is lent between two
+C-STOREs and comes back between two messages (`lent`); all else happens here. A process that dies takes the instances
+in flight with it, and no other: its associations are aborted, what it acknowledged is swept, another one is started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from node.errors import Refused
+from node.model import Arrival, Origin
+from node.receive.conversation import Told
+from node.receive.pdata import Splitter
+from node.receive.pipe import Loan, Message, Pipe, Return
+from node.receive.promised import PLACES, Promised
+from node.receive.session import Session, Sessions
+from node.receive.watermark import Watermark
+from node.spool import Kept
+
+log = logging.getLogger("node.receive")
+
+_AGAIN = 30.0
+"""Seconds after a process could not be started, or died, before another one is."""
+
+
+class Lendable(Protocol):
+    """The upper layer of an association."""
+
+    @property
+    def key(self) -> Any: ...
+
+    @property
+    def contexts(self) -> dict[int, str]: ...
+
+    @property
+    def descriptor(self) -> int: ...
+
+    def give_back(self, back: Return) -> None:
+        """From another thread."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What rules.yaml says at this moment of a sender."""
+
+    largest: int
+    keep_free: int
+    charset: str | None
+
+
+@dataclass(slots=True)
+class _One:
+    """One process, and what it has."""
+
+    pipe: Pipe
+    process: subprocess.Popen[bytes]
+    place: int
+    started: float
+    lent: dict[int, Lendable] = field(default_factory=dict)
+    ready: bool = False
+
+    def indexed(self, count: int) -> None:
+        with contextlib.suppress(OSError):
+            self.pipe.send(("indexed", count))
+
+
+@dataclass(slots=True, kw_only=True)
+class Receivers:
+    """Thread-safe. `hand_on` gets (kept, arrival, whom to tell how many are indexed)."""
+
+    data: Path
+    process: str
+    """The name of this one in the spool; theirs begin with it."""
+    count: Callable[[], int]
+    """How many there may be; 0 for none: then everything is received here."""
+    sessions: Sessions
+    terms: Callable[[Origin], Terms]
+    hand_on: Callable[[Kept, Arrival, Callable[[int], None]], None]
+    told: Told
+    watermark: Watermark
+    promised: Promised
+    _ones: list[_One] = field(default_factory=list)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _numbers: itertools.count[int] = field(default_factory=itertools.count)
+    _names: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    _starting: bool = False
+    _not_before: float = 0.0
+    _stopping: bool = False
+
+    def lend(self, layer: Lendable) -> bool:
+        """Give a busy association away, between two messages. False: it stays here."""
+        with self._lock:
+            if self._stopping:
+                return False
+            ready = [one for one in self._ones if one.ready]
+            if len(ready) < min(self.count(), PLACES - 1):
+                self._start_one()
+            if not ready:
+                return False
+            session = self.sessions.lend(layer.key)
+            if session is None:
+                return False
+            one = min(ready, key=lambda one: len(one.lent))
+            number = next(self._numbers)
+            one.lent[number] = layer
+            try:
+                one.pipe.send(("lend", self._loan(number, session, layer)), layer.descriptor)
+            except OSError:  # it is dying; its reader clears up
+                del one.lent[number]
+                self.sessions.back(layer.key, None)
+                return False
+            return True
+
+    def recall(self, layer: Lendable) -> None:
+        """It is wanted here, as soon as the instance in flight is answered."""
+        with self._lock:
+            for one in self._ones:
+                for number, lent in one.lent.items():
+                    if lent is layer:
+                        with contextlib.suppress(OSError):
+                            one.pipe.send(("recall", number))
+
+    def recall_all(self) -> None:
+        """The node stops: nothing is lent any more, and what is lent comes back."""
+        with self._lock:
+            self._stopping = True
+            for one in self._ones:
+                for number in one.lent:
+                    with contextlib.suppress(OSError):
+                        one.pipe.send(("recall", number))
+
+    def stop(self, seconds: float = 5.0) -> None:
+        """End the processes; to be called when everything is back and its rows are written."""
+        self._stopping = True
+        with self._lock:
+            ones = list(self._ones)
+        for one in ones:
+            with contextlib.suppress(OSError):
+                one.pipe.send(("stop",))
+        deadline = time.monotonic() + seconds
+        for one in ones:
+            try:
+                one.process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                one.process.kill()
+                one.process.wait()
+
+    # ---- one process ----------------------------------------------------------------------------------
+
+    def _loan(self, number: int, session: Session, layer: Lendable) -> Loan:
+        terms = self.terms(session.origin)
+        return Loan(
+            number=number, session=session, contexts=layer.contexts, largest=terms.largest,
+            keep_free=terms.keep_free, charset=terms.charset,
+        )  # fmt: skip
+
+    def _start_one(self) -> None:
+        """Start one more; it takes a moment, and nobody waits for it."""
+        if self._starting or time.monotonic() < self._not_before:
+            return
+        self._starting = True
+        threading.Thread(target=self._start, name="receiver", daemon=True).start()
+
+    def _start(self) -> None:
+        ours, its = socket.socketpair()
+        with self._lock:
+            place = min(set(range(1, PLACES)) - {one.place for one in self._ones})
+            name = f"{self.process}-r{next(self._names)}"
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "node.receive.process", str(its.fileno()), str(self.promised.descriptor),
+                 str(place), str(self.data), name],
+                pass_fds=(its.fileno(), self.promised.descriptor), stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        except OSError as error:
+            log.warning("a receiver process cannot be started: %s; everything is received here", error.strerror)
+            self._starting, self._not_before = False, time.monotonic() + _AGAIN
+            ours.close()
+            return
+        finally:
+            its.close()
+        one = _One(Pipe(ours), process, place, time.monotonic())
+        with self._lock:
+            self._ones.append(one)
+        self._listen(one)
+
+    def _listen(self, one: _One) -> None:
+        """In a thread of its own: what a process says, until it ends."""
+        while True:
+            try:
+                message = one.pipe.receive()
+            except OSError:
+                message = None
+            if message is None:
+                break
+            try:
+                self._hear(one, message)
+            except Exception:  # worker loop: one word of one association must not deafen the others
+                log.exception("what a receiver process said could not be taken")
+        self._over(one)
+
+    def _hear(self, one: _One, message: Message) -> None:
+        match message:
+            case ("row", slot, path, arrival, answered):
+                kept = Kept(
+                    receipt=arrival.receipt, slot=Path(slot), path=Path(path), size=arrival.size,
+                    sha256=arrival.sha256, received=arrival.received, origin=arrival.origin,
+                )  # fmt: skip
+                self.hand_on(kept, arrival, one.indexed)
+                self._count(answered)
+            case ("back", number, back, answered):
+                self._count(answered)
+                with self._lock:
+                    layer = one.lent.pop(number)
+                self.sessions.back(layer.key, back.session)
+                layer.give_back(back)
+            case ("refused", origin, status):
+                self.told.refused(origin, status)
+            case ("line", name, level, text):
+                logging.getLogger(name).log(level, "%s", text)
+            case ("low",):
+                with contextlib.suppress(Refused):
+                    self.watermark.check(0)
+            case ("ready",):
+                one.ready, self._starting = True, False
+
+    def _count(self, answered: list[tuple[Origin, float]]) -> None:
+        for origin, seconds in answered:
+            self.told.received(origin, seconds)
+
+    def _over(self, one: _One) -> None:
+        one.process.kill()  # it says nothing more, so whatever it still does is of no use
+        one.process.wait()
+        with self._lock:
+            self._ones.remove(one)
+            lost, one.lent = one.lent, {}
+            self.promised.forget(one.place)
+            if not one.ready:
+                self._starting = False
+            if not self._stopping:
+                self._not_before = time.monotonic() + (_AGAIN if time.monotonic() - one.started < _AGAIN else 0.0)
+        if not self._stopping:
+            log.error(
+                "a receiver process ended (exit %s); %d associations are aborted, and what it acknowledged is indexed",
+                one.process.returncode, len(lost),
+            )  # fmt: skip
+        one.pipe.close()
+        for layer in lost.values():
+            self.sessions.back(layer.key, None)
+            layer.give_back(Return(session=None, splitter=Splitter(), lost=True))
