@@ -28,8 +28,8 @@ from benchmarks.template import Template
 
 INSTANCES = {"ct": 400, "mr": 2000}
 QUICK = {"ct": 24, "mr": 48}
-_WARM = 8
-"""Instances that are sent before the ones that count."""
+_WARM, _SETTLE = 32, 3.0
+"""Instances that are sent before the ones that count, and seconds after them: whatever is started at need is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,7 @@ def measure(run: Run, folder: Path) -> Row:
     """Start it, send, check. Ends the program when something acknowledged is not there."""
     with run.receiver.running(folder / "receiver", run.associations) as receiver:
         run.sender(receiver.port, run.template, shares(1, _WARM, 1), folder / "warm")
+        time.sleep(_SETTLE)
         busy = cpu_seconds(receiver.process.pid)
         sent = run.sender(
             receiver.port, run.template, shares(2, run.instances, run.associations), folder / "files"
