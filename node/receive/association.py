@@ -21,8 +21,9 @@ from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAsso
 
 from node.model import UID
 from node.receive.admission import User
+from node.receive.bell import Ringing
 from node.receive.pdata import COMMAND, LAST, LONGEST_PDU, p_data
-from node.receive.upper_layer import Listener, Ringing, UpperLayer
+from node.receive.upper_layer import Listener, UpperLayer
 from node.tls import Certificate, Certificates, Channel, secure
 
 log = logging.getLogger("node.receive")

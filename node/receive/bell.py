@@ -1,10 +1,13 @@
-"""Wakes a thread that waits in poll()."""
+"""Wakes a thread that waits: in poll(), and for what is put into a queue."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import threading
+from collections.abc import Callable
+from typing import Any
 
 
 class Bell:
@@ -28,3 +31,15 @@ class Bell:
             descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
+
+
+class Ringing(queue.Queue[Any]):
+    """A queue that rings when something is put into it."""
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        super().__init__()
+        self._ring = ring
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        super().put(item, block, timeout)
+        self._ring()

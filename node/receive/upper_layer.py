@@ -19,12 +19,12 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from pynetdicom.dul import DULServiceProvider
-from pynetdicom.timer import Timer
 
-from node.receive.bell import Bell
+from node.receive.bell import Bell, Ringing
 from node.receive.pace import Pace
 from node.receive.pdata import COMMAND, LAST, Fragment, Splitter, Unreadable, p_data
 from node.receive.pipe import Return
+from node.receive.timer import SteadyTimer
 from node.tls import Channel
 
 log = logging.getLogger("node.receive")
@@ -71,42 +71,6 @@ class Lender(Protocol):
     def recall(self, layer: UpperLayer) -> None:
         """It is wanted here, as soon as the instance in flight is answered."""
         ...
-
-
-class SteadyTimer(Timer):
-    """pynetdicom's, by a clock that cannot be set: an hour forward would end every association."""
-
-    def start(self) -> None:
-        self._start_time, self._end_time = time.monotonic(), None
-
-    def stop(self) -> None:
-        self._end_time = time.monotonic()
-
-    @property
-    def remaining(self) -> float:
-        """Seconds; 1 when it never expires, as in pynetdicom."""
-        if self.timeout is None:
-            return 1
-        if self._start_time is None:
-            return float(self.timeout)
-        now = time.monotonic() if self._end_time is None else self._end_time
-        return float(self.timeout) - (now - self._start_time)
-
-    @property
-    def running(self) -> bool:
-        return self._start_time is not None and self._end_time is None and self.timeout is not None
-
-
-class Ringing(queue.Queue[Any]):
-    """A queue that rings when something is put into it."""
-
-    def __init__(self, ring: Callable[[], None]) -> None:
-        super().__init__()
-        self._ring = ring
-
-    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        super().put(item, block, timeout)
-        self._ring()
 
 
 class UpperLayer(DULServiceProvider):

@@ -39,6 +39,7 @@ ONLY_IN = {
     "pynetdicom": {
         "node.receive.scp",
         "node.receive.association",
+        "node.receive.timer",
         "node.receive.upper_layer",
         "node.deliver.dicom",
         "node.evidence.source",

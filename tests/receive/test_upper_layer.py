@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from node.receive import upper_layer as module
+from node.receive.bell import Bell, Ringing
 from node.receive.pace import Pace
-from node.receive.upper_layer import Bell, Ringing, SteadyTimer
+from node.receive.timer import SteadyTimer
 from tests import make
 from tests.peers import VERIFICATION, Gone, Instance, Sender
 from tests.receive.station import config_of, station, until
