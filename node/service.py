@@ -107,8 +107,8 @@ def build(
     )  # fmt: skip
     keeper = _keeper(ground, rows)
     commitments = _commitments(ground)
-    # An injected disk, and named points, are in this process alone.
-    receivers = _receivers(ground, rows) if files is None and reach is nothing else None
+    # An injected disk, clock or point is in this process alone.
+    receivers = _receivers(ground, rows) if (files, clock, reach) == (None, utc_now, nothing) else None
     receiver = _receiver(ground, keeper, commitments, receivers)
     folders = [
         FolderIntake(
@@ -132,15 +132,12 @@ def build(
         database=database, spool=spool, outbox=ground.outbox, work=node.data / "work", engine=ground.engine,
         config=rules.current, reach=ground.reach,
     )  # fmt: skip
-    status = None
-    if (at := node.status) is not None:
-        status = StatusServer((at.host, at.port), ground.metrics.registry, ground.health.check)
     return Service(
         rules=rules, database=database, presence=ground.presence, spool=spool, sweep=sweep, rows=rows,
         receiver=receiver, receivers=receivers, folders=folders, sessions=sessions, collector=collector, asker=asker,
         engine=ground.engine, body=body, committer=committer, pool=ground.pool, stopping=ground.stopping,
         wake=ground.wake,
-        asked=commitments.wake, watermark=ground.watermark, retention=retention, status=status,
+        asked=commitments.wake, watermark=ground.watermark, retention=retention, status=_status(ground),
         balance=ground.health.balance,
     )  # fmt: skip
 
@@ -256,6 +253,13 @@ def _receiver(ground: _Ground, keeper: Keeper, commitments: Commitments, receive
             ),
         ),
     )  # fmt: skip
+
+
+def _status(ground: _Ground) -> StatusServer | None:
+    at = ground.rules.current().node.status
+    if at is None:
+        return None
+    return StatusServer((at.host, at.port), ground.metrics.registry, ground.health.check)
 
 
 def _commitments(ground: _Ground) -> Commitments:

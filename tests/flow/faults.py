@@ -141,8 +141,14 @@ class LockedDatabase:
         engine = _administrator(self._url)
         connection = engine.connect()
         names = [name for name in sa.inspect(connection).get_table_names() if name.startswith("node_")]
-        connection.exec_driver_sql("BEGIN")
-        connection.exec_driver_sql(f"LOCK TABLE {', '.join(names)} IN EXCLUSIVE MODE")
+        for tries in range(20):
+            connection.exec_driver_sql("BEGIN")
+            try:
+                connection.exec_driver_sql(f"LOCK TABLE {', '.join(names)} IN EXCLUSIVE MODE")
+                break
+            except sa.exc.OperationalError:  # a writer had one of them and wanted another: the server lets it go first
+                connection.rollback()
+                assert tries < 19
         return connection.close
 
 

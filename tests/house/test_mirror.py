@@ -40,6 +40,11 @@ ELSEWHERE = {
     "imaging.transcode": "tests/steps/test_decompress.py",
     "imaging.values": "tests/imaging/test_gate.py",
     "receive.asked": "tests/receive/test_services.py",
+    "receive.bell": "tests/receive/test_upper_layer.py",
+    "receive.timer": "tests/receive/test_upper_layer.py",
+    # with a node and real processes
+    "receive.lent": "tests/receive/test_receivers.py",
+    "receive.process": "tests/receive/test_receivers.py",
     # one count, of which these are the parts
     "index.standing": "tests/index/test_ledger.py",
     "report.parcels": "tests/report/test_verify.py",

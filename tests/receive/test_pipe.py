@@ -1,0 +1,87 @@
+"""Messages come out of a pipe as they went in, in order, with what belongs to them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.model import Origin
+from node.receive.pdata import Splitter
+from node.receive.pipe import Loan, Pipe, Return
+from node.receive.session import Session
+
+
+@contextmanager
+def both_ends() -> Iterator[tuple[Pipe, Pipe]]:
+    one, two = (Pipe(end) for end in socket.socketpair())
+    try:
+        yield one, two
+    finally:
+        one.close()
+        two.close()
+
+
+@given(st.lists(st.tuples(st.text(), st.binary(max_size=2000), st.integers()), max_size=20))
+def test_what_is_sent_is_received_in_order(messages: list[tuple[str, bytes, int]]) -> None:
+    with both_ends() as (one, two):
+        for message in messages:
+            one.send(message)
+        assert [two.receive() for _ in messages] == messages
+
+
+def test_a_message_larger_than_the_socket_holds_arrives_whole() -> None:
+    large = ("row", os.urandom(4 << 20))
+    with both_ends() as (one, two):
+        sending = threading.Thread(target=one.send, args=(large,))
+        sending.start()
+        assert two.receive() == large
+        sending.join()
+
+
+def test_descriptors_come_with_their_messages() -> None:
+    with both_ends() as (one, two):
+        pairs = [os.pipe() for _ in range(5)]
+        for number, (reader, _) in enumerate(pairs):
+            one.send(("between", number))
+            one.send(("lend", number), reader)
+        for number, (reader, writer) in enumerate(pairs):
+            assert two.receive() == ("between", number)
+            assert two.receive() == ("lend", number)
+            got = two.descriptor()
+            os.write(writer, bytes([number]))
+            assert os.read(got, 1) == bytes([number])
+            for descriptor in (got, reader, writer):
+                os.close(descriptor)
+
+
+def test_the_end_of_the_other_side_is_none_and_then_an_error() -> None:
+    with both_ends() as (one, two):
+        two.close()
+        assert one.receive() is None
+        with pytest.raises(OSError, match="roken pipe"):
+            one.send(("too late",))
+
+
+def test_an_association_keeps_what_is_known_of_it_there_and_back() -> None:
+    session = Session(Origin(calling_ae="CT1", called_ae="NODE", sender="10.0.0.1"))
+    session.contributed["NODE/1.2.3"] = None
+    splitter = Splitter()
+    list(splitter.feed(memoryview(bytes.fromhex("04 00 00 00 00 20 00"))))
+    loan = Loan(number=3, session=session, contexts={1: "1.2"}, largest=1, keep_free=2, charset=None)
+    back = Return(session=session, splitter=splitter, rest=b"more", command=(1, b"command"), pdu=b"pdu")
+    with both_ends() as (one, two):
+        one.send(("lend", loan))
+        two.send(("back", back))
+        lent, returned = two.receive(), one.receive()
+    assert lent is not None
+    assert returned is not None
+    assert lent[1] == loan
+    assert returned[1] == back
+    assert not returned[1].splitter.between

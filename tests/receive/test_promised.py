@@ -1,0 +1,55 @@
+"""What processes have promised is one sum, of all but oneself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from node.errors import Refused
+from node.receive.promised import Promised
+from node.receive.watermark import Watermark
+from node.spool.files import Room
+
+MIB = 1 << 20
+
+
+@contextmanager
+def shared(count: int) -> Iterator[list[Promised]]:
+    with ExitStack() as stack:
+        first = Promised.made()
+        stack.callback(os.close, first.descriptor)
+        yield [first, *(Promised.of(first.descriptor, place) for place in range(1, count))]
+
+
+def test_each_sees_what_the_others_have_promised() -> None:
+    with shared(3) as (node, one, two):
+        one.tell(5)
+        two.tell(7)
+        assert (node.others(), one.others(), two.others()) == (12, 7, 5)
+        node.forget(1)
+        assert (node.others(), two.others()) == (7, 0)
+
+
+def test_room_that_another_process_has_promised_is_not_promised_again() -> None:
+    with shared(2) as (node, one):
+        room = Room(bytes=100 * MIB, inodes=-1)
+        marks = [Watermark(lambda: room, lambda: 40 * MIB, promised=each) for each in (node, one)]
+        first = marks[0].promise(50 * MIB)
+        with pytest.raises(Refused):
+            marks[1].promise(50 * MIB)
+        first.over()
+        marks[1].promise(50 * MIB).over()
+
+
+def test_the_line_of_a_low_disk_goes_where_it_is_wanted() -> None:
+    said: list[str] = []
+    room = Room(bytes=MIB, inodes=-1)
+    mark = Watermark(lambda: room, lambda: 40 * MIB, say=said.append)
+    for _ in range(2):
+        with pytest.raises(Refused):
+            mark.promise(1)
+    assert len(said) == 1
+    assert "the disk is low" in said[0]
