@@ -2,11 +2,12 @@
 
 Equal are two instances whose decoded headers agree (transfer syntax and volatile tags aside) and whose pixels
 do: an archive that sends back what it got, compressed otherwise, sends a duplicate. Where the content differs,
-`duplicates` in rules.yaml decides, and both files are kept until it has.
+`duplicates` in rules.yaml decides, and both files are kept until it has. What comes under one UID is decided in the
+order in which it came: while one is unjudged, none that came after it is compared.
 
     unjudged a --> duplicate                        equal: counted, not processed again, stored once (`once`)
              b --> current, the other superseded    newest
-             c --> superseded                       first
+             c --> superseded                       first, or a newer one is current by now
              d --> held, both files kept            hold, or they cannot be compared
 """
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 import logging
 import mmap
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from traceback import format_tb
@@ -23,7 +24,7 @@ from traceback import format_tb
 import sqlalchemy as sa
 
 from node.collect.difference import told
-from node.collect.once import Once
+from node.collect.once import Once, Row
 from node.config import Config
 from node.dicom.attributes import describe
 from node.dicom.content import header_difference
@@ -145,10 +146,12 @@ class Duplicates:
 
     def _one(self, new: str, path: str, called_ae: str, sop_instance: str) -> bool:
         with self.database.reader.connect() as connection:
-            columns = (receipt.c.id, receipt.c.path, receipt.c.header, receipt.c.state)
-            same_uid = sa.and_(receipt.c.called_ae == called_ae, receipt.c.sop_instance == sop_instance)
-            known = connection.execute(sa.select(*columns).where(same_uid, receipt.c.state == "current")).first()
-            repeated = self._repeated(connection, new, same_uid)
+            rows = _under(connection, called_ae, sop_instance)
+        mine = next(row for row in rows if row.id == new)
+        if any(row.state == "unjudged" for row in rows[: rows.index(mine)]):
+            return False  # what this one is to be compared with is not known yet
+        known = next((row for row in rows if row.state == "current"), None)
+        repeated = _repeated(rows, mine)
         difference: Difference | None = None
         why = ""
         if known is not None and repeated is None:
@@ -157,29 +160,19 @@ class Duplicates:
             except TryAgain:
                 return False
         policy = self.config().node.duplicates
+        # Then this one was indexed late, as the sweep does.
+        late = known is not None and _latest(rows, known.id) > _latest(rows, new)
         with self.database.durable.begin() as connection:
             # What was compared may be decided by another process, dropped by a person or replaced by now.
             if _is(connection, new, "unjudged") and (known is None or _is(connection, known.id, "current")):
                 if repeated is not None:
                     _set(connection, new, "duplicate", SAME_BYTES, repeated)
                     return True
-                self._decide(connection, new, known.id if known is not None else None, difference, policy, why)
+                self._decide(connection, new, None if known is None else known.id, difference, policy, why, late=late)
                 if known is not None and difference:
-                    self._explain(connection, new, known.header, difference)
+                    self._explain(connection, new, known.id, difference)
                 return True
         return False
-
-    def _repeated(self, connection: sa.Connection, new: str, same_uid: sa.ColumnElement[bool]) -> str | None:
-        """What has the same bytes and is current, or held: between them came others, which are decided by now."""
-        mine = receipt.alias()
-        return connection.scalar(
-            sa.select(receipt.c.id)
-            .join(mine, sa.and_(mine.c.id == new, mine.c.sha256 == receipt.c.sha256, mine.c.id != receipt.c.id))
-            .where(same_uid, receipt.c.transfer_syntax == mine.c.transfer_syntax)
-            .where(receipt.c.state.in_(("current", "held")))
-            .order_by(receipt.c.state, receipt.c.id)
-            .limit(1)
-        )
 
     def _compare(self, known: str | None, new: str) -> tuple[Difference | None, str]:
         """(what they differ in, or None; why they cannot be compared). Raises TryAgain."""
@@ -196,7 +189,7 @@ class Duplicates:
 
     def _decide(
         self, connection: sa.Connection, new: str, known: str | None, difference: Difference | None, policy: str,
-        why: str,
+        why: str, *, late: bool,
     ) -> None:  # fmt: skip
         if known is not None and difference is not None and not difference:
             _set(connection, new, "duplicate", SAME_CONTENT, known)
@@ -207,6 +200,8 @@ class Duplicates:
             _set(connection, new, "held", f"it came before with other content; they differ in {difference}", known)
         elif policy == "first" and known is not None:
             _set(connection, new, "superseded", f"the first one is kept; they differ in {difference}", known)
+        elif late and known is not None:
+            _set(connection, new, "superseded", f"a newer one came; they differ in {difference}", known)
         else:
             if known is not None:
                 _set(connection, known, "superseded", f"a newer one came; they differ in {difference}", new)
@@ -214,15 +209,41 @@ class Duplicates:
             # It belongs to its units from now on; a complete one opens its next generation.
             join_again(connection, new, self.kinds(), self.database.now(connection))
 
-    def _explain(self, connection: sa.Connection, new: str, known: bytes | None, difference: Difference) -> None:
+    def _explain(self, connection: sa.Connection, new: str, known: str, difference: Difference) -> None:
         """Lines for `explain`: it may show values, where a reason goes into the log and may not."""
-        header = connection.scalar(sa.select(receipt.c.header).where(receipt.c.id == new))
-        if known is None or header is None:
+        first, header = (connection.scalar(sa.select(receipt.c.header).where(receipt.c.id == r)) for r in (known, new))
+        if first is None or header is None:
             return
         now = self.database.now(connection)
-        lines = told(difference.paths, unpack(known), unpack(header))
+        lines = told(difference.paths, unpack(first), unpack(header))
         for line in [*lines, *(["pixels differ"] if difference.pixels else [])]:
             remember(connection, new, "difference", line, now)
+
+
+def _under(connection: sa.Connection, called_ae: str, sop_instance: str) -> list[Row]:
+    """Every row of an instance in the order in which they came. It has few, and SQLite finds them by its UID, where
+    it would take the index on the state if that were asked for."""
+    columns = (c for c in receipt.c if c.key != "header")
+    same_uid = sa.and_(receipt.c.called_ae == called_ae, receipt.c.sop_instance == sop_instance)
+    return sorted(connection.execute(sa.select(*columns).where(same_uid)), key=lambda row: (row.received, row.id))
+
+
+def _repeated(rows: Sequence[Row], mine: Row) -> str | None:
+    """What has the same bytes and is current, or held: between them came others, which are decided by now."""
+    same = [
+        row for row in rows
+        if row.id != mine.id and (row.sha256, row.transfer_syntax) == (mine.sha256, mine.transfer_syntax)
+    ]  # fmt: skip
+    return next((row.id for state in ("current", "held") for row in same if row.state == state), None)
+
+
+def _latest(rows: Sequence[Row], first: str) -> float:
+    """When a content came last: the row `first`, or one that is known to be its duplicate."""
+    same = {first}
+    for row in rows:
+        if row.state == "duplicate" and row.against in same:
+            same.add(row.id)
+    return max(float(row.received) for row in rows if row.id in same)
 
 
 def _is(connection: sa.Connection, receipt_id: str, state: str) -> bool:

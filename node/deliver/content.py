@@ -9,21 +9,16 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-from pydicom import dcmread
-from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import UID
 
 from node.deliver.base import Parcel
+from node.dicom.dataset import read
 from node.dicom.part10 import read_meta
 from node.errors import CannotSucceed
 from node.outbox import FILE_GONE
-
-_WORD = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
-"""Bytes per word of the VRs that pydicom keeps as bytes and that follow the byte order (PS3.5 6.2, 7.3)."""
 
 # What pydicom raises on values it cannot read or write again; a bug of ours would be an AssertionError.
 _UNWRITABLE = (
@@ -66,10 +61,8 @@ def data_set(parcel: Parcel, transfer_syntax: str) -> tuple[BinaryIO, int]:
 def _encoded(path: Path, target: UID) -> bytes:
     """UIDs, values and pixels stay; only how they are written changes."""
     try:
-        dataset = dcmread(path)
-        _, little_endian = dataset.original_encoding
-        if not little_endian:
-            _swap_words(dataset)
+        with path.open("rb") as file:
+            dataset = read(file)
         buffer = DicomBytesIO()
         buffer.is_implicit_VR, buffer.is_little_endian = target.is_implicit_VR, target.is_little_endian
         write_dataset(buffer, dataset)
@@ -78,11 +71,3 @@ def _encoded(path: Path, target: UID) -> bytes:
         # The error's own text quotes the value, so it does not go into the reason.
         name = type(error).__name__
         raise CannotSucceed(f"cannot be written in {target.name} ({name}); add `decompress` before `forward`") from None
-
-
-def _swap_words(dataset: Dataset) -> None:
-    """Bring word-wise bytes from big to little endian; pydicom keeps them as they were in the file."""
-    for element in dataset.iterall():
-        width = _WORD.get(element.VR)
-        if width is not None and isinstance(element.value, bytes):
-            element.value = np.frombuffer(element.value, f">u{width}").byteswap().tobytes()

@@ -8,14 +8,14 @@ as bytes, compressed ones by imaging/, which can decode them.
 from __future__ import annotations
 
 import hashlib
-from array import array
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
 from node.dicom.attributes import is_private
-from node.dicom.elements import ITEM, PIXEL_DATA, Place, is_encapsulated, walk
+from node.dicom.byte_order import swap
+from node.dicom.elements import ITEM, PIXEL_DATA, Place, is_big_endian, is_encapsulated, walk
 from node.dicom.encoding import Buffer, Encoding, encoding_of, inflate
 from node.dicom.text import CharacterSet, character_set
 from node.dicom.uids import transfer_syntax
@@ -40,11 +40,6 @@ MAX_INFLATED = 1 << 30
 _ANY_LENGTH = 1 << 32
 _HASH_FROM = 4096
 _CHUNK = 1 << 20
-_WORD = {
-    **dict.fromkeys(("US", "SS", "OW", "AT"), "H"),
-    **dict.fromkeys(("UL", "SL", "FL", "OL", "OF"), "I"),
-    **dict.fromkeys(("UV", "SV", "FD", "OV", "OD"), "Q"),
-}
 
 
 def header_difference(
@@ -80,11 +75,11 @@ class _Samples:
     vr: str
     begin: int
     length: int
-    encoding: Encoding
+    big_endian: bool
 
     def part(self, begin: int, end: int) -> bytes:
         raw = bytes(self.data[self.begin + begin : self.begin + end])
-        return _little_endian(self.vr, raw) if self.encoding.big_endian else raw
+        return swap(self.vr, raw) if self.big_endian else raw
 
 
 def _native_pixels(data: Buffer, syntax: str) -> _Samples | None:
@@ -95,7 +90,7 @@ def _native_pixels(data: Buffer, syntax: str) -> _Samples | None:
     if place is None or place[0] not in PIXEL_DATA or is_encapsulated(data, place):
         return None
     _, vr, _, begin, end = place
-    return _Samples(data, vr, begin, min(end, len(data)) - begin, encoding)
+    return _Samples(data, vr, begin, min(end, len(data)) - begin, is_big_endian(data, place, encoding))
 
 
 def _plain(data: Buffer, syntax: str) -> Buffer:
@@ -125,7 +120,7 @@ class _Contents:
     """Items so far of each open sequence."""
 
     def take(self, place: Place) -> None:
-        tag, vr, _, begin, end = place
+        tag, vr = place[0], place[1]
         if vr == "SQ":
             self.outer.append((self.path, self.charset))
             self.path += f"{tag:08X}"
@@ -137,35 +132,27 @@ class _Contents:
         elif not vr:
             self._close()
         elif tag & 0xFFFF and (tag not in PIXEL_DATA or self.outer):
-            self._element(tag, vr, begin, end)
+            self._element(place)
 
     def _close(self) -> None:
         if not self.path.endswith("."):  # a sequence: how many items it had tells an empty one from none
             self.found[self.path] = self.counts.pop()
         self.path, self.charset = self.outer.pop()
 
-    def _element(self, tag: int, vr: str, begin: int, end: int) -> None:
+    def _element(self, place: Place) -> None:
+        tag, _, _, begin, end = place
         raw = bytes(self.data[begin:end])
         if tag == 0x00080005:
             terms, _ = value_of("CS", raw, self.charset, False, _ANY_LENGTH)
             self.charset = character_set([str(term) for term in terms or ()], self.fallback)
         if tag not in VOLATILE:
-            self.found[f"{self.path}{tag:08X}"] = self._meaning(tag, vr, raw)
+            self.found[f"{self.path}{tag:08X}"] = self._meaning(place, raw)
 
-    def _meaning(self, tag: int, vr: str, raw: bytes) -> object:
+    def _meaning(self, place: Place, raw: bytes) -> object:
+        tag, vr = place[0], place[1]
         if vr in TEXT and not is_private(tag):
             values, _ = value_of(vr, raw, self.charset, False, _ANY_LENGTH)
             return values
-        if self.encoding.big_endian:
-            raw = _little_endian(vr, raw)
+        if is_big_endian(self.data, place, self.encoding):
+            raw = swap(vr, raw)
         return raw if len(raw) < _HASH_FROM else hashlib.sha256(raw).digest()
-
-
-def _little_endian(vr: str, raw: bytes) -> bytes:
-    """A big endian value as it is in little endian (PS3.5 7.3); as it is where VR or length tell no word size."""
-    code = _WORD.get(vr)
-    if code is None or len(raw) % array(code).itemsize:
-        return raw
-    words = array(code, raw)
-    words.byteswap()
-    return words.tobytes()

@@ -114,6 +114,18 @@ def fragments(data: Buffer, place: Place) -> Iterator[tuple[int, int]]:
             yield begin, stop
 
 
+def is_big_endian(data: Buffer, place: Place, encoding: Encoding) -> bool:
+    """Whether the numbers in a value are big endian, in a data set of this encoding.
+
+    What is written as UN is little endian whatever the data set is, its own value and all that lies in it (PS3.5
+    6.2.2 note 2): the former is seen from its VR as written, the latter from the order of the bytes of its tag.
+    """
+    if not encoding.big_endian:
+        return False
+    tag, _, start, _, _ = place
+    return bytes(data[start : start + 4]) == tag.to_bytes(4, "big") and bytes(data[start + 4 : start + 6]) != b"UN"
+
+
 def is_encapsulated(data: Buffer, place: Place) -> bool:
     """Whether the value of a binary element is a sequence of fragments."""
     _, vr, _, value, _ = place

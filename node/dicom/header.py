@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from node.dicom.attributes import SIGNED_BY_PIXELS, VR_BY_TAG, key_of
-from node.dicom.elements import ITEM, PIXEL_DATA, Place, walk
+from node.dicom.elements import ITEM, PIXEL_DATA, Place, is_big_endian, walk
 from node.dicom.encoding import Buffer, Encoding, Malformed, Truncated, encoding_of, inflate
 from node.dicom.text import CharacterSet, character_set
 from node.dicom.uids import transfer_syntax
@@ -158,7 +158,7 @@ class _Collector:
     """How many levels deep in a sequence that is not kept; 0 outside one."""
 
     def take(self, place: Place) -> None:
-        tag, vr, _, begin, end = place
+        tag, vr = place[0], place[1]
         if self.skipping:
             self.skipping += 1 if vr == "SQ" or tag == ITEM else 0 if vr else -1
         elif not vr:
@@ -166,16 +166,18 @@ class _Collector:
         elif vr == "SQ":
             self._sequence(tag)
         elif tag & 0xFFFF:
-            self._element(tag, vr, begin, end)
+            self._element(place)
 
-    def _element(self, tag: int, vr: str, begin: int, end: int) -> None:
+    def _element(self, place: Place) -> None:
+        tag, vr, _, begin, end = place
         value = None
         length, cost = end - begin, _COST_OF_KEY
         if (length <= self.limit or may_be_kept(vr, length, self.limit)) and tag not in PIXEL_DATA:
             raw = bytes(self.data[begin:end])
             if self.signed and vr == "US" and tag in SIGNED_BY_PIXELS and not self.encoding.explicit:
                 vr = "SS"
-            value, right = value_of(vr, raw, self.charset, self.encoding.big_endian, self.limit)
+            big_endian = is_big_endian(self.data, place, self.encoding)
+            value, right = value_of(vr, raw, self.charset, big_endian, self.limit)
             self.guessed += not right
             cost += length
             if tag == _SPECIFIC_CHARACTER_SET:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 
-from node.dicom.elements import PIXEL_DATA, SEQUENCE_END, Place, is_encapsulated, walk
+from node.dicom.elements import PIXEL_DATA, SEQUENCE_END, Place, is_big_endian, is_encapsulated, walk
 from node.dicom.encoding import Buffer, Encoding, Malformed, encoding_of
 from node.dicom.uids import transfer_syntax
 
@@ -76,14 +76,13 @@ def _top(data: Buffer, encoding: Encoding, start: int) -> dict[int, Place]:
 
 
 def _pixels(data: Buffer, found: Mapping[int, Place], encoding: Encoding) -> str | None:
-    order = "big" if encoding.big_endian else "little"
-
     def number(tag: int, default: int = 0) -> int:
         raw = bytes(data[found[tag][3] : found[tag][4]]) if tag in found else b""
         if tag == _FRAMES:
             text = raw.decode("ascii", "replace").strip(" \0")
             return int(text) if text.isdecimal() else default
-        return int.from_bytes(raw, order) if len(raw) == 2 else default  # type: ignore[arg-type]  # one of the two
+        big_endian = tag in found and is_big_endian(data, found[tag], encoding)
+        return int.from_bytes(raw, "big" if big_endian else "little") if len(raw) == 2 else default
 
     place = next((found[tag] for tag in PIXEL_DATA if tag in found), None)
     rows, columns, allocated = number(_ROWS), number(_COLUMNS), number(_ALLOCATED)

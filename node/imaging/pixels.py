@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,6 +17,7 @@ import pydicom
 from pydicom.dataset import FileDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
+from node.dicom.dataset import read
 from node.errors import CannotSucceed
 from node.imaging.decode import frames
 from node.imaging.layout import LIMIT, PIXEL_KEYWORDS, Array, Layout, layout_of, pixel_keyword
@@ -81,7 +82,7 @@ def read_header(path: Path, *, limit: int = LIMIT) -> tuple[FileDataset, Pixels 
     with warnings.catch_warnings(), path.open("rb") as file:
         warnings.simplefilter("ignore")  # a value that is not quite legal is no reason to stop; what we use we check
         try:
-            ds = pydicom.dcmread(file, stop_before_pixels=True)
+            ds = read(file, stop_before_pixels=True)
             at, tail = file.tell(), file.read(12)
             syntax = str(ds.file_meta.get("TransferSyntaxUID") or "")
         except READ_ERRORS as error:
@@ -94,6 +95,8 @@ def read_header(path: Path, *, limit: int = LIMIT) -> tuple[FileDataset, Pixels 
         if keyword is None:
             return ds, None
         layout = layout_of(ds, syntax, keyword, limit=limit)
+        if tail[4:6] == b"UN":
+            layout = replace(layout, little_endian=True)  # in every transfer syntax (PS3.5 6.2.2 note 2)
         _check_length(file, layout, start, length)
         swapped = layout.allocated == 8 and not layout.little_endian and tail[4:6] == b"OW"
         return ds, Pixels(path=path, layout=layout, start=start, swapped=swapped)

@@ -12,15 +12,15 @@ from pathlib import Path
 from pydicom import config
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.filereader import dcmread
 from pydicom.filewriter import dcmwrite
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian
 
+from node.dicom.dataset import read
 from node.errors import CannotSucceed
 from node.imaging.codecs import JPEG_LOSSY, VIDEO
 from node.imaging.decode import frames
 from node.imaging.layout import LIMIT, Layout, layout_of, pixel_keyword
-from node.imaging.pixels import READ_ERRORS, swap_words
+from node.imaging.pixels import READ_ERRORS
 
 EXPLICIT_LITTLE_ENDIAN = str(ExplicitVRLittleEndian)
 
@@ -29,13 +29,13 @@ LOSSY = frozenset({*JPEG_LOSSY, "1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.9
 
 _OFFSET_TABLES = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
 _LONGEST_VALUE = 0xFFFFFFFE  # PS3.5 7.1.1: the length has 32 bits, is even, and all ones mean undefined
-_WORD_BYTES = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 
 
 def transfer_syntax_of(path: Path) -> str:
     """Raises CannotSucceed when the file is no DICOM or does not say."""
     try:
-        found = dcmread(path, specific_tags=[], stop_before_pixels=True).file_meta.get("TransferSyntaxUID")
+        with path.open("rb") as file:
+            found = read(file, stop_before_pixels=True).file_meta.get("TransferSyntaxUID")
     except READ_ERRORS as error:
         raise CannotSucceed(f"not readable as DICOM ({type(error).__name__})") from error
     if not found:
@@ -54,7 +54,8 @@ def to_explicit_little_endian(source: Path, target: Path, *, limit: int = LIMIT)
     with warnings.catch_warnings(), config.disable_value_validation():
         warnings.simplefilter("ignore")  # values that are not quite legal pass through as they came
         try:
-            ds = dcmread(source)
+            with source.open("rb") as file:
+                ds = read(file)
             notes = _make_native(ds, str(ds.file_meta.TransferSyntaxUID), limit)
             ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
             dcmwrite(target, ds, implicit_vr=False, little_endian=True)
@@ -65,10 +66,9 @@ def to_explicit_little_endian(source: Path, target: Path, *, limit: int = LIMIT)
 
 
 def _make_native(ds: FileDataset, syntax: str, limit: int) -> list[str]:
-    big_endian = syntax == ExplicitVRBigEndian
     # By what was read, not by the syntax: some files are implicit whatever they say.
-    if big_endian or any(getattr(ds.get_item(tag), "VR", None) is None for tag in list(ds.keys())):
-        _parse_all(ds, big_endian=big_endian)
+    if any(getattr(ds.get_item(tag), "VR", None) is None for tag in list(ds.keys())):
+        _parse_all(ds)
     compressed = [holder for holder in _holders(ds) if holder["PixelData"].is_undefined_length]
     notes = []
     for holder in compressed:
@@ -126,17 +126,9 @@ def _drop_empty_icons(ds: Dataset) -> None:
         del ds.IconImageSequence
 
 
-def _parse_all(ds: Dataset, *, big_endian: bool) -> None:
-    """Give every element its VR and value: the writer copies what is unparsed byte by byte, in the old encoding.
-
-    Big-endian words are turned here, for pydicom keeps them as bytes.
-    """
+def _parse_all(ds: Dataset) -> None:
+    """Give every element its VR: the writer copies what is unparsed byte by byte, in the old encoding."""
     for element in ds:
         if element.VR == "SQ":
             for item in element.value:
-                _parse_all(item, big_endian=big_endian)
-        elif big_endian and element.VR in _WORD_BYTES and isinstance(element.value, bytes):
-            size = _WORD_BYTES[element.VR]
-            if element.keyword == "PixelData":
-                size = max(size, int(ds.get("BitsAllocated") or 16) // 8)
-            element.value = swap_words(element.value, size)
+                _parse_all(item)

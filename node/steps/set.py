@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from pydicom import dcmread, dcmwrite
 from pydicom.config import RAISE
 from pydicom.dataelem import DataElement
 from pydicom.dataset import FileDataset
@@ -22,6 +21,8 @@ from pydicom.errors import InvalidDicomError
 from pydicom.valuerep import validate_value
 
 from node.dicom.attributes import VR_BY_TAG, PrivateTag, describe, parse_tag, suggestions
+from node.dicom.dataset import read, write
+from node.dicom.encoding import Malformed
 from node.errors import CannotSucceed
 from node.model import Batch, Held, Item, Kind, Work
 from node.steps.anonymize import text
@@ -29,8 +30,8 @@ from node.steps.anonymize.fields import PROTECTED
 from node.steps.anonymize.values import OPAQUE, fits, put
 from node.steps.anonymize.walk import raw_bytes
 
-_DAMAGED = (AttributeError, EOFError, InvalidDicomError, KeyError, NotImplementedError, TypeError, ValueError,
-            Warning, struct.error)  # fmt: skip
+_DAMAGED = (AttributeError, EOFError, InvalidDicomError, KeyError, Malformed, NotImplementedError, TypeError,
+            ValueError, Warning, struct.error)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,8 @@ class Set:
 
     def _change(self, source: Path, target: Path) -> str | None:
         try:
-            ds = dcmread(source)
+            with source.open("rb") as file:
+                ds = read(file)
             copied = list(self._copied(ds))
             for element in copied:
                 ds[element.tag] = element
@@ -87,7 +89,7 @@ class Set:
                 put(ds, _tag(name), value)
             for name in self.remove:
                 _remove(ds, parse_tag(name))
-            dcmwrite(target, ds, enforce_file_format=True)
+            write(ds, target)
         except _Misfit as misfit:
             return str(misfit)
         except _DAMAGED as error:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -12,7 +16,9 @@ from pydicom.dataset import FileDataset
 from pydicom.uid import ImplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
 from node.collect.duplicates import compare
+from node.errors import TryAgain
 from node.index.schema import history, receipt, unit
+from node.pool import Pool
 from tests import make
 from tests.kit import Kit, changed
 
@@ -205,6 +211,65 @@ def test_the_last_that_came_is_the_newest_though_it_repeats_the_first(
     working.duplicates().judge()
     assert [working.receipts()[r] for r in receipts] == states
     assert working.rows(receipt, receipt.c.id == receipts[2])[0]["reason"] in ("", "same bytes")
+
+
+@dataclass(frozen=True)
+class BusyFor:
+    """A pool that has no worker for the comparisons of one file."""
+
+    pool: Pool
+    file: Path
+
+    def call_within(self, seconds: float, function: Callable[..., Any], *paths: Path) -> Any:
+        if self.file in paths:
+            raise TryAgain("all workers are busy")
+        return self.pool.call_within(seconds, function, *paths)
+
+
+def test_what_comes_behind_one_that_could_not_be_compared_yet_waits_for_it(working: Kit) -> None:
+    """A, B, C, and B again: C is compared one round late, and must not be the newest for that."""
+    policy(working, "newest")
+    b = changed(image(), KVP=80)
+    instances = [working.arrival(ds) for ds in (image(), b, changed(image(), KVP=90), b)]
+    working.record(*instances)
+    busy: Any = BusyFor(working.pool, working.spool.where(instances[2].path))
+    replace(working.duplicates(), pool=busy).judge()
+    states = working.receipts()
+    assert [states[a.receipt] for a in instances] == ["superseded", "current", "unjudged", "unjudged"]
+    working.duplicates().judge()
+    states = working.receipts()
+    assert [states[a.receipt] for a in instances] == ["superseded", "superseded", "superseded", "current"]
+    (key,) = working.close()
+    assert working.owed(key) == {instances[3].receipt: "in_job"}
+
+
+@pytest.mark.parametrize(
+    ("came", "indexed", "states"),
+    [
+        ("ABC", (0, 2, 1), ["superseded", "superseded", "current"]),
+        ("ABCB", (0, 1, 3, 2), ["superseded", "current", "superseded", "duplicate"]),
+        ("ABCB", (0, 2, 1, 3), ["superseded", "superseded", "superseded", "current"]),
+        ("ABA", (0, 2, 1), ["current", "superseded", "duplicate"]),
+    ],
+)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_one_that_is_indexed_late_does_not_take_the_place_of_a_newer_one(
+    working: Kit, came: str, indexed: tuple[int, ...], states: list[str], at_once: bool
+) -> None:
+    """As the sweep indexes what another process received and left; compared after each, or when all are there."""
+    policy(working, "newest")
+    kvp = {"A": 120, "B": 80, "C": 90}
+    instances = [working.arrival(changed(image(), KVP=kvp[content])) for content in came]
+    for number in indexed:
+        working.record(instances[number])
+        if at_once:
+            working.duplicates().judge()
+    working.duplicates().judge()
+    found = working.receipts()
+    current = [content for content, a in zip(came, instances, strict=True) if found[a.receipt] == "current"]
+    assert current == [came[-1]]
+    if at_once:
+        assert [found[a.receipt] for a in instances] == states
 
 
 def test_what_is_held_against_the_first_is_held_once(working: Kit) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 from io import BytesIO
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from node.errors import CannotSucceed
 from node.model import Kind
 from tests import make
 from tests.data import real
+from tests.dicom import big_endian as big
 
 
 def parcel(path: Path, transfer_syntax: str = ExplicitVRLittleEndian) -> Parcel:
@@ -58,6 +60,21 @@ def test_big_endian_pixels_become_little_endian_pixels() -> None:
     got = read(big, ExplicitVRBigEndian, ExplicitVRLittleEndian)
     assert got.PixelData == dcmread(little).PixelData
     assert got.SOPInstanceUID == dcmread(big).SOPInstanceUID
+
+
+@pytest.mark.parametrize("target", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+@pytest.mark.parametrize("defined", [True, False])
+def test_what_is_written_as_un_in_big_endian_keeps_its_values(tmp_path: Path, target: str, defined: bool) -> None:
+    inner = big.implicit(0x00280010, b"\2\0")
+    unknown = {
+        0x00082112: big.unknown_sequence(0x00082112, inner, defined=defined),
+        0x00189087: big.element(0x00189087, "UN", struct.pack("<d", 1000)),
+        0x00190010: big.element(0x00190010, "LO", b"GEMS_ACQU_01"),
+        0x00191002: big.element(0x00191002, "UN", b"\x90\3\0\0"),
+    }
+    got = read(big.file(tmp_path / "a.dcm", make.instance(), unknown), ExplicitVRBigEndian, target)
+    assert (got.SourceImageSequence[0].Rows, got.DiffusionBValue, got[0x00191002].value) == (2, 1000, 912)
+    assert got.PatientName == make.instance().PatientName
 
 
 def test_real_implicit_images_survive_the_change_to_explicit() -> None:

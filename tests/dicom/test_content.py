@@ -10,6 +10,8 @@ from pydicom.dataset import Dataset
 
 from node.dicom.content import VOLATILE, header_difference, pixel_bytes_equal_when_native
 from node.dicom.encoding import Malformed
+from node.dicom.part10 import read_meta
+from tests.data import real
 from tests.dicom import datasets as made
 
 
@@ -89,6 +91,35 @@ def test_native_pixels_are_compared_whatever_their_byte_order() -> None:
     assert pixel_bytes_equal_when_native(little, made.EXPLICIT, other, made.EXPLICIT) is False
     shorter = made.explicit(0x7FE00010, "OW", b"\1\2\3\4")
     assert pixel_bytes_equal_when_native(little, made.EXPLICIT, shorter, made.EXPLICIT) is False
+
+
+def test_what_is_written_as_un_is_little_endian_in_a_big_endian_data_set() -> None:
+    """PS3.5 6.2.2 note 2, at the top, in items and of pixel data."""
+
+    def big(tag: int, value: bytes) -> bytes:
+        return struct.pack(">HH2sHI", tag >> 16, tag & 0xFFFF, b"UN", 0, len(value)) + value
+
+    inner = struct.pack("<HHI", 0x0028, 0x0010, 2) + b"\2\0"
+    item = made.ITEM + struct.pack("<I", len(inner)) + inner
+    rows, pixels = made.explicit(0x00280010, "US", b"\2\0"), made.explicit(0x7FE00010, "OW", b"\1\2\3\4")
+    in_item = made.ITEM + struct.pack("<I", len(rows)) + rows
+    little = made.explicit(0x00082112, "SQ", in_item) + rows + pixels
+    as_un = big(0x00082112, item) + big(0x00280010, b"\2\0") + big(0x7FE00010, b"\1\2\3\4")
+    assert header_difference(little, made.EXPLICIT, as_un, made.BIG_ENDIAN) == ()
+    assert pixel_bytes_equal_when_native(little, made.EXPLICIT, as_un, made.BIG_ENDIAN) is True
+
+
+def test_copies_of_a_real_image_in_two_byte_orders_say_the_same() -> None:
+    folder = real("ct_16ts")
+    implicit, big = (
+        folder / f"CTImage.dcm_{name}.dcm"
+        for name in (
+            "LittleEndianImplicitTransferSyntax_1.2.840.10008.1.2",
+            "BigEndianExplicitTransferSyntax_1.2.840.10008.1.2.2",
+        )
+    )
+    ours, theirs = (path.read_bytes()[read_meta(path).dataset_offset :] for path in (implicit, big))
+    assert header_difference(ours, made.IMPLICIT, theirs, made.BIG_ENDIAN) == ()
 
 
 def test_encapsulated_or_absent_pixels_are_not_judged() -> None:

@@ -12,14 +12,17 @@ import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from node.dicom.attributes import key_of, tag_of
 from node.dicom.encoding import Malformed, Truncated
 from node.dicom.header import Reading, pack, read_header, read_header_of, unpack
+from node.dicom.part10 import read_meta
 from node.dicom.sniff import Sniffed, sniff
 from tests import make
-from tests.data import real_folders
+from tests.data import real, real_folders
+from tests.dicom import big_endian as big
 from tests.dicom import datasets as made
 
 
@@ -53,6 +56,45 @@ def test_a_data_set_reads_the_same_in_every_uncompressed_syntax(syntax: str, ds:
     read = read_header(made.encoded(ds, syntax), syntax)
     assert_agrees(read.header, ds)
     assert read.guessed == read.dropped == 0
+
+
+@pytest.mark.parametrize("defined", [True, False])
+def test_what_is_written_as_un_is_little_endian_in_big_endian_too(defined: bool) -> None:
+    """PS3.5 6.2.2 note 2: numbers, tags and sequences, and what stands behind them is big endian again."""
+    deep = big.items(big.implicit(0x00280011, b"\3\0"))
+    inner = big.implicit(0x00280010, b"\2\0") + big.implicit(0x00081140, deep)
+    data = (
+        big.unknown_sequence(0x00082112, inner, defined=defined)
+        + big.element(0x00189087, "UN", struct.pack("<d", 1000))
+        + big.element(0x00280009, "UN", b"\x18\0\x63\x10")
+        + big.element(0x00280010, "UN", b"\2\0")
+        + big.element(0x00280011, "US", b"\0\2")
+    )
+    assert read_header(data, made.BIG_ENDIAN).header == {
+        "00082112": ["SQ", [{"00081140": ["SQ", [{"00280011": ["US", [3]]}]], "00280010": ["US", [2]]}]],
+        "00189087": ["FD", [1000.0]],
+        "00280009": ["AT", ["00181063"]],
+        "00280010": ["US", [2]],
+        "00280011": ["US", [2]],
+    }
+
+
+def test_a_private_number_in_un_is_little_endian_in_big_endian_too() -> None:
+    creator = big.element(0x00190010, "LO", b"GEMS_ACQU_01")
+    data = creator + big.element(0x00191002, "UN", b"\x90\3\0\0")
+    (value,) = (v for k, v in read_header(data, made.BIG_ENDIAN).header.items() if not k.endswith("0010"))
+    assert value == ["SL", [912]]
+
+
+def test_a_real_image_has_the_same_header_in_big_endian_and_in_implicit() -> None:
+    ours, theirs = (next(real("ct_16ts").glob(f"*{name}*")) for name in ("BigEndianExplicit", "LittleEndianImplicit"))
+    metas = [read_meta(path) for path in (ours, theirs)]
+    big_endian, implicit = (
+        read_header_of(path, meta.transfer_syntax, meta.dataset_offset).header
+        for path, meta in zip((ours, theirs), metas, strict=True)
+    )
+    assert big_endian == implicit
+    assert len(big_endian) > 250
 
 
 @given(ds=made.datasets)
@@ -208,6 +250,11 @@ def test_real_headers_agree_with_pydicom(folder: Path) -> None:
         assert isinstance(found, Sniffed)
         read = read_header_of(path, found.transfer_syntax, found.dataset_offset)
         ds = pydicom.dcmread(path, defer_size=1024)
+        for tag in list(ds.keys()):
+            element = ds.get_item(tag)
+            if isinstance(element, RawDataElement) and element.VR == "UN":
+                # PS3.5 6.2.2 note 2, which pydicom does not know of big endian data sets.
+                ds[tag] = element._replace(is_little_endian=True)
         assert_agrees(read.header, ds, dropped=read.dropped)
 
 

@@ -15,6 +15,7 @@ from node.dicom.uids import transfer_syntax
 from node.dicom.wholeness import cut_off, native_length
 from tests import make
 from tests.data import real_folders
+from tests.dicom import big_endian as big
 from tests.dicom import datasets as made
 
 JPEG = "1.2.840.10008.1.2.4.50"
@@ -39,6 +40,15 @@ def test_an_image_is_whole_to_its_last_byte(syntax: str) -> None:
     whole = made.encoded(CT, syntax)
     assert cut_off(b"before" + whole, syntax, 6) is None
     assert cut_off(b"before" + whole[:-1], syntax, 6) is not None
+
+
+def test_a_size_that_is_written_as_un_is_little_endian_in_big_endian_too() -> None:
+    ds = make.ct_series(1, rows=8, columns=8)[0]
+    sizes = {tag: big.element(tag, "UN", b"\x08\0") for tag in (0x00280010, 0x00280011)}
+    assert cut_off(big.encoded(ds, sizes), made.BIG_ENDIAN) is None
+    short = {0x7FE00010: big.element(0x7FE00010, "OW", bytes(126))}
+    reason = cut_off(big.encoded(ds, sizes | short), made.BIG_ENDIAN)
+    assert reason == "its pixel data have 126 bytes, and an image of this size 128"
 
 
 @given(end=st.integers(0))

@@ -10,6 +10,7 @@ from pydicom.uid import RLELossless
 from node.errors import CannotSucceed
 from node.imaging.same import same_pixels
 from tests import make
+from tests.dicom import big_endian as big
 
 
 def _ct() -> FileDataset:
@@ -22,6 +23,21 @@ def test_the_same_samples_are_the_same_however_they_are_encoded(tmp_path: Path) 
     a, b = make.write(native, tmp_path / "a.dcm"), make.write(coded, tmp_path / "b.dcm")
     assert b"".join([a.read_bytes()]) != b.read_bytes()
     assert same_pixels(a, b)
+
+
+@pytest.mark.parametrize("defined", [True, False])
+def test_the_same_samples_are_the_same_behind_what_is_written_as_un_in_big_endian(
+    tmp_path: Path, defined: bool
+) -> None:
+    rows = {0x00280010: big.element(0x00280010, "UN", b"\x08\0")}
+    sequence = {0x00082112: big.unknown_sequence(0x00082112, big.implicit(0x00280010, b"\2\0"), defined=defined)}
+    a, b = make.write(_ct(), tmp_path / "a.dcm"), big.file(tmp_path / "b.dcm", _ct(), rows | sequence)
+    assert same_pixels(a, b)
+
+
+def test_samples_that_are_written_as_un_are_little_endian_in_big_endian_too(tmp_path: Path) -> None:
+    pixels = {0x7FE00010: big.element(0x7FE00010, "UN", _ct().PixelData)}
+    assert same_pixels(make.write(_ct(), tmp_path / "a.dcm"), big.file(tmp_path / "b.dcm", _ct(), pixels))
 
 
 def test_one_sample_that_differs_makes_a_difference(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from pathlib import Path
 
@@ -28,7 +29,8 @@ from node.imaging.pixels import read_header
 from node.model import Batch, Disclosure, Held, Item, Kind, ReceiptId
 from node.steps.decompress import Decompress
 from tests import make
-from tests.data import real_folders
+from tests.data import real, real_folders
+from tests.dicom import big_endian as big
 from tests.steps.run_step import batch_of, run_step
 
 STEP = Decompress()
@@ -81,6 +83,38 @@ def test_native_syntaxes_are_rewritten(syntax: str, tmp_path: Path) -> None:
     assert found.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
     assert found.PatientName == "Müster^Invented"
     np.testing.assert_array_equal(found.pixel_array, pixels)
+
+
+@pytest.mark.parametrize("defined", [True, False])
+def test_what_is_written_as_un_in_big_endian_keeps_its_values(tmp_path: Path, defined: bool) -> None:
+    inner = big.implicit(0x00280010, b"\2\0") + big.implicit(0x00281201, b"\1\2\3\4")
+    path = big.file(
+        tmp_path / "a.dcm", make.ct_series(1)[0],
+        {
+            0x00082112: big.unknown_sequence(0x00082112, inner, defined=defined),
+            0x00189087: big.element(0x00189087, "UN", struct.pack("<d", 1000)),
+            0x00281201: big.element(0x00281201, "UN", b"\1\2\3\4"),
+            0x00281202: big.element(0x00281202, "OW", b"\1\2\3\4"),
+        },
+    )  # fmt: skip
+    (item,) = run_step(STEP, batch_of([path]), tmp_path).items
+    found, original = pydicom.dcmread(item.path), make.ct_series(1)[0]
+    assert found.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    assert found.SourceImageSequence[0].Rows == 2
+    assert found.SourceImageSequence[0].RedPaletteColorLookupTableData == b"\1\2\3\4"
+    assert found.DiffusionBValue == 1000
+    assert found.RedPaletteColorLookupTableData == b"\1\2\3\4"
+    assert found.GreenPaletteColorLookupTableData == b"\2\1\4\3"
+    assert [element for element in found if element.tag in original] == list(original)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_real_image_in_big_endian_comes_out_with_the_values_of_its_implicit_copy(tmp_path: Path) -> None:
+    path, copy = (next(real("ct_16ts").glob(f"*{name}*")) for name in ("BigEndianExplicit", "LittleEndianImplicit"))
+    (item,) = run_step(STEP, batch_of([path]), tmp_path).items
+    found, other = pydicom.dcmread(item.path), pydicom.dcmread(copy)
+    wanted = [element for element in other if element.tag.element]  # without group lengths
+    assert [element.tag for element in wanted if found[element.tag].value != element.value] == []
 
 
 def test_what_is_explicit_little_endian_is_the_same_file_under_another_name(tmp_path: Path) -> None:

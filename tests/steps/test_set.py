@@ -6,11 +6,14 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import FileDataset
+from pydicom.uid import ExplicitVRBigEndian
 
+from node.dicom.dataset import read
 from node.errors import CannotSucceed
 from node.model import Batch
 from node.steps.set import Set
 from tests import make
+from tests.dicom import big_endian as big
 from tests.steps.run_step import batch_of, run_step
 
 
@@ -62,6 +65,31 @@ def test_nothing_else_changes(tmp_path: Path) -> None:
     assert {e.tag for e in after} == {e.tag for e in before}
     assert [e.tag for e in after if e != before[e.tag]] == [0x00200010]
     assert after.file_meta.MediaStorageSOPInstanceUID == before.SOPInstanceUID
+
+
+@pytest.mark.parametrize("defined", [True, False])
+def test_nothing_else_changes_in_big_endian_either(tmp_path: Path, defined: bool) -> None:
+    """Neither words, which pydicom leaves in the order of the file, nor what is written as UN, which it swaps."""
+    others = {
+        0x00082112: big.unknown_sequence(0x00082112, big.implicit(0x00280010, b"\2\0"), defined=defined),
+        0x00281201: big.element(0x00281201, "UN", b"\1\2\3\4"),
+    }
+    path = big.file(tmp_path / "in.dcm", make.ct_series(1)[0], others)
+    (item,) = run_step(Set(assign={"StudyID": "7"}), batch_of([path]), tmp_path).items
+    with path.open("rb") as one, item.path.open("rb") as other:
+        before, after = read(one), read(other)
+    assert after.file_meta.TransferSyntaxUID == ExplicitVRBigEndian
+    assert after.SourceImageSequence[0].Rows == 2
+    assert after.PixelData == before.PixelData == make.ct_series(1)[0].PixelData
+    assert [e.tag for e in after if e != before[e.tag]] == [0x00200010]
+    assert {e.tag for e in after} == {e.tag for e in before}
+
+
+def test_a_big_endian_file_that_is_cut_off_is_held(tmp_path: Path) -> None:
+    path = big.file(tmp_path / "in.dcm", make.ct_series(1)[0])
+    path.write_bytes(path.read_bytes()[:-1])
+    batch = run_step(Set(assign={"StudyID": "7"}), batch_of([path]), tmp_path)
+    assert "cannot be read and written with certainty" in batch.held[0].reason
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,13 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from pydicom import dcmread, dcmwrite
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import FileDataset
 from pydicom.errors import InvalidDicomError
 
 from node.dicom.attributes import describe
+from node.dicom.dataset import read, write
+from node.dicom.encoding import Malformed
 from node.dicom.uids import MEDIA_STORAGE_DIRECTORY
 from node.dicom.wholeness import native_length
 from node.steps.anonymize import evidence, text, values
@@ -37,8 +38,8 @@ _PLANE, _OVERLAY_BIT, _OVERLAY_DATA = 0x0010, 0x0102, 0x3000
 # What pydicom 3.0 was seen to raise on damaged data sets. A Warning is raised only where the process turns
 # warnings into errors; RecursionError by sequences nested beyond any sense.
 _DAMAGED = (
-    AttributeError, EOFError, InvalidDicomError, KeyError, NotImplementedError, RecursionError, TypeError, ValueError,
-    Warning, struct.error, zlib.error,
+    AttributeError, EOFError, InvalidDicomError, KeyError, Malformed, NotImplementedError, RecursionError, TypeError,
+    ValueError, Warning, struct.error, zlib.error,
 )  # fmt: skip
 
 
@@ -69,7 +70,7 @@ def anonymize(source: Path, target: Path, plan_for: Callable[[str], Plan], pseud
 
 def _read(source: Path) -> tuple[FileDataset, str]:
     with source.open("rb") as file:
-        ds = dcmread(file)
+        ds = read(file)
         rest = source.stat().st_size - file.tell()
     transfer_syntax = str(ds.file_meta.get("TransferSyntaxUID", ""))
     if not transfer_syntax:
@@ -175,7 +176,7 @@ def _identity(ds: FileDataset) -> dict[int, str]:
 
 def _write(ds: FileDataset, target: Path) -> None:
     try:
-        dcmwrite(target, ds, enforce_file_format=True)
+        write(ds, target)
     except _DAMAGED as error:
         target.unlink(missing_ok=True)
         raise HoldError(f"its data set cannot be written again ({type(error).__name__})") from None

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pydicom.dataelem import RawDataElement
-from pydicom.dataset import FileDataset
+from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import Tag
+from pydicom.uid import ExplicitVRBigEndian
 
+from node.dicom.dataset import read
 from node.steps.anonymize import Anonymize
 from tests import make
-from tests.steps.anonymize.driver import SECRET, output, why_held
+from tests.dicom import big_endian as big
+from tests.dicom import datasets as made
+from tests.steps.anonymize.driver import SECRET, output, result, why_held
 from tests.steps.run_step import batch_of, run_step
 
 # The step must hold these where warnings are only printed, as in production.
@@ -67,6 +72,44 @@ def test_a_damaged_header_is_held_or_still_names_nobody(tmp_path: Path, position
     written = b"".join(item.path.read_bytes() for item in batch.items)
     assert "Müster".encode() not in written
     assert b"19500102" not in written
+
+
+def _nested() -> Dataset:
+    """An item that names the patient of the instance it lies in, and the instance."""
+    ds, item = make.ct_series(1)[0], Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
+    item.PatientName, item.PatientBirthDate, item.Rows = "Muster^Someone Else", "19500102", 2
+    item.PurposeOfReferenceCodeSequence = [Dataset()]
+    item.PurposeOfReferenceCodeSequence[0].CodeValue = "121311"
+    item.PurposeOfReferenceCodeSequence[0].OperatorsName = "Operator^Invented"
+    return item
+
+
+@pytest.mark.parametrize("defined", [True, False])
+def test_a_sequence_written_as_un_in_big_endian_is_seen_into(tmp_path: Path, defined: bool) -> None:
+    ds = make.ct_series(1)[0]
+    ds.ReferencedImageSequence = [_nested()]
+    ds.DiffusionBValue = 1000.0
+    expected = result(ds, tmp_path)
+    unknown = {
+        0x00081140: big.unknown_sequence(0x00081140, made.encoded(_nested(), made.IMPLICIT), defined=defined),
+        0x00189087: big.element(0x00189087, "UN", struct.pack("<d", 1000)),
+    }
+    path = output(big.file(tmp_path / "big.dcm", make.ct_series(1)[0], unknown), tmp_path)
+    written = path.read_bytes()
+    for name in (b"Someone", b"19500102", b"Operator", ds.SOPInstanceUID.encode()):
+        assert name not in written
+    with path.open("rb") as file:
+        found = read(file)
+    assert found.file_meta.TransferSyntaxUID == ExplicitVRBigEndian
+    assert found.ReferencedImageSequence[0].Rows == 2
+    assert found == expected
+
+
+def test_a_big_endian_file_that_is_cut_off_is_held(tmp_path: Path) -> None:
+    path = big.file(tmp_path / "big.dcm", make.ct_series(1)[0])
+    path.write_bytes(path.read_bytes()[:-1])
+    assert "cannot be read with certainty" in why_held(path, tmp_path)
 
 
 @pytest.mark.parametrize("keyword", ["SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"])
