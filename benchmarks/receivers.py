@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from benchmarks.processes import free_port, line_of, listening, running, wait_until
@@ -30,7 +31,8 @@ NODELAY = {"TCP_NODELAY": "1"}
 """DCMTK waits 40 ms for an acknowledgement now and then without it."""
 
 RULES = """\
-node: {{ae_title: NODE, listen: "127.0.0.1:0", status: "127.0.0.1:{status}", data: ./data, limits: {{{limits}}}}}
+node: {{ae_title: NODE, listen: "127.0.0.1:0", status: "127.0.0.1:{status}", data: ./data, receivers: {receivers},
+  limits: {{{limits}}}}}
 complete: {{series: {{quiet: {quiet}}}, study: {{quiet: {quiet}}}}}
 destinations: {{archive: {{{archive}, accepts: deidentified}}}}
 routes: [{{name: all, when: always, steps: [anonymize, {{forward: archive}}]}}]
@@ -72,10 +74,13 @@ def count(folder: Path, pattern: str, at_least: int = 1000) -> int:
 # ---- this node ------------------------------------------------------------------------------------------
 
 
-def rules(folder: Path, *, quiet: str = "10m", archive: str = "folder: ./out", limits: str = "keep_free: 1GiB") -> Path:
+def rules(
+    folder: Path, *, quiet: str = "10m", archive: str = "folder: ./out", limits: str = "keep_free: 1GiB",
+    receivers: str = "auto",
+) -> Path:  # fmt: skip
     """A rules.yaml with one route."""
     path = folder / "rules.yaml"
-    path.write_text(RULES.format(status=free_port(), quiet=quiet, archive=archive, limits=limits))
+    path.write_text(RULES.format(status=free_port(), quiet=quiet, archive=archive, limits=limits, receivers=receivers))
     return path
 
 
@@ -106,8 +111,8 @@ def rows(database: Path) -> int:
         return int(connection.execute("select count(*) from node_receipt").fetchone()[0])
 
 
-def node(folder: Path, associations: int) -> Iterator[Running]:
-    path = rules(folder)
+def node(folder: Path, associations: int, receivers: str = "auto") -> Iterator[Running]:
+    path = rules(folder, receivers=receivers)
     with serving(path) as (process, port):
         yield Running(
             port=port, process=process, files=lambda: count(folder / "data" / "spool", "*.dcm"),
@@ -170,6 +175,7 @@ def orthanc_with(folder: Path, settings: dict[str, object]) -> Iterator[Running]
 
 RECEIVERS = {
     "node": Receiver("node", node),
+    "node-1": Receiver("node-1", partial(node, receivers="1")),
     "orthanc": Receiver("orthanc", orthanc, ORTHANC is not None),
     "pynetdicom": Receiver("pynetdicom", pynetdicom),
     "storescp": Receiver("storescp", storescp, shutil.which("storescp") is not None),
