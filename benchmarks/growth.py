@@ -20,6 +20,7 @@ import sqlalchemy as sa
 
 from benchmarks.figures import Figures, number, open_figures, table
 from benchmarks.images import ct
+from benchmarks.processes import wait_until
 from benchmarks.receivers import discard, rows, rules, serving
 from benchmarks.sending import blast, shares
 from benchmarks.template import Template, Which
@@ -98,17 +99,20 @@ def _close(database: Database, config: Config) -> None:
             )  # fmt: skip
 
 
-def receiving(path: Path, template: Template, instances: int) -> float:
-    """Instances a second over four associations, by the real process."""
+def receiving(path: Path, template: Template, instances: int) -> tuple[float, float]:
+    """By the real process: (instances a second over four associations, seconds until the last one is indexed)."""
     database = path.parent / "data" / "node.db"
     before = rows(database)
     run = 10 + before  # so that no instance has come before
     with serving(path) as (_, port):
         blast(port, template, shares(run, _WARM, 1), path.parent)
         sent = blast(port, template, shares(run + 1, instances, _ASSOCIATIONS), path.parent)
+        wanted, began = before + instances + _WARM, time.perf_counter()
+        wait_until("every instance is indexed", lambda: rows(database) >= wanted, 300)
+        behind = time.perf_counter() - began
     if (more := rows(database) - before) != instances + _WARM:
         raise SystemExit(f"{instances + _WARM} were acknowledged, and the index has {more} more")
-    return instances / sent.seconds
+    return instances / sent.seconds, behind
 
 
 def scanning(path: Path, template: Template, rounds: int) -> Iterable[tuple[float, float]]:
@@ -155,8 +159,8 @@ def compare(
         paths = {size: _filled((kept or Path(temporary)) / f"{size}", size, template) for size in sizes}
         for _ in range(rounds):
             for size, path in paths.items():
-                rate = receiving(path, template, instances)
-                found.add({"size": size, "rate": rate})
+                rate, behind = receiving(path, template, instances)
+                found.add({"size": size, "rate": rate, "behind_ms": behind * 1e3})
                 print(f"{size:>8} indexed: {rate:.0f} instances/s", flush=True)
                 discard(path.parent / "data" / "spool")
         for size, path in paths.items():
@@ -178,6 +182,7 @@ def show(figures: Figures) -> None:
     print(f"\n{figures.about}")
     columns = {
         "rate": "received/s",
+        "behind_ms": "last one indexed after, ms",
         "idle_ms": f"scan, nothing due of {_OPEN} open, ms",
         "closing_ms": f"scan that closes a series of {_SERIES}, ms",
     }

@@ -84,12 +84,12 @@ def end_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, stop)
 
 
-def line_of(process: subprocess.Popen[str], log: Path) -> str:
+def line_of(process: subprocess.Popen[str], log: Path, seconds: float = PATIENCE) -> str:
     """The next line that it prints."""
     assert process.stdout is not None
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
-        line = process.stdout.readline() if selector.select(PATIENCE) else ""
+        line = process.stdout.readline() if selector.select(seconds) else ""
     if not line:
         raise SystemExit(f"process {process.pid} said nothing:\n{log.read_text()[-2000:]}")
     return line

@@ -89,7 +89,8 @@ def serving(path: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """`dicom-node serve` of this tree, and its port."""
     log = path.with_suffix(".log")
     with running([sys.executable, "-m", "node", "serve", "--config", str(path)], log) as process:
-        found = re.search(r"on 127\.0\.0\.1:(\d+),", line_of(process, log))
+        # A large database of an older schema is brought forward first.
+        found = re.search(r"on 127\.0\.0\.1:(\d+),", line_of(process, log, 600))
         if found is None:
             raise SystemExit(f"the node is not ready:\n{log.read_text()[-2000:]}")
         yield process, int(found[1])
