@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from node.dicom.status import OUT_OF_RESOURCES, SUCCESS
+from node.receive.pdata import COMMAND, LAST, p_data
+from node.receive.session import Phase
 from node.spool.presence import Presence
 from tests import make
 from tests.peers import VERIFICATION, Gone, Instance, Sender
@@ -140,3 +142,41 @@ def test_a_stop_answers_what_is_in_flight(tmp_path: Path) -> None:
             stop.join()
             assert len(node.arrivals) == warming + 21
             assert node.stored()[-1] == INSTANCE.data
+
+
+def lent(node: Station) -> bool:
+    return any(session.phase is Phase.LENT for session in node.sessions._open.values())
+
+
+def test_what_the_node_has_to_say_waits_for_the_instance_in_flight(tmp_path: Path) -> None:
+    report = p_data(3, COMMAND | LAST, b"a report")
+    with station(tmp_path, processes=1) as node:
+        warm(node)
+        with Sender(node.port, CONTEXTS) as sender:
+            for one in instances(20):
+                assert sender.store(one) == SUCCESS
+            sender.begin(INSTANCE, only=100)
+            until(lambda: lent(node), "it is lent")
+            (association,) = node.sessions._open
+            association.dul.say(report)  # type: ignore[attr-defined]  # any key, here an Acceptance
+            sender.raw(sender.p_data(1, 0x02, INSTANCE.data[100:]))
+            assert sender.status() == SUCCESS
+            assert sender.pdu() == (0x04, report[6:])
+            assert sender.store(INSTANCE) == SUCCESS
+            sender.release()
+        node.until_nobody_is_here()
+
+
+@pytest.mark.parametrize("end", ["abort", "cut", "vanish"])
+def test_a_sender_that_goes_away_in_the_middle_leaves_no_trace(tmp_path: Path, end: str) -> None:
+    with station(tmp_path, processes=1) as node:
+        warming = warm(node)
+        with Sender(node.port, CONTEXTS) as sender:
+            for one in instances(20):
+                assert sender.store(one) == SUCCESS
+            sender.begin(INSTANCE, only=100)
+            until(lambda: lent(node), "it is lent")
+            getattr(sender, end)()
+        node.until_nobody_is_here()
+        assert len(node.kept()) == warming + 20
+        until(lambda: node.spool.slots_of("one-r1") == [], "nothing is half written")
