@@ -46,6 +46,17 @@ def test_an_instance_comes_over_tls_byte_for_byte(tmp_path: Path, authority: Aut
         assert len(node.kept()) == 2
 
 
+def test_a_busy_association_on_tls_stays_with_the_node(tmp_path: Path, authority: Authority) -> None:
+    sender = authority.sender(authority.issue("ct1"))
+    with secure_station(tmp_path, authority, processes=1) as node:
+        with Sender(node.port, CONTEXTS, tls=sender) as one:
+            assert [one.store(make.instance(number=number)) for number in range(20)] == [0] * 20
+        node.until_nobody_is_here()
+        assert node.by == []
+        assert node.receivers is not None
+        assert node.receivers._ones == []
+
+
 def test_a_client_that_is_silent_in_its_handshake_blocks_nobody_and_is_cut_off(
     tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
