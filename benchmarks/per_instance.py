@@ -81,6 +81,10 @@ def headers(encoded: Sequence[Encoded], rounds: int) -> list[tuple[str, float]]:
         for header, syntax in read:
             identify(header, UID(syntax))
 
+    def packed() -> None:
+        for data, start, syntax in encoded:
+            read_header(data, syntax, start=start).packed()
+
     def packing() -> None:
         for header, _ in read:
             pack(header)
@@ -89,6 +93,7 @@ def headers(encoded: Sequence[Encoded], rounds: int) -> list[tuple[str, float]]:
     return [
         ("read_header", microseconds(reading, count, rounds)),
         ("identify", microseconds(identifying, count, rounds)),
+        ("read_header + packed", microseconds(packed, count, rounds)),
         ("pack", microseconds(packing, count, rounds)),
     ]
 

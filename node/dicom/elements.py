@@ -8,11 +8,12 @@ ITEM_END, then SEQUENCE_END; these three have VR "" and come for defined and und
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 from node.dicom.attributes import describe, is_creator, is_private, private_vr, vr_of
 from node.dicom.encoding import (
+    EXPLICIT_LE,
     PARSERS,
     UNDEFINED,
     Buffer,
@@ -30,6 +31,9 @@ Place = tuple[int, str, int, int, int]
 `end` is UNDEFINED for a sequence or item of undefined length. The value of encapsulated pixel data runs to
 the end of its sequence delimiter; see `fragments`. A tuple, not a class: there are millions of them.
 """
+
+Take = Callable[[int, int, int], tuple[int, int]]
+"""(position, end, most) -> (position behind what was taken, how many elements that were); see `walk`."""
 
 ITEM = 0xFFFEE000
 ITEM_END = 0xFFFEE00D
@@ -52,6 +56,7 @@ def walk(
     *,
     start: int = 0,
     stop_at: Collection[int] = (),
+    take: Take | None = None,
     max_depth: int = MAX_DEPTH,
     max_elements: int = MAX_ELEMENTS,
 ) -> Iterator[Place]:
@@ -60,12 +65,21 @@ def walk(
     An element at the top whose tag is in `stop_at` is the last place given, and its value need not be there.
     The VR in implicit encoding is the dictionary's. UN is given as the VR the attribute is known to have
     (private ones by their creator), and as SQ where its length is undefined (PS3.5 6.2.2 note 2).
+    In explicit VR little endian the caller may `take` elements itself wherever one may begin: at most `most` whole
+    ones that lie before `end`, none of them private creators, of UN, sequences or in `stop_at`. They are not given.
     Raises Malformed, or Truncated where bytes are missing.
     """
-    level = _Level(PARSERS[encoding], len(data))
+    level = _Level(PARSERS[encoding], len(data), takes=encoding == EXPLICIT_LE)
     outer: list[_Level] = []
     position = start
-    for _ in range(max_elements):
+    left = max_elements
+    while left > 0:
+        if take is not None and level.takes:
+            position, taken = take(position, level.end, left)
+            left -= taken
+            if not left:
+                break
+        left -= 1
         if position >= level.end:
             if not outer:
                 return
@@ -129,6 +143,8 @@ class _Level:
     """Where it must end; for one of undefined length, where what encloses it ends."""
     defined: bool = True
     items: bool = False
+    takes: bool = False
+    """Whether elements in explicit VR little endian stand here."""
     creators: dict[int, str] = field(default_factory=dict)
 
     @property
@@ -174,7 +190,8 @@ class _Level:
         items = vr == "SQ"
         parse = inside(data, value, self.parse, unknown=unknown) if items else self.parse
         defined = end != UNDEFINED
-        return _Level(parse, end if defined else self.end, defined, items)
+        takes = not items and parse is PARSERS[EXPLICIT_LE]
+        return _Level(parse, end if defined else self.end, defined, items, takes)
 
 
 def _fragments(data: Buffer, position: int, end: int) -> Iterator[tuple[int, int, int]]:
