@@ -3,7 +3,7 @@
     python -m benchmarks.per_instance [--rounds 9] [--real /path/to/images]
 
 Time of this process alone (user and system), the least of some rounds: what else the machine does hardly shows.
-Without sockets, and without the hash and the sync of the bytes.
+Without sockets, and with small images: what their pixels cost is not in it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import argparse
 import mmap
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks.figures import table
@@ -20,13 +21,13 @@ from benchmarks.images import ct
 from benchmarks.machine import disk, machine, tree
 from benchmarks.template import Template, Which
 from benchmarks.wire import EXPLICIT_LE
-from node.dicom.header import pack, read_header
+from node.dicom.header import Reading, pack, read_header
 from node.dicom.identity import identify
 from node.dicom.sniff import Sniffed, sniff
 from node.index import connect
 from node.index.intake import Arrival, Intake
 from node.index.versions import prepare
-from node.model import UID, Origin, UnitKind
+from node.model import UID, Identity, Origin, UnitKind
 from node.moment import new_receipt, utc_now
 from node.receive.rows import record
 from node.spool import Files, Kept, Spool
@@ -38,6 +39,9 @@ _ORIGIN = Origin(calling_ae="BENCH", called_ae="NODE", sender="127.0.0.1")
 
 Encoded = tuple[mmap.mmap, int, str]
 """(file, where its data set begins, transfer syntax), as it is there to be read while it is received."""
+
+Prepared = Sequence[tuple[bytes, tuple[Identity, bytes]]]
+"""(data set, (identity, packed header)) of each."""
 
 
 def instances(template: Template, run: int, count: int) -> list[bytes]:
@@ -60,75 +64,83 @@ def real(folder: Path) -> list[Encoded]:
     ]
 
 
-def microseconds(work: Callable[[], object], count: int, rounds: int) -> float:
-    """Processor time of one of `count`, the least of `rounds`."""
-    least = float("inf")
-    for _ in range(rounds):
-        began = time.process_time()
-        work()
-        least = min(least, time.process_time() - began)
-    return least / count * 1e6
+def microseconds(work: Callable[[], object], count: int) -> float:
+    """Processor time of one of `count`."""
+    began = time.process_time()
+    work()
+    return (time.process_time() - began) / count * 1e6
 
 
-def headers(encoded: Sequence[Encoded], rounds: int) -> list[tuple[str, float]]:
-    read = [(read_header(data, syntax, start=start).header, syntax) for data, start, syntax in encoded]
+def headers(encoded: Sequence[Encoded]) -> dict[str, float]:
+    found: list[tuple[Reading, str]] = []
 
     def reading() -> None:
         for data, start, syntax in encoded:
-            read_header(data, syntax, start=start)
+            found.append((read_header(data, syntax, start=start), syntax))
 
     def identifying() -> None:
-        for header, syntax in read:
-            identify(header, UID(syntax))
-
-    def packed() -> None:
-        for data, start, syntax in encoded:
-            read_header(data, syntax, start=start).packed()
+        for reading, syntax in found:
+            identify(reading.header, UID(syntax))
 
     def packing() -> None:
-        for header, _ in read:
-            pack(header)
+        for reading, _ in found:
+            reading.packed()
 
     count = len(encoded)
-    return [
-        ("read_header", microseconds(reading, count, rounds)),
-        ("identify", microseconds(identifying, count, rounds)),
-        ("read_header + packed", microseconds(packed, count, rounds)),
-        ("pack", microseconds(packing, count, rounds)),
-    ]
+    return {
+        "read_header": microseconds(reading, count),
+        "identify": microseconds(identifying, count),
+        "packed": microseconds(packing, count),
+    }
 
 
-def keep(spool: Spool, data: bytes) -> tuple[Kept, Arrival]:
+def named(data: bytes) -> tuple[Identity, bytes]:
     header = read_header(data, EXPLICIT_LE).header
-    identity = identify(header, UID(EXPLICIT_LE))
+    return identify(header, UID(EXPLICIT_LE)), pack(header)
+
+
+def keep(spool: Spool, data: bytes, identity: Identity, header: bytes) -> tuple[Kept, Arrival]:
     incoming = spool.begin(identity, _ORIGIN)
     incoming.write(data)
     kept = incoming.keep()
     arrival = Arrival(
-        receipt=new_receipt(), path=spool.relative(kept.path), size=kept.size, sha256=kept.sha256,
-        received=kept.received, origin=_ORIGIN, identity=identity, header=pack(header),
+        receipt=kept.receipt, path=spool.relative(kept.path), size=kept.size, sha256=kept.sha256,
+        received=kept.received, origin=_ORIGIN, identity=identity, header=header,
     )  # fmt: skip
     return kept, arrival
 
 
-def rows(template: Template, folder: Path, rounds: int) -> list[tuple[str, float]]:
-    """Showing and indexing, in groups; every round has instances of its own."""
+def rows(template: Template, folder: Path, rounds: int) -> dict[str, float]:
+    """Keeping, showing and indexing, in groups; every round has instances of its own."""
     database = connect("sqlite", folder / "data")
     prepare(database.durable, folder / "data")
     spool = Spool(folder / "data" / "spool", "benchmark", files=Files(), clock=utc_now, ids=new_receipt)
     intake = Intake(database, lambda: {UnitKind.SERIES, UnitKind.STUDY})
-    showing, recording = [], []
+    taken: list[dict[str, float]] = []
     try:
         for run in range(rounds):
-            group = [keep(spool, data) for data in instances(template, run, _GROUP)]
+            prepared = [(data, named(data)) for data in instances(template, run, _GROUP)]
+            group: list[tuple[Kept, Arrival]] = []
+
+            def keeping(group: list[tuple[Kept, Arrival]] = group, prepared: Prepared = prepared) -> None:
+                group += [keep(spool, data, *known) for data, known in prepared]
+
+            keeping_us = microseconds(keeping, _GROUP)
             places = [(kept.slot, kept.path) for kept, _ in group]
             arrivals = [arrival for _, arrival in group]
-            showing.append(microseconds(lambda places=places: spool.show(places), _GROUP, 1))
-            recording.append(microseconds(lambda arrivals=arrivals: record(intake, arrivals), _GROUP, 1))
+            taken.append({
+                "spool: begin, write, keep": keeping_us,
+                "spool.show": microseconds(partial(spool.show, places), _GROUP),
+                "rows.record": microseconds(partial(record, intake, arrivals), _GROUP),
+            })  # fmt: skip
     finally:
         spool.close()
         database.close()
-    return [("spool.show", min(showing)), ("rows.record", min(recording))]
+    return least(taken)
+
+
+def least(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: min(taken[name] for taken in rounds) for name in rounds[0]}
 
 
 def main() -> None:
@@ -140,14 +152,16 @@ def main() -> None:
     options = parser.parse_args()
     rounds, count = (2, 5) if options.quick else (options.rounds, 200)
     template = ct(_ROWS)
-    encoded = [(mapped(data), 0, EXPLICIT_LE) for data in instances(template, 0, count)]
-    found = [("CT", *line) for line in headers(encoded, rounds)]
+    every = [[(mapped(d), 0, EXPLICIT_LE) for d in instances(template, run, count)] for run in range(rounds)]
+    found = [("CT", least([headers(encoded) for encoded in every]))]
     if options.real:
-        found += [(options.real.name, *line) for line in headers(real(options.real), rounds)]
+        images = real(options.real)
+        found.append((options.real.name, least([headers(images) for _ in range(rounds)])))
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="dicom-node-per-instance-") as temporary:
-        found += [("CT", *line) for line in rows(template, Path(temporary), rounds)]
+        found.append(("CT", rows(template, Path(temporary), rounds)))
+    lines = [[f"{what}, {kind}", f"{us:.0f}"] for kind, figures in found for what, us in figures.items()]
     print(f"{machine()}, {disk(options.folder)}; dicom-node {tree()}; rows in groups of {_GROUP}\n")
-    print(table(["", "microseconds an instance"], [[f"{what}, {kind}", f"{us:.0f}"] for kind, what, us in found]))
+    print(table(["", "microseconds an instance"], lines))
 
 
 if __name__ == "__main__":

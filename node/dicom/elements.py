@@ -32,8 +32,8 @@ Place = tuple[int, str, int, int, int]
 the end of its sequence delimiter; see `fragments`. A tuple, not a class: there are millions of them.
 """
 
-Take = Callable[[int, int, int], tuple[int, int]]
-"""(position, end, most) -> (position behind what was taken, how many elements that were); see `walk`."""
+Take = Callable[[int, int, int, dict[int, str]], tuple[int, int]]
+"""(position, end, most, private creators) -> (position behind what was taken, how many places); see `walk`."""
 
 ITEM = 0xFFFEE000
 ITEM_END = 0xFFFEE00D
@@ -65,8 +65,9 @@ def walk(
     An element at the top whose tag is in `stop_at` is the last place given, and its value need not be there.
     The VR in implicit encoding is the dictionary's. UN is given as the VR the attribute is known to have
     (private ones by their creator), and as SQ where its length is undefined (PS3.5 6.2.2 note 2).
-    In explicit VR little endian the caller may `take` elements itself wherever one may begin: at most `most` whole
-    ones that lie before `end`, none of them private creators, of UN, sequences or in `stop_at`. They are not given.
+    In explicit VR little endian the caller may `take` elements itself wherever one may begin, also whole sequences.
+    They lie before `end`, would be given as at most `most` places, and are then not given; none is of UN, or in
+    `stop_at`. The private creators among them, as `creator_of` reads them, it adds to those of the data set or item.
     Raises Malformed, or Truncated where bytes are missing.
     """
     level = _Level(PARSERS[encoding], len(data), takes=encoding == EXPLICIT_LE)
@@ -75,7 +76,7 @@ def walk(
     left = max_elements
     while left > 0:
         if take is not None and level.takes:
-            position, taken = take(position, level.end, left)
+            position, taken = take(position, level.end, left, level.creators)
             left -= taken
             if not left:
                 break
@@ -134,6 +135,11 @@ def is_encapsulated(data: Buffer, place: Place) -> bool:
     return vr in _MAY_BE_ENCAPSULATED and bytes(data[value - 4 : value]) == b"\xff\xff\xff\xff"
 
 
+def creator_of(raw: bytes) -> str:
+    """The name in the value of a private creator; no longer than LO may be (PS3.5 Table 6.2-1)."""
+    return raw[:64].decode("latin-1").strip("\0 ")
+
+
 @dataclass(slots=True)
 class _Level:
     """What is being read: the elements of a data set or item, or the items of a sequence."""
@@ -159,7 +165,7 @@ class _Level:
     def recognise(self, data: Buffer, tag: int, vr: str, value: int, length: int) -> str:
         """The VR to give for a private element, or for one that is written as UN."""
         if is_creator(tag):
-            self.creators[tag] = bytes(data[value : value + min(length, 64)]).decode("latin-1").strip("\0 ")
+            self.creators[tag] = creator_of(bytes(data[value : value + min(length, 64)]))
             return "LO" if vr == "UN" else vr
         if vr != "UN":
             return vr

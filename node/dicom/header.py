@@ -7,9 +7,10 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from node.dicom.collecting import Collector
-from node.dicom.elements import PIXEL_DATA, walk
+from node.dicom.elements import PIXEL_DATA, Place, walk
 from node.dicom.encoding import EXPLICIT_LE, Buffer, Encoding, Malformed, Truncated, encoding_of, inflate
 from node.dicom.packing import pack, pack_text, unpack
+from node.dicom.recalling import Recaller
 from node.dicom.text import character_set
 from node.dicom.uids import transfer_syntax
 from node.dicom.values import LIMIT
@@ -105,19 +106,24 @@ def _read_deflated(data: memoryview, encoding: Encoding, fallback: str | None, l
 
 
 def _read(data: Buffer, start: int, encoding: Encoding, fallback: str | None, limit: int, max_header: int) -> Reading:
-    by_bytes = isinstance(data, bytes | mmap) and limit == LIMIT and encoding == EXPLICIT_LE
-    collected = Collector(
-        data, encoding, character_set((), fallback), fallback, limit, max_header, texts_are_whole=by_bytes
-    )
-    take = collected.take_known if by_bytes else None
     place = None
-    for place in walk(data, encoding, start=start, stop_at=PIXEL_DATA, take=take):
-        collected.take(place)
+    if isinstance(data, bytes | mmap) and encoding == EXPLICIT_LE and limit == LIMIT:
+        recaller = Recaller(data, fallback, max_header)
+        for place in walk(data, encoding, start=start, stop_at=PIXEL_DATA, take=recaller.recall):
+            recaller.take(place)
+        return _reading(recaller, place, recaller.text())
+    collector = Collector(data, encoding, character_set((), fallback), fallback, limit, max_header)
+    for place in walk(data, encoding, start=start, stop_at=PIXEL_DATA):
+        collector.take(place)
+    return _reading(collector, place)
+
+
+def _reading(collected: Collector, last: Place | None, text: bytes | None = None) -> Reading:
     # The last place is pixel data only where the walk stopped at it: in a sequence, delimiters follow.
     return Reading(
         header=collected.header,
         guessed=collected.guessed,
         dropped=collected.dropped,
-        pixel_data=place[2] if place is not None and place[0] in PIXEL_DATA else None,
-        text=collected.text(),
+        pixel_data=last[2] if last is not None and last[0] in PIXEL_DATA else None,
+        text=text,
     )

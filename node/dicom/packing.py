@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Sequence
+from typing import Any
+
+from isal import isal_zlib
 
 from node.model import Header
 
@@ -19,7 +22,8 @@ def pack(header: Header) -> bytes:
 
 def pack_text(text: bytes) -> bytes:
     """What `pack` makes of a header, from its text: that of `data_set`."""
-    return _VERSION + zlib.compress(text, 1)
+    # In the format of zlib, at a third of zlib's time.
+    return _VERSION + isal_zlib.compress(text, 1)
 
 
 def unpack(packed: bytes) -> Header:
@@ -27,9 +31,14 @@ def unpack(packed: bytes) -> Header:
     if packed[:1] != _VERSION:
         raise ValueError("not a packed header of a version known here")
     try:
-        header: Header = json.loads(zlib.decompress(packed[1:]).decode("utf-8", "surrogatepass"))
+        return read(zlib.decompress(packed[1:]))
     except zlib.error as error:
         raise ValueError(f"a packed header is damaged: {error}") from None
+
+
+def read(text: bytes) -> dict[str, Any]:
+    """The header of which this is the text. Raises ValueError."""
+    header: dict[str, Any] = json.loads(text.decode("utf-8", "surrogatepass"))
     return header
 
 

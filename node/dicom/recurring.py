@@ -1,20 +1,21 @@
-"""Elements by their encoded bytes: the instances of a series have nine of ten in common, and each is decoded once.
+"""Elements and sequences by their encoded bytes: the instances of a series have nine of ten in common, and each of
+those is decoded once.
 
-Only those of which nothing depends on what stands around them: in explicit VR little endian with a 16-bit length, of
-at most LIMIT bytes, numbers or text that is the same in every character set.
+What is remembered here is in explicit VR little endian, and of LIMIT. What it decodes to depends on its bytes and on
+the character set, and on nothing else that stands around it.
 """
 
 from __future__ import annotations
 
 from struct import Struct
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from node.dicom import packing
 from node.dicom.attributes import VR_BY_TAG, is_creator, key_of
-from node.dicom.elements import PIXEL_DATA
+from node.dicom.elements import PIXEL_DATA, creator_of
 from node.dicom.encoding import SHORT
 from node.dicom.text import ESCAPE, CharacterSet
-from node.dicom.values import LIMIT, TEXT, Values, value_of
+from node.dicom.values import LIMIT, TEXT, Values, may_be_kept, value_of
 
 COST_OF_KEY = 24
 """Bytes of JSON beside the value, about."""
@@ -23,10 +24,35 @@ KEYS = {tag: key_of(tag) for tag in VR_BY_TAG}
 SPECIFIC_CHARACTER_SET = 0x00080005
 
 _HEAD = 8
-_MOST = 4096
-"""Elements that are remembered, of some hundred bytes each."""
-_ANY = CharacterSet(None)
+_LONGEST = 256
+"""Bytes of a value: more than six decimals of an orientation need."""
 _head = Struct("<HH2sH").unpack_from
+
+Key = bytes | tuple[CharacterSet, bytes]
+T = TypeVar("T")
+
+
+class Lately(Generic[T]):
+    """What came lately, by its bytes, or by those and their character set. Safe for threads."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.latest: dict[Key, T] = {}
+        self._before: dict[Key, T] = {}
+        """As many again. What nobody looks up goes when `latest` is full once more."""
+
+    def find(self, key: Key) -> T | None:
+        found = self.latest.get(key)
+        if found is None:
+            found = self._before.get(key)
+            if found is not None:
+                self.keep(key, found)
+        return found
+
+    def keep(self, key: Key, value: T) -> None:
+        if len(self.latest) >= self._most:
+            self._before, self.latest = self.latest, {}
+        self.latest[key] = value
 
 
 class Element(NamedTuple):
@@ -41,31 +67,57 @@ class Element(NamedTuple):
     cost: int
     """Bytes of JSON, about."""
     cost_at_top: int
-    """0 for public ones, which are always kept there."""
+    """0 for those that are always kept there."""
+    creator: tuple[int, str] | None
+    """(tag, name) of a private creator, for what follows it."""
 
 
-_elements: dict[bytes, Element] = {}
+class Sequence(NamedTuple):
+    """One sequence, decoded."""
 
-known = _elements.get
-"""The element with exactly these bytes, if it came before."""
+    encoded: bytes
+    text: bytes
+    """packing.sequence"""
+    cost: int
+    """Bytes of JSON, about, of all that is in it."""
+    places: int
+    """How many elements.walk gives for it."""
+    guessed: int
 
 
-def learn(encoded: bytes) -> Element | None:
-    """Decode and remember the element whose bytes these are; None for one that depends on what stands around it."""
+ELEMENTS: Lately[Element] = Lately(2048)
+SEQUENCES: Lately[Sequence] = Lately(512)
+
+
+def learn(encoded: bytes, charset: CharacterSet) -> Element | None:
+    """Decode and remember the element whose bytes these are.
+
+    None where it is no short one in explicit VR little endian, where what follows it depends on it, and where its text
+    is not in its character set.
+    """
     group, number, code, length = _head(encoded)
     tag, vr = group << 16 | number, SHORT.get(code)
-    if vr is None or group == 0xFFFE or length > LIMIT or length != len(encoded) - _HEAD:
+    if vr is None or group == 0xFFFE or length > _LONGEST or length != len(encoded) - _HEAD:
         return None
-    if not number or tag == SPECIFIC_CHARACTER_SET or tag in PIXEL_DATA or is_creator(tag):
+    if not number or tag == SPECIFIC_CHARACTER_SET or tag in PIXEL_DATA:
         return None
     raw = encoded[_HEAD:]
-    if vr in TEXT and (ESCAPE in raw or not raw.isascii()):
-        return None
-    values, _ = value_of(vr, raw, _ANY, False, LIMIT)
-    public = KEYS.get(tag)
-    key, cost = public or key_of(tag), COST_OF_KEY + length
-    found = Element(key, vr, values, packing.element(key, vr, values), cost, 0 if public else cost)
-    if len(_elements) >= _MOST:
-        _elements.clear()
-    _elements[encoded] = found
+    anywhere = vr not in TEXT or (raw.isascii() and ESCAPE not in raw)
+    by = encoded if anywhere else (charset, encoded)
+    if (found := ELEMENTS.find(by)) is None and (found := _decoded(tag, vr, raw, charset)) is not None:
+        ELEMENTS.keep(by, found)
     return found
+
+
+def _decoded(tag: int, vr: str, raw: bytes, charset: CharacterSet) -> Element | None:
+    values, cost = None, COST_OF_KEY
+    if may_be_kept(vr, len(raw), LIMIT):
+        values, right = value_of(vr, raw, charset, False, LIMIT)
+        if not right:
+            return None
+        cost += len(raw)
+    public = KEYS.get(tag)
+    key = public or key_of(tag)
+    free = public is not None and (values is None or len(raw) <= LIMIT)
+    creator = (tag, creator_of(raw)) if is_creator(tag) else None
+    return Element(key, vr, values, packing.element(key, vr, values), cost, 0 if free else cost, creator)
