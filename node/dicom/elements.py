@@ -8,7 +8,7 @@ ITEM_END, then SEQUENCE_END; these three have VR "" and come for defined and und
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from node.dicom.attributes import describe, is_creator, is_private, private_vr, vr_of
@@ -140,6 +140,18 @@ def creator_of(raw: bytes) -> str:
     return raw[:64].decode("latin-1").strip("\0 ")
 
 
+def unknown_vr(data: Buffer, tag: int, value: int, length: int, creators: Mapping[int, str]) -> str:
+    """The VR of an element of defined length that is written as UN: the one that the attribute is known to have."""
+    if is_creator(tag):
+        return "LO"
+    if is_private(tag):
+        # PS3.5 7.8.1: block xx of (gggg,xxee) belongs to the creator in (gggg,00xx).
+        vr = private_vr(tag, creators.get(tag & 0xFFFF0000 | tag >> 8 & 0xFF, ""))
+    else:
+        vr = vr_of(tag)
+    return "UN" if vr == "SQ" and length and data[value : value + 4] != _ITEM_LE else vr
+
+
 @dataclass(slots=True)
 class _Level:
     """What is being read: the elements of a data set or item, or the items of a sequence."""
@@ -171,12 +183,7 @@ class _Level:
             return vr
         if length == UNDEFINED:
             return "SQ"
-        if is_private(tag):
-            # PS3.5 7.8.1: block xx of (gggg,xxee) belongs to the creator in (gggg,00xx).
-            vr = private_vr(tag, self.creators.get(tag & 0xFFFF0000 | tag >> 8 & 0xFF, ""))
-        else:
-            vr = vr_of(tag)
-        return "UN" if vr == "SQ" and length and data[value : value + 4] != _ITEM_LE else vr
+        return unknown_vr(data, tag, value, length, self.creators)
 
     def unusual_end(self, data: Buffer, tag: int, vr: str, value: int, length: int) -> int:
         """Where a value ends whose length is undefined; raises where the length is more than there is."""

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from mmap import mmap
-from struct import Struct
+from struct import Struct, error
 from typing import NamedTuple
 
 from node.dicom import packing
 from node.dicom.attributes import is_creator, key_of
 from node.dicom.collecting import Collector
-from node.dicom.elements import ITEM, ITEM_END, PIXEL_DATA, SEQUENCE_END, Place
-from node.dicom.encoding import EXPLICIT_LE, UNDEFINED
-from node.dicom.recurring import ELEMENTS, SEQUENCES, Sequence, learn
+from node.dicom.elements import ITEM, ITEM_END, PIXEL_DATA, SEQUENCE_END, Place, unknown_vr
+from node.dicom.encoding import EXPLICIT_LE, PARSERS, UNDEFINED, NoElementError
+from node.dicom.recurring import (
+    ELEMENTS,
+    LONGEST,
+    SEQUENCES,
+    Element,
+    Sequence,
+    depended_on,
+    learn,
+    recollect,
+    without_value,
+)
 from node.dicom.text import CharacterSet, character_set
-from node.dicom.values import LIMIT, Values
+from node.dicom.values import LIMIT, Values, may_be_kept
 
 _HEAD, _LENGTH_AT = 8, 6
 _SEQUENCE_HEAD, _SEQUENCE_LENGTH_AT = 12, 8
 _SEQUENCE_END = b"\xfe\xff\xdd\xe0"
 _LONGEST_SEQUENCE = 1024
+_NEVER = ("", "SQ")
 _DEEPEST = 128
 """Data sets and items around a sequence that is looked up: in so few bytes it has no room to go too deep itself."""
+_parse = PARSERS[EXPLICIT_LE]
 _length = Struct("<H").unpack_from
 _long_length = Struct("<I").unpack_from
 
@@ -148,7 +160,12 @@ class Recaller(Collector):
             encoded = data[position:stop]
             found = known(encoded) or learn(encoded, self.charset)
             if found is None:
-                return position, taken
+                found, stop = self._other_element(position, end, creators)
+                if found is None and not stop:
+                    return position, taken
+            if found is None:  # a group length
+                position = stop
+                continue
             key, vr, values, text, cost, cost_at_top, creator = found
             room -= cost_at_top if at_top else cost
             if room < 0:
@@ -160,6 +177,29 @@ class Recaller(Collector):
                 creators[creator[0]] = creator[1]
             position = stop
         return position, most
+
+    def _other_element(self, position: int, end: int, creators: dict[int, str]) -> tuple[Element | None, int]:
+        """(element, where it ends) of one that is long, or UN; no element for a group length. 0: it must be read."""
+        data = self._bytes
+        try:
+            tag, vr, value, length = _parse(data, position)
+        except (error, NoElementError):
+            return None, 0
+        stop = value + length
+        if vr in _NEVER or stop > end or length == UNDEFINED:
+            return None, 0
+        if vr == "UN":
+            vr = unknown_vr(data, tag, value, length, creators)
+            if vr == "SQ":
+                return None, 0
+        if depended_on(tag):
+            return None, 0 if tag & 0xFFFF else stop
+        if length <= LONGEST:
+            found = recollect(tag, vr, data[position:stop], data[value:stop], self.charset)
+            return found, stop if found else 0
+        if is_creator(tag) or may_be_kept(vr, length, LIMIT):
+            return None, 0
+        return without_value(tag, vr), stop
 
     def _known_sequence(self, position: int, end: int) -> Sequence | None:
         if len(self.open) > _DEEPEST or (key := self._key_of_sequence(position, end)) is None:

@@ -24,11 +24,11 @@ KEYS = {tag: key_of(tag) for tag in VR_BY_TAG}
 SPECIFIC_CHARACTER_SET = 0x00080005
 
 _HEAD = 8
-_LONGEST = 256
+LONGEST = 256
 """Bytes of a value: more than six decimals of an orientation need."""
 _head = Struct("<HH2sH").unpack_from
 
-Key = bytes | tuple[CharacterSet, bytes]
+Key = bytes | tuple[CharacterSet, bytes] | tuple[str, CharacterSet | None, bytes]
 T = TypeVar("T")
 
 
@@ -97,27 +97,46 @@ def learn(encoded: bytes, charset: CharacterSet) -> Element | None:
     """
     group, number, code, length = _head(encoded)
     tag, vr = group << 16 | number, SHORT.get(code)
-    if vr is None or group == 0xFFFE or length > _LONGEST or length != len(encoded) - _HEAD:
+    if vr is None or group == 0xFFFE or length > LONGEST or length != len(encoded) - _HEAD or depended_on(tag):
         return None
-    if not number or tag == SPECIFIC_CHARACTER_SET or tag in PIXEL_DATA:
-        return None
-    raw = encoded[_HEAD:]
+    return recollect(tag, vr, encoded, encoded[_HEAD:], charset)
+
+
+def recollect(tag: int, vr: str, encoded: bytes, raw: bytes, charset: CharacterSet) -> Element | None:
+    """The element, of up to LONGEST bytes, decoded now or before. None where its text is not in its character set."""
     anywhere = vr not in TEXT or (raw.isascii() and ESCAPE not in raw)
-    by = encoded if anywhere else (charset, encoded)
-    if (found := ELEMENTS.find(by)) is None and (found := _decoded(tag, vr, raw, charset)) is not None:
-        ELEMENTS.keep(by, found)
+    by = encoded if anywhere and len(encoded) == len(raw) + _HEAD else (vr, None if anywhere else charset, encoded)
+    found = ELEMENTS.find(by)
+    if found is None:
+        found = _decoded(tag, vr, raw, charset)
+        if found is not None:
+            ELEMENTS.keep(by, found)
     return found
 
 
+def without_value(tag: int, vr: str) -> Element:
+    """An element whose value is not kept, whatever it is."""
+    return _element(tag, vr, None, COST_OF_KEY, free=True)
+
+
+def depended_on(tag: int) -> bool:
+    """Whether what is read afterwards depends on the element; also group lengths, which no header has."""
+    return not tag & 0xFFFF or tag == SPECIFIC_CHARACTER_SET or tag in PIXEL_DATA
+
+
 def _decoded(tag: int, vr: str, raw: bytes, charset: CharacterSet) -> Element | None:
-    values, cost = None, COST_OF_KEY
-    if may_be_kept(vr, len(raw), LIMIT):
-        values, right = value_of(vr, raw, charset, False, LIMIT)
-        if not right:
-            return None
-        cost += len(raw)
+    if not may_be_kept(vr, len(raw), LIMIT):
+        return _element(tag, vr, None, COST_OF_KEY, free=True)
+    values, right = value_of(vr, raw, charset, False, LIMIT)
+    if not right:
+        return None
+    free = values is None or len(raw) <= LIMIT
+    return _element(tag, vr, values, COST_OF_KEY + len(raw), free=free, creator=creator_of(raw))
+
+
+def _element(tag: int, vr: str, values: Values | None, cost: int, *, free: bool, creator: str = "") -> Element:
     public = KEYS.get(tag)
     key = public or key_of(tag)
-    free = public is not None and (values is None or len(raw) <= LIMIT)
-    creator = (tag, creator_of(raw)) if is_creator(tag) else None
-    return Element(key, vr, values, packing.element(key, vr, values), cost, 0 if free else cost, creator)
+    text = packing.element(key, vr, values)
+    creates = (tag, creator) if is_creator(tag) else None
+    return Element(key, vr, values, text, cost, 0 if free and public else cost, creates)
