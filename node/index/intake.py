@@ -268,9 +268,9 @@ def _take_the_place(connection: sa.Connection, gone: str, new: ReceiptId) -> Non
 def _made_here(connection: sa.Connection, arrivals: Sequence[Arrival]) -> dict[str, tuple[set[str], bool]]:
     instances = list({a.identity.sop_instance for a in arrivals})
     found: dict[str, tuple[set[str], bool]] = {}
-    for instance, content, renamed in _MADE.run(connection, instances) if instances else ():
-        contents, ours = found.get(instance, (set(), False))
-        found[instance] = (contents | {content}, ours or bool(renamed))
+    for row in _MADE.run(connection, instances) if instances else ():
+        contents, ours = found.get(row.sop_instance, (set(), False))
+        found[row.sop_instance] = (contents | {row.content}, ours or bool(row.renamed))
     return found
 
 
@@ -330,7 +330,7 @@ def _touch(connection: sa.Connection, key: tuple[str, str, str, str, str], count
             "count": count, "now": now,
         },
     ).one()  # fmt: skip
-    return int(row[0]), int(row[1])
+    return int(row.id), int(row.generation)
 
 
 def _touching(connection: sa.Connection) -> sa.ClauseElement:

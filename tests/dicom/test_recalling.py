@@ -1,4 +1,4 @@
-"""What is recalled is what is read: the same header, text, counts and errors, whatever came before and whatever the bytes.
+"""What is recalled is what is read: the same header, text, counts and errors, whatever the bytes and what came before.
 
 The other side is collecting.Collector, which reads every element where it stands.
 """
@@ -145,7 +145,12 @@ def _leaves(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def _sequences(draw: st.DrawFn, inner: st.SearchStrategy[bytes]) -> bytes:
-    return sequence(draw(_TAGS), *draw(st.lists(inner, max_size=3)), defined=draw(st.booleans()))
+    items, defined = draw(st.lists(inner, max_size=3)), draw(st.booleans())
+    encoded = sequence(draw(_TAGS), *items, defined=defined)
+    if items and draw(st.integers(0, 9)) == 0:  # the first item ends in the middle of an element, or of the sequence
+        length = max(0, len(items[0]) - draw(st.integers(-20, 20)))
+        encoded = encoded[:16] + struct.pack("<I", length) + encoded[20:]
+    return encoded
 
 
 def _levels(inner: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
@@ -263,6 +268,18 @@ def test_a_sequence_that_is_known_is_too_deep_where_it_is_too_deep() -> None:
     for depth in (255, 256, 257):
         for defined in (True, False):
             agree(made.nested(depth, defined=defined))
+
+
+def test_what_is_known_ends_where_its_item_ends() -> None:
+    """Whole, its bytes are known; here they go on behind the end of the item that they begin in."""
+    element = made.explicit(0x00080104, "LO", b"code meaning")
+    for known in (element, sequence(0x0040A730, element), sequence(0x0040A730, element, defined=False)):
+        agree(known)
+        for short in range(1, len(known)):
+            item = made.ITEM + struct.pack("<I", len(known) - short) + known
+            agree(made.explicit(0x00081140, "SQ", item) + element)
+            agree(made.explicit(0x00081140, "SQ", item, len(item) - short) + element)
+        agree(known)
 
 
 def test_a_delimiter_that_lies_across_the_end_of_its_item_is_not_remembered() -> None:
