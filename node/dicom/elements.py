@@ -8,11 +8,12 @@ ITEM_END, then SEQUENCE_END; these three have VR "" and come for defined and und
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from node.dicom.attributes import describe, is_creator, is_private, private_vr, vr_of
 from node.dicom.encoding import (
+    EXPLICIT_LE,
     PARSERS,
     UNDEFINED,
     Buffer,
@@ -30,6 +31,9 @@ Place = tuple[int, str, int, int, int]
 `end` is UNDEFINED for a sequence or item of undefined length. The value of encapsulated pixel data runs to
 the end of its sequence delimiter; see `fragments`. A tuple, not a class: there are millions of them.
 """
+
+Take = Callable[[int, int, int, dict[int, str]], tuple[int, int]]
+"""(position, end, most, private creators) -> (position behind what was taken, how many places); see `walk`."""
 
 ITEM = 0xFFFEE000
 ITEM_END = 0xFFFEE00D
@@ -52,6 +56,7 @@ def walk(
     *,
     start: int = 0,
     stop_at: Collection[int] = (),
+    take: Take | None = None,
     max_depth: int = MAX_DEPTH,
     max_elements: int = MAX_ELEMENTS,
 ) -> Iterator[Place]:
@@ -60,12 +65,22 @@ def walk(
     An element at the top whose tag is in `stop_at` is the last place given, and its value need not be there.
     The VR in implicit encoding is the dictionary's. UN is given as the VR the attribute is known to have
     (private ones by their creator), and as SQ where its length is undefined (PS3.5 6.2.2 note 2).
+    In explicit VR little endian the caller may `take` elements itself wherever one may begin, also whole sequences.
+    They lie before `end`, would be given as at most `most` places, and are then not given; none is of UN, or in
+    `stop_at`. The private creators among them, as `creator_of` reads them, it adds to those of the data set or item.
     Raises Malformed, or Truncated where bytes are missing.
     """
-    level = _Level(PARSERS[encoding], len(data))
+    level = _Level(PARSERS[encoding], len(data), takes=encoding == EXPLICIT_LE)
     outer: list[_Level] = []
     position = start
-    for _ in range(max_elements):
+    left = max_elements
+    while left > 0:
+        if take is not None and level.takes:
+            position, taken = take(position, level.end, left, level.creators)
+            left -= taken
+            if not left:
+                break
+        left -= 1
         if position >= level.end:
             if not outer:
                 return
@@ -132,6 +147,23 @@ def is_encapsulated(data: Buffer, place: Place) -> bool:
     return vr in _MAY_BE_ENCAPSULATED and bytes(data[value - 4 : value]) == b"\xff\xff\xff\xff"
 
 
+def creator_of(raw: bytes) -> str:
+    """The name in the value of a private creator; no longer than LO may be (PS3.5 Table 6.2-1)."""
+    return raw[:64].decode("latin-1").strip("\0 ")
+
+
+def unknown_vr(data: Buffer, tag: int, value: int, length: int, creators: Mapping[int, str]) -> str:
+    """The VR of an element of defined length that is written as UN: the one that the attribute is known to have."""
+    if is_creator(tag):
+        return "LO"
+    if is_private(tag):
+        # PS3.5 7.8.1: block xx of (gggg,xxee) belongs to the creator in (gggg,00xx).
+        vr = private_vr(tag, creators.get(tag & 0xFFFF0000 | tag >> 8 & 0xFF, ""))
+    else:
+        vr = vr_of(tag)
+    return "UN" if vr == "SQ" and length and data[value : value + 4] != _ITEM_LE else vr
+
+
 @dataclass(slots=True)
 class _Level:
     """What is being read: the elements of a data set or item, or the items of a sequence."""
@@ -141,6 +173,8 @@ class _Level:
     """Where it must end; for one of undefined length, where what encloses it ends."""
     defined: bool = True
     items: bool = False
+    takes: bool = False
+    """Whether elements in explicit VR little endian stand here."""
     creators: dict[int, str] = field(default_factory=dict)
 
     @property
@@ -155,18 +189,13 @@ class _Level:
     def recognise(self, data: Buffer, tag: int, vr: str, value: int, length: int) -> str:
         """The VR to give for a private element, or for one that is written as UN."""
         if is_creator(tag):
-            self.creators[tag] = bytes(data[value : value + min(length, 64)]).decode("latin-1").strip("\0 ")
+            self.creators[tag] = creator_of(bytes(data[value : value + min(length, 64)]))
             return "LO" if vr == "UN" else vr
         if vr != "UN":
             return vr
         if length == UNDEFINED:
             return "SQ"
-        if is_private(tag):
-            # PS3.5 7.8.1: block xx of (gggg,xxee) belongs to the creator in (gggg,00xx).
-            vr = private_vr(tag, self.creators.get(tag & 0xFFFF0000 | tag >> 8 & 0xFF, ""))
-        else:
-            vr = vr_of(tag)
-        return "UN" if vr == "SQ" and length and data[value : value + 4] != _ITEM_LE else vr
+        return unknown_vr(data, tag, value, length, self.creators)
 
     def unusual_end(self, data: Buffer, tag: int, vr: str, value: int, length: int) -> int:
         """Where a value ends whose length is undefined; raises where the length is more than there is."""
@@ -186,7 +215,8 @@ class _Level:
         items = vr == "SQ"
         parse = inside(data, value, self.parse, unknown=unknown) if items else self.parse
         defined = end != UNDEFINED
-        return _Level(parse, end if defined else self.end, defined, items)
+        takes = not items and parse is PARSERS[EXPLICIT_LE]
+        return _Level(parse, end if defined else self.end, defined, items, takes)
 
 
 def _fragments(data: Buffer, position: int, end: int) -> Iterator[tuple[int, int, int]]:

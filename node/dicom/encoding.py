@@ -21,7 +21,8 @@ UNDEFINED = 0xFFFFFFFF
 _LONG = {vr.encode(): vr for vr in ("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV")}
 _TEXT_VRS = ("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UI")
 _NUMBER_VRS = ("AT", "FD", "FL", "SL", "SS", "UL", "US")
-_SHORT = {vr.encode(): vr for vr in (*_TEXT_VRS, *_NUMBER_VRS)}
+SHORT = {vr.encode(): vr for vr in (*_TEXT_VRS, *_NUMBER_VRS)}
+"""Value representations with a 16-bit length, by their two bytes."""
 
 Parse = Callable[[Buffer, int], tuple[int, str, int, int]]
 """(data, position) -> (tag, VR, position of the value, its length). VR is "" for items and delimiters.
@@ -102,7 +103,7 @@ def _explicit(order: str) -> Parse:
 
     def parse(data: Buffer, position: int) -> tuple[int, str, int, int]:
         group, number, raw, length = head(data, position)
-        vr = _SHORT.get(raw)
+        vr = SHORT.get(raw)
         if vr is not None and group != 0xFFFE:
             return group << 16 | number, vr, position + 8, length
         if group == 0xFFFE:  # PS3.5 7.5: items and delimiters have no VR in any encoding
@@ -144,7 +145,7 @@ PARSERS: dict[Encoding, Parse] = {
 def looks_explicit(data: Buffer, position: int) -> bool:
     """Whether what begins here has a known VR after its tag."""
     raw = bytes(data[position + 4 : position + 6])
-    return raw in _SHORT or raw in _LONG
+    return raw in SHORT or raw in _LONG
 
 
 def inside(data: Buffer, sequence: int, parse: Parse, *, unknown: bool) -> Parse:

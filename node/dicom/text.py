@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from pydicom.charset import CODES_TO_ENCODINGS, python_encoding
 
-_ESCAPE = 0x1B
+ESCAPE = 0x1B
+"""Begins a sequence that switches the character set (ISO/IEC 2022)."""
 _TERMS = {re.sub(r"[^A-Z0-9]", "", term.upper()): codec for term, codec in python_encoding.items() if term}
 _TERMS |= {"UTF8": "utf-8", "LATIN1": "latin-1", "ISO88591": "latin-1", "ISO646": "ascii", "ASCII": "ascii"}
 _TERMS |= {f"ISO8859{n}": f"iso8859-{n}" for n in range(2, 17) if n != 12}
@@ -38,7 +39,7 @@ class CharacterSet:
         Tried in this order: the declared set, the peer's fallback, UTF-8 (which other text hardly ever is by
         chance), and the first of them with U+FFFD for what does not fit.
         """
-        if raw.isascii() and _ESCAPE not in raw:
+        if raw.isascii() and ESCAPE not in raw:
             return raw.decode("ascii"), True
         for codec in (self.codec, self.fallback, "utf-8"):
             if codec is None:
@@ -75,7 +76,7 @@ def _codec(term: str) -> str | None:
 
 
 def _decode(raw: bytes, codec: str) -> str:
-    if _ESCAPE not in raw:
+    if ESCAPE not in raw:
         return raw.decode(codec)
     return "".join(_decode_fragment(f, codec) for f in _split_at_escapes(raw))
 

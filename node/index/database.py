@@ -86,7 +86,7 @@ def database_clock(connection: sa.Connection) -> datetime:
     It moves on within a transaction.
     """
     if connection.dialect.name == "sqlite":
-        text = connection.scalar(sa.text("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')"))
+        text = connection.exec_driver_sql("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')").scalar_one()
         return datetime.fromisoformat(str(text)).replace(tzinfo=UTC)
     now: datetime = connection.scalars(sa.text("SELECT clock_timestamp()")).one()
     return now.astimezone(UTC)

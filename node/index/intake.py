@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from node.index import Database
 from node.index.database import insert
+from node.index.prepared import Prepared, PreparedIn
 from node.index.schema import SAME_BYTES, member, obligation, produced, receipt, unit
 from node.model import UID, Arrival, Identity, ReceiptId, UnitKind
 
@@ -103,7 +104,7 @@ def _record(
             waits.note(state, _bytes_of(arrival), arrival.receipt)
         rows.append(_row(arrival, state, reason, against))
     if rows:
-        connection.execute(sa.insert(receipt), rows)
+        _INSERT.run_all(connection, rows)
     join_units(connection, [(a.receipt, a.origin.called_ae, a.identity) for a in members], kinds, now)
     states = Counter(str(row["state"]) for row in rows)
     counted = Counted(states["current"], states["duplicate"], states["unjudged"], states["held"])
@@ -201,8 +202,7 @@ def _row(arrival: Arrival, state: str, reason: str, against: str | None) -> dict
 
 def _without_known(connection: sa.Connection, arrivals: Sequence[Arrival]) -> list[Arrival]:
     """A file that is indexed a second time (sweep beside a live writer) changes nothing."""
-    ids = [a.receipt for a in arrivals]
-    known = set(connection.scalars(sa.select(receipt.c.id).where(receipt.c.id.in_(ids))))
+    known = {row.id for row in _ROWS.run(connection, [a.receipt for a in arrivals])} if arrivals else set()
     return list({a.receipt: a for a in arrivals if a.receipt not in known}.values())
 
 
@@ -210,14 +210,8 @@ def _known_before(
     connection: sa.Connection, arrivals: Sequence[Arrival]
 ) -> tuple[dict[tuple[str, str], _Known], dict[tuple[str, str], _Undecided]]:
     """(what is current, what waits for a decision) by called AE and SOP Instance UID."""
-    instances = {a.identity.sop_instance for a in arrivals} - {""}
-    # The state is not asked for in SQL: SQLite then takes the index on it, and reads every current row of the
-    # database for every group. An instance has few rows.
-    every = connection.execute(
-        sa.select(receipt)
-        .with_only_columns(*(c for c in receipt.c if c.key != "header"))
-        .where(receipt.c.sop_instance.in_(instances))
-    )
+    instances = list({a.identity.sop_instance for a in arrivals} - {""})
+    every = _SAME_INSTANCE.run(connection, instances) if instances else ()
     rows = [
         row for row in sorted(every, key=lambda row: (row.received, row.id)) if row.state in ("current", *_UNDECIDED)
     ]
@@ -253,15 +247,11 @@ def _take_the_place(connection: sa.Connection, gone: str, new: ReceiptId) -> Non
 
 
 def _made_here(connection: sa.Connection, arrivals: Sequence[Arrival]) -> dict[str, tuple[set[str], bool]]:
-    instances = {a.identity.sop_instance for a in arrivals}
+    instances = list({a.identity.sop_instance for a in arrivals})
     found: dict[str, tuple[set[str], bool]] = {}
-    for instance, content, renamed in connection.execute(
-        sa.select(produced.c.sop_instance, produced.c.content, produced.c.renamed).where(
-            produced.c.sop_instance.in_(instances)
-        )
-    ):
-        contents, ours = found.get(instance, (set(), False))
-        found[instance] = (contents | {content}, ours or bool(renamed))
+    for row in _MADE.run(connection, instances) if instances else ():
+        contents, ours = found.get(row.sop_instance, (set(), False))
+        found[row.sop_instance] = (contents | {row.content}, ours or bool(row.renamed))
     return found
 
 
@@ -279,14 +269,14 @@ def identity_of(row: sa.Row[tuple[Any, ...]]) -> Identity:
     )  # fmt: skip
 
 
-def unit_keys(identity: Identity, kinds: Iterable[UnitKind]) -> list[tuple[UnitKind, str, str, str]]:
+def unit_keys(identity: Identity, kinds: Collection[UnitKind]) -> list[tuple[UnitKind, str, str, str]]:
     """(kind, uid, study, series) of every unit that an instance belongs to."""
-    keys = {
-        UnitKind.STUDY: (UnitKind.STUDY, identity.study, identity.study, ""),
-        UnitKind.SERIES: (UnitKind.SERIES, identity.series, identity.study, identity.series),
-        UnitKind.INSTANCE: (UnitKind.INSTANCE, identity.sop_instance, identity.study, identity.series),
-    }
-    return [(k, str(keys[k][1]), str(keys[k][2]), str(keys[k][3])) for k in UnitKind if k in set(kinds)]
+    keys = (
+        (UnitKind.STUDY, str(identity.study), str(identity.study), ""),
+        (UnitKind.SERIES, str(identity.series), str(identity.study), str(identity.series)),
+        (UnitKind.INSTANCE, str(identity.sop_instance), str(identity.study), str(identity.series)),
+    )
+    return [key for key in keys if key[0] in kinds]
 
 
 def join_units(
@@ -309,18 +299,28 @@ def join_units(
         unit_id, generation = _touch(connection, key, len(into[key]), now)
         rows += [{"unit": unit_id, "receipt": r, "generation": generation} for r in into[key]]
     if rows:
-        connection.execute(sa.insert(member), rows)
+        _JOIN.run_all(connection, rows)
 
 
 def _touch(connection: sa.Connection, key: tuple[str, str, str, str, str], count: int, now: float) -> tuple[int, int]:
     kind, called_ae, uid, study, series = key
+    row = _TOUCH.run(
+        connection,
+        {
+            "kind": kind, "called_ae": called_ae, "uid": uid, "study": study, "series": series,
+            "count": count, "now": now,
+        },
+    ).one()  # fmt: skip
+    return int(row.id), int(row.generation)
+
+
+def _touching(connection: sa.Connection) -> sa.ClauseElement:
+    key = {name: sa.bindparam(name, type_=sa.Text) for name in ("kind", "called_ae", "uid", "study", "series")}
+    count, now = sa.bindparam("count", type_=sa.Integer), sa.bindparam("now", type_=sa.Float)
     reopened = unit.c.state == "complete"
-    statement = (
+    return (
         insert(connection, unit)
-        .values(
-            kind=kind, called_ae=called_ae, uid=uid, study=study, series=series,
-            generation=1, state="open", count=count, first_at=now, last_at=now,
-        )
+        .values(**key, generation=1, state="open", count=count, first_at=now, last_at=now)
         .on_conflict_do_update(
             index_elements=[unit.c.kind, unit.c.called_ae, unit.c.uid],
             set_={
@@ -332,6 +332,20 @@ def _touch(connection: sa.Connection, key: tuple[str, str, str, str, str], count
             },
         )
         .returning(unit.c.id, unit.c.generation)
-    )  # fmt: skip
-    row = connection.execute(statement).one()
-    return int(row[0]), int(row[1])
+    )
+
+
+_ROWS = PreparedIn(sa.select(receipt.c.id), receipt.c.id)
+# The state is not asked for in SQL: SQLite then takes the index on it, and reads every current row of the
+# database for every group. An instance has few rows.
+_SAME_INSTANCE = PreparedIn(
+    sa.select(
+        *(receipt.c[name] for name in ("id", "received", "called_ae", "state", "path", "sha256")),
+        *(receipt.c[name] for name in ("sop_class", "sop_instance", "study", "series", "transfer_syntax")),
+    ),
+    receipt.c.sop_instance,
+)
+_MADE = PreparedIn(sa.select(produced.c.sop_instance, produced.c.content, produced.c.renamed), produced.c.sop_instance)
+_INSERT = Prepared(lambda _: sa.insert(receipt))
+_TOUCH = Prepared(_touching)
+_JOIN = Prepared(lambda _: sa.insert(member))
