@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from node.dicom.encoding import Malformed
-from node.dicom.header import Reading, pack, read_header
+from node.dicom.header import Reading, read_header
 from node.dicom.identity import agree, identify
 from node.dicom.status import CANNOT_UNDERSTAND, OUT_OF_RESOURCES
 from node.errors import Refused
@@ -145,7 +145,7 @@ class Arriving:
         identity = identify(reading.header, self._transfer_syntax)
         agree(self._command.sop_class, self._command.sop_instance, identity)
         # All that can fail comes before the instance is safe: what is kept always gets its row.
-        header = pack(reading.header)
+        header = reading.packed()
         kept = self._counted(self._incoming)
         keeper.hand_on(
             kept,
