@@ -35,6 +35,7 @@ def serve(path: Path) -> int:
     # What was imported and built stays for good: to look through it again and again costs receiving 2 to 3 %.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000)  # headers are many small objects without cycles
     addresses = ", ".join(f"{host}:{port}" for host, port in service.listening)
     print(f"dicom-node ready: {'/'.join(config.node.ae_title)} on {addresses}, data in {config.node.data}", flush=True)
     while not done.wait(1.0):

@@ -97,7 +97,7 @@ class Receivers:
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
     _names: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
-    _starting: bool = False
+    _starting: int = 0
     _not_before: float = 0.0
     _stopping: bool = False
 
@@ -106,9 +106,8 @@ class Receivers:
         with self._lock:
             if self._stopping:
                 return False
+            self._start_all()
             ready = [one for one in self._ones if one.ready]
-            if len(ready) < min(self.count(), PLACES - 1):
-                self._start_one()
             if not ready:
                 return False
             session = self.sessions.lend(layer.key)
@@ -168,18 +167,19 @@ class Receivers:
             keep_free=terms.keep_free, charset=terms.charset,
         )  # fmt: skip
 
-    def _start_one(self) -> None:
-        """Start one more; it takes a moment, and nobody waits for it."""
-        if self._starting or time.monotonic() < self._not_before:
+    def _start_all(self) -> None:
+        """Start those that are missing; it takes a moment, and nobody waits for it."""
+        if time.monotonic() < self._not_before:
             return
-        self._starting = True
-        threading.Thread(target=self._start, name="receiver", daemon=True).start()
+        while len(self._ones) + self._starting < min(self.count(), PLACES - 1):
+            self._starting += 1
+            threading.Thread(target=self._start, name="receiver", daemon=True).start()
 
     def _start(self) -> None:
         ours, its = socket.socketpair()
         with self._lock:
-            place = min(set(range(1, PLACES)) - {one.place for one in self._ones})
-            name = f"{self.process}-r{next(self._names)}"
+            number = next(self._names)
+            place, name = 1 + number % (PLACES - 1), f"{self.process}-r{number}"
         try:
             process = subprocess.Popen(
                 [sys.executable, "-m", "node.receive.process", str(its.fileno()), str(self.promised.descriptor),
@@ -187,8 +187,9 @@ class Receivers:
                 pass_fds=(its.fileno(), self.promised.descriptor), stdin=subprocess.DEVNULL,
             )  # fmt: skip
         except OSError as error:
-            log.warning("a receiver process cannot be started: %s; everything is received here", error.strerror)
-            self._starting, self._not_before = False, time.monotonic() + _AGAIN
+            log.warning("a receiver process cannot be started: %s; the node receives without it", error.strerror)
+            with self._lock:
+                self._starting, self._not_before = self._starting - 1, time.monotonic() + _AGAIN
             ours.close()
             return
         finally:
@@ -196,6 +197,7 @@ class Receivers:
         one = _One(Pipe(ours), process, place, time.monotonic())
         with self._lock:
             self._ones.append(one)
+            self._starting -= 1
         self._listen(one)
 
     def _listen(self, one: _One) -> None:
@@ -236,7 +238,16 @@ class Receivers:
                 with contextlib.suppress(Refused):
                     self.watermark.check(0)
             case ("ready",):
-                one.ready, self._starting = True, False
+                self._share_with(one)
+
+    def _share_with(self, one: _One) -> None:
+        """It is ready: half of what the busiest has comes back, and will be lent to this one."""
+        with self._lock:
+            one.ready = True
+            busiest = max(self._ones, key=lambda each: len(each.lent))
+            for number in list(busiest.lent)[: len(busiest.lent) // 2]:
+                with contextlib.suppress(OSError):
+                    busiest.pipe.send(("recall", number))
 
     def _count(self, answered: list[tuple[Origin, float]]) -> None:
         for origin, seconds in answered:
@@ -249,8 +260,6 @@ class Receivers:
             self._ones.remove(one)
             lost, one.lent = one.lent, {}
             self.promised.forget(one.place)
-            if not one.ready:
-                self._starting = False
             if not self._stopping:
                 self._not_before = time.monotonic() + (_AGAIN if time.monotonic() - one.started < _AGAIN else 0.0)
         if not self._stopping:
