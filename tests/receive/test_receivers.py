@@ -178,5 +178,5 @@ def test_a_sender_that_goes_away_in_the_middle_leaves_no_trace(tmp_path: Path, e
             until(lambda: lent(node), "it is lent")
             getattr(sender, end)()
         node.until_nobody_is_here()
-        assert len(node.kept()) == warming + 20
+        until(lambda: len(node.kept()) == warming + 20, "every instance is shown")
         until(lambda: node.spool.slots_of("one-r1") == [], "nothing is half written")
