@@ -98,7 +98,11 @@ def process(
     config: Rules = DEFAULT,
     json: Json = False,
 ) -> None:
-    """Take files through the steps of one route, without the network. Exit 1 when something was held."""
+    """Take files through the steps of one route, without the network.
+
+    Unit by unit, as the route's `unit:` says; the results of each are in a folder of their own. Exit 1 when something
+    was held, or nothing found.
+    """
     from node.cli.process import process as run
 
     raise typer.Exit(run(paths, route, out, config, json))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from pydicom.fileset import FileSet
 
 from node.cli.gather import Gathered, batch_of, gather
+from node.dicom.uids import MEDIA_STORAGE_DIRECTORY
 from node.model import UnitKind
 from tests import make
 
@@ -60,15 +60,14 @@ def test_one_sop_instance_uid_with_two_contents_is_held_the_second_time(tmp_path
 
 
 def test_what_is_no_instance_is_held_and_a_dicomdir_is_passed_over(tmp_path: Path) -> None:
-    media = FileSet()
-    media.add(make.instance())
-    media.write(tmp_path / "disc")
+    make.write(make.instance(MEDIA_STORAGE_DIRECTORY, number=3), tmp_path / "DICOMDIR")
+    make.write(make.instance(), tmp_path / "IMAGE")
     (tmp_path / "notes.txt").write_text("no image")
     no_series = make.instance(number=2)
     del no_series.SeriesInstanceUID
     make.write(no_series, tmp_path / "no_series.dcm")
     found = gathered(tmp_path)
-    assert len(found.units) == 1
+    assert names(found) == [["IMAGE"]]
     assert [(path.name, reason) for path, reason in found.held] == [
         ("no_series.dcm", "(0020,000E) Series Instance UID is missing"), ("notes.txt", "not DICOM"),
     ]  # fmt: skip
