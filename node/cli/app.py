@@ -100,8 +100,7 @@ def process(
 ) -> None:
     """Take files through the steps of one route, without the network.
 
-    Unit by unit, as the route's `unit:` says; the results of each are in a folder of their own. Exit 1 when something
-    was held, or nothing found.
+    Unit by unit, as the route's `unit:` says, each into a folder of its own. Exit 1 when something was held.
     """
     from node.cli.process import process as run
 

@@ -10,7 +10,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,17 +61,18 @@ def _results(units: Sequence[FileUnit], route: Route, out: Path, config: Config)
     secret = _secret(config) if any("secret" in step.needs for step in route.chain) else b""
     supply = Supply({"secret": lambda: secret})
     pool = Pool(os.cpu_count() or 1)
-    with (
-        tempfile.TemporaryDirectory(prefix="dicom-node-") as work,
-        ThreadPoolExecutor(max_workers=pool.size) as threads,
-        closing(pool),  # first, at an interrupt: it ends what the threads wait for
-    ):
+    threads = ThreadPoolExecutor(max_workers=pool.size)
+    with tempfile.TemporaryDirectory(prefix="dicom-node-") as work:
         folders = [Path(work) / str(number) for number in range(len(units))]
         taken: set[str] = set()
-        made = threads.map(lambda unit, folder: _run(unit, route, folder, pool, supply), units, folders)
-        for unit, folder, (batch, notes) in zip(units, folders, made, strict=True):
-            yield publish(unit, batch, notes, out, taken)
-            shutil.rmtree(folder, ignore_errors=True)
+        try:
+            made = threads.map(lambda unit, folder: _run(unit, route, folder, pool, supply), units, folders)
+            for unit, folder, (batch, notes) in zip(units, folders, made, strict=True):
+                yield publish(unit, batch, notes, out, taken)
+                shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            pool.close()  # first: at an interrupt it ends what the threads wait for
+            threads.shutdown(cancel_futures=True)
 
 
 def _run(unit: FileUnit, route: Route, folder: Path, pool: Pool, supply: Supply) -> Any:

@@ -43,6 +43,23 @@ def test_parts_come_back_in_order_and_were_worked_on_side_by_side(pool: Pool, tm
     assert len(notes) == 2, "two workers took part"
 
 
+def test_the_counts_of_the_parts_are_added(pool: Pool, tmp_path: Path) -> None:
+    """Equal notes of two parts with twelve each said that twelve were de-identified, and not 24."""
+    step = STEPS["anonymize"]()
+    for count, said in ((24, "24 de-identified"), (30, "30 de-identified")):
+        given = batch(tmp_path / str(count), *[""] * count)
+        _, notes = perform_in_parts(pool, step, given, tmp_path / "out", {"secret": b"k" * 32})
+        assert notes == [said]
+
+
+def test_a_part_that_goes_one_by_one_is_counted_too(pool: Pool, tmp_path: Path) -> None:
+    made, notes = perform_in_parts(
+        pool, Obey(counts=True), batch(tmp_path, "", "fail", "", "hold"), tmp_path / "out", {}
+    )
+    assert (len(made.items), set(held(made))) == (2, {1, 3})
+    assert notes == ["2 obeyed"]
+
+
 def test_a_worker_that_dies_on_one_instance_holds_that_one(
     pool: Pool, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
