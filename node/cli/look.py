@@ -44,7 +44,7 @@ def status(path: Path, as_json: bool) -> int:
     from node.index.overview import overview
 
     with opened(path) as node, node.database.reader.connect() as connection:
-        facts = overview(connection)
+        facts = overview(connection, node.config.routed)
     if as_json:
         print(json.dumps(facts))
         return 1 if facts["held"] else 0
