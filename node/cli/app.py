@@ -142,7 +142,7 @@ def ledger(
     raise typer.Exit((recount if verify else run)(config, json))
 
 
-Subject = Annotated[str, typer.Argument(help="A UID, a job, a route, a destination, or `all`.")]
+Subject = Annotated[str, typer.Argument(help="A UID, a receipt, a job, a route, a destination, or `all`.")]
 
 
 @app.command(epilog="Example: dicom-node retry archive")

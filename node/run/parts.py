@@ -90,12 +90,21 @@ def sources_held(batch: Batch) -> set[ReceiptId]:
 def run_chain(
     pool: Pool, supply: Supply, steps: Sequence[Step], batch: Batch, work: Path, *, partial: str
 ) -> tuple[Batch, list[str]]:
-    """All steps of a route but `forward`, one after the other, without a database. Raises as the steps do."""
+    """All steps of a route but `forward`, one after the other, without a database. Raises as the steps do.
+
+    Reasons and notes begin with the step's name, as in the history of a job.
+    """
     notes: list[str] = []
     for number, step in enumerate(steps):
         if step.name == "forward":
             continue
-        needs_all(step, batch, partial)
-        batch, said = perform_in_parts(pool, step, batch, work / f"{number}-{step.name}", supply.for_step(step))
+        before = batch.held
+        try:
+            needs_all(step, batch, partial)
+            batch, said = perform_in_parts(pool, step, batch, work / f"{number}-{step.name}", supply.for_step(step))
+        except CannotSucceed as error:
+            raise CannotSucceed(f"{step.name}: {error}") from error
+        newly = (replace(held, reason=f"{step.name}: {held.reason}") for held in batch.held[len(before) :])
+        batch = replace(batch, held=(*before, *newly))
         notes += [f"{step.name}: {text}" for text in said]
     return batch, notes

@@ -115,10 +115,18 @@ def test_a_step_over_the_whole_unit_needs_all_members_unless_the_route_proceeds(
     needs_all(Pile(), Batch(items=()), "hold")
 
 
+def test_what_a_chain_cannot_do_begins_with_the_name_of_the_step(pool: Pool, tmp_path: Path) -> None:
+    supply = Supply({"secret": lambda: b"k"})
+    with pytest.raises(CannotSucceed, match=r"^obey: it asked to fail$"):
+        run_chain(pool, supply, (Obey(),), batch(tmp_path, "fail"), tmp_path, partial="hold")
+    with pytest.raises(CannotSucceed, match=r"^pile: 1 of its instances were held before it"):
+        run_chain(pool, supply, (Obey(), Pile()), batch(tmp_path, "hold", ""), tmp_path, partial="hold")
+
+
 def test_a_chain_runs_without_its_forwards(pool: Pool, tmp_path: Path) -> None:
     chain = (Obey(), STEPS["forward"](to="nowhere"), Pile())  # type: ignore[call-arg]  # its own fields
     supply = Supply({"secret": lambda: b"k"})
     made, notes = run_chain(pool, supply, chain, batch(tmp_path, "", "hold", ""), tmp_path, partial="proceed")
     assert [i.kind for i in made.items] == [Kind.DICOM, Kind.DICOM, Kind.NIFTI]
-    assert set(held(made)) == {1}
+    assert held(made) == {1: "obey: it asked to be held"}
     assert all(note.startswith("obey: process") for note in notes)
