@@ -142,8 +142,12 @@ class Work(Protocol):
         """What the step declared in `needs`, by name."""
         ...
 
-    def note(self, text: str) -> None:
-        """Add a line to the job's history. No patient data."""
+    def note(self, text: str, *counts: int) -> None:
+        """Add a line to the job's history. No patient data.
+
+        `note("{} of {} changed", 3, 12)`: a step is given its batch in parts, and equal texts of all parts become one
+        line with their counts added up. A text without counts is taken as it is, braces and all.
+        """
         ...
 
 

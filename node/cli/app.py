@@ -98,7 +98,10 @@ def process(
     config: Rules = DEFAULT,
     json: Json = False,
 ) -> None:
-    """Take files through the steps of one route, without the network. Exit 1 when something was held."""
+    """Take files through the steps of one route, without the network.
+
+    Unit by unit, as the route's `unit:` says, each into a folder of its own. Exit 1 when something was held.
+    """
     from node.cli.process import process as run
 
     raise typer.Exit(run(paths, route, out, config, json))
@@ -139,7 +142,7 @@ def ledger(
     raise typer.Exit((recount if verify else run)(config, json))
 
 
-Subject = Annotated[str, typer.Argument(help="A UID, a job, a route, a destination, or `all`.")]
+Subject = Annotated[str, typer.Argument(help="A UID, a receipt, a job, a route, a destination, or `all`.")]
 
 
 @app.command(epilog="Example: dicom-node retry archive")

@@ -155,7 +155,7 @@ def _facts(service: Service, folder: Path, archive: Archive, sent: dict[str, int
     kinds = service.rules.current().routed
     with service.database.reader.connect() as connection:
         series = [s for uid in _series(connection) if (s := story(connection, uid, kinds)) is not None]
-        held = overview(connection)["held"]
+        held = overview(connection, kinds)["held"]
     volumes = sorted(str(p.relative_to(folder)) for p in (folder / "out").rglob("*.nii.gz"))
     return {
         "sent": sent, "series": series, "held": held, "volumes": volumes,

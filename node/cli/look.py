@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def status(path: Path, as_json: bool) -> int:
     from node.index.overview import overview
 
     with opened(path) as node, node.database.reader.connect() as connection:
-        facts = overview(connection)
+        facts = overview(connection, node.config.routed)
     if as_json:
         print(json.dumps(facts))
         return 1 if facts["held"] else 0
@@ -163,17 +164,23 @@ def _print_unit(unit: dict[str, Any]) -> None:
 
 
 def _print_sources(unit: dict[str, Any]) -> None:
-    """What sources answered, equal answers on one line, and what was pulled."""
-    before: tuple[str, str] | None = None
-    for one in unit["readings"]:
-        count = "nothing of it" if one["instances"] is None else f"{one['instances']} instances"
-        text = f"was not asked: {one['failure']}" if one["failure"] else f"has {count} (C-FIND)"
-        if (one["peer"], text) != before:
-            print(f"  {_moment(one['at'])} {one['peer']} {text}")
-        before = (one["peer"], text)
+    """What sources answered, equal answers to one generation on one line, and what was pulled."""
+    groups = groupby(unit["readings"], lambda one: (one["peer"], _answer(one), _generations_before(unit, one["at"])))
+    for (peer, text, _), equal in groups:
+        first, *others = [_moment(one["at"]) for one in equal]
+        print(f"  {first} {peer} {text}" + (f", the same until {others[-1]}" if others else ""))
     for one in unit["pulls"]:
         result = f", {one['came']} came ({one['result']})" if one["finished"] else ", not finished"
         print(f"  {one['missing']} missing, pulled by {one['how']} from {one['peer']} at {_moment(one['at'])}{result}")
+
+
+def _answer(one: dict[str, Any]) -> str:
+    count = "nothing of it" if one["instances"] is None else f"{one['instances']} instances"
+    return f"was not asked: {one['failure']}" if one["failure"] else f"has {count} (C-FIND)"
+
+
+def _generations_before(unit: dict[str, Any], moment: float) -> int:
+    return sum(1 for closed in unit["completions"] if closed["at"] <= moment)
 
 
 def _moment(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""`dicom-node process`: files through one route's steps, with no network and no database."""
+"""`dicom-node process`: files through one route's steps, unit by unit, with no network and no database."""
 
 from __future__ import annotations
 
@@ -7,20 +7,26 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from node.cli.progress import progress
 from node.cli.tools import files_in
 from node.errors import ConfigurationError
-from node.model import Batch, Item, Kind, Origin, ReceiptId
 
 if TYPE_CHECKING:
+    from node.cli.gather import FileUnit, Gathered
+    from node.cli.results import Result
     from node.config import Config, Route
+    from node.pool import Pool
+    from node.run.supply import Supply
 
 
 def process(paths: Sequence[Path], route_name: str, out: Path, config_path: Path, as_json: bool) -> int:
+    from node.cli.gather import gather
     from node.config import load
     from node.steps import STEPS
 
@@ -31,41 +37,60 @@ def process(paths: Sequence[Path], route_name: str, out: Path, config_path: Path
         raise ConfigurationError(f'no route "{route_name}" in {config_path}; there are: {names}')
     if out.exists() and any(out.iterdir()):
         raise ConfigurationError(f"{out} is not empty: name a new folder")
-    with tempfile.TemporaryDirectory(prefix="dicom-node-") as work:
-        return _run(list(files_in(paths)), route, out, Path(work), config, as_json)
+    gathered = gather(files_in(paths), route.unit)
+    results = []
+    with progress(f"{route.unit} units", len(gathered.units), quiet=as_json) as one_more:
+        for result in _results(gathered.units, route, out, config):
+            results.append(result)
+            one_more()
+    if as_json:
+        print(json.dumps(_facts(gathered, results)))
+    else:
+        _tell(gathered, results, out)
+    good = gathered.units and not gathered.held and all(result.state == "done" for result in results)
+    return 0 if good else 1
 
 
-def _run(files: list[Path], route: Route, out: Path, work: Path, config: Config, as_json: bool) -> int:
-    from node.errors import CannotSucceed, TryAgain
-    from node.pool import Bug, Pool
-    from node.run.parts import run_chain
+def _results(units: Sequence[FileUnit], route: Route, out: Path, config: Config) -> Iterator[Result]:
+    """What each unit gave, in order; its files are in `out`. Several are worked on side by side."""
+    from node.cli.results import publish
+    from node.pool import Pool
     from node.run.supply import Supply
 
-    batch, names, left_out = _batch(files, work)
-    held = [(str(path), reason) for path, reason in left_out]
-    pool = Pool(os.cpu_count() or 1)
-    try:
-        supply = Supply({"secret": lambda: _secret(config)})
-        made, notes = run_chain(pool, supply, route.chain, batch, work, partial=route.partial)
-    except (CannotSucceed, TryAgain, Bug) as error:
-        held += [(str(path), str(error)) for path in names.values()]
-        made, notes = replace(batch, items=(), held=()), []
-    finally:
-        pool.close()
-    for one in made.held:
-        held += [(str(names[source]), one.reason) for source in one.sources]
     out.mkdir(parents=True, exist_ok=True)
-    for item in made.items:
-        shutil.copyfile(item.path, out / item.path.name)
-    if as_json:
-        print(json.dumps({"files": sorted(i.path.name for i in made.items), "held": held, "notes": notes}))
-    else:
-        for note in notes:
-            print(f"note: {note}")
-        for path, reason in held:
-            print(f"held: {path}: {reason}", file=sys.stderr)
-        print(f"{len(made.items)} files in {out}, {len(held)} held")
-    return 1 if held else 0
+    secret = _secret(config) if any("secret" in step.needs for step in route.chain) else b""
+    supply = Supply({"secret": lambda: secret})
+    pool = Pool(os.cpu_count() or 1)
+    threads = ThreadPoolExecutor(max_workers=pool.size)
+    with tempfile.TemporaryDirectory(prefix="dicom-node-") as work:
+        folders = [Path(work) / str(number) for number in range(len(units))]
+        taken: set[str] = set()
+        try:
+            made = threads.map(lambda unit, folder: _run(unit, route, folder, pool, supply), units, folders)
+            for unit, folder, (batch, notes) in zip(units, folders, made, strict=True):
+                yield publish(unit, batch, notes, out, taken)
+                shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            pool.close()  # first: at an interrupt it ends what the threads wait for
+            threads.shutdown(cancel_futures=True)
+
+
+def _run(unit: FileUnit, route: Route, folder: Path, pool: Pool, supply: Supply) -> Any:
+    """The last batch and the notes of one unit; what holds it as a whole holds no other."""
+    from node.cli.gather import batch_of
+    from node.errors import CannotSucceed, TryAgain
+    from node.model import Batch, Held
+    from node.pool import Bug
+    from node.run.parts import run_chain
+
+    try:
+        folder.mkdir()
+        return run_chain(pool, supply, route.chain, batch_of(unit, folder), folder, partial=route.partial)
+    except (CannotSucceed, TryAgain, Bug) as error:
+        reason = str(error)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    return Batch(items=(), held=tuple(Held(sources=(one.receipt,), reason=reason) for one in unit.members)), []
 
 
 def _secret(config: Config) -> bytes:
@@ -77,35 +102,36 @@ def _secret(config: Config) -> bytes:
     return load_or_make(config.node.data / "secret")
 
 
-def _batch(files: list[Path], work: Path) -> tuple[Batch, dict[ReceiptId, Path], list[tuple[Path, str]]]:
-    """Copies of the instances as the spool would hold them: named by a receipt, since a file may be named after
-    its patient, and with file meta where they have none."""
-    from node.dicom.header import read_header_of
-    from node.dicom.identity import identify
-    from node.dicom.part10 import file_meta
-    from node.dicom.sniff import NotAnInstance, sniff
-    from node.errors import NodeError
-    from node.moment import new_receipt, utc_now
+def _facts(gathered: Gathered, results: Sequence[Result]) -> dict[str, Any]:
+    held = [*gathered.held, *(one for result in results for one in result.held)]
+    return {
+        "units": [
+            {
+                "unit": r.unit.kind.value, "uid": r.unit.uid, "state": r.state, "instances": len(r.unit.members),
+                "dropped": r.dropped, "folder": r.folder, "files": list(r.files),
+                "held": [(str(path), reason) for path, reason in r.held], "notes": list(r.notes),
+            }
+            for r in results
+        ],
+        "files": [f"{r.folder}/{name}" for r in results for name in r.files],
+        "held": [(str(path), reason) for path, reason in held],
+        "duplicates": [(str(path), str(first)) for path, first in gathered.duplicates],
+    }  # fmt: skip
 
-    items, names, left_out = [], {}, []
-    origin = Origin(calling_ae="PROCESS", called_ae="PROCESS", sender="folder")
-    for path in files:
-        found = sniff(path)
-        if isinstance(found, NotAnInstance):
-            left_out.append((path, found.reason))
-            continue
-        receipt = new_receipt()
-        try:
-            header = read_header_of(path, found.transfer_syntax, found.dataset_offset).header
-            meta, _ = file_meta(identify(header, found.transfer_syntax), origin, receipt, utc_now())
-        except NodeError as error:
-            left_out.append((path, str(error)))
-            continue
-        copy = work / f"{receipt}.dcm"
-        with copy.open("wb") as target, path.open("rb") as source:
-            target.write(meta)
-            source.seek(found.dataset_offset)
-            shutil.copyfileobj(source, target)
-        items.append(Item(path=copy, kind=Kind.DICOM, sources=(receipt,)))
-        names[receipt] = path
-    return Batch(items=tuple(items)), names, left_out
+
+def _tell(gathered: Gathered, results: Sequence[Result], out: Path) -> None:
+    for path, first in gathered.duplicates:
+        print(f"duplicate: {path}: the same as {first}")
+    for path, reason in gathered.held:
+        print(f"held: {path}: {reason}", file=sys.stderr)
+    for result in results:
+        print(f"{result.unit.kind} {result.unit.uid}: {result.line(out)}")
+        for note in result.notes:
+            print(f"  {note}")
+        if not result.said:
+            for path, reason in result.held:
+                print(f"held: {path}: {reason}", file=sys.stderr)
+    states = Counter(result.state for result in results)
+    counts = ", ".join(f"{states[state]} {state}" for state in ("done", "partly held", "held") if states[state])
+    files = sum(len(result.files) for result in results)
+    print(f"{len(results)} units: {counts}; {files} files in {out}" if results else "no DICOM instance found")

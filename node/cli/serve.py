@@ -29,7 +29,8 @@ def serve(path: Path) -> int:
     try:
         service.start()
     except OSError as error:
-        print(f"node: listen: cannot listen: {error.strerror or error}", file=sys.stderr)
+        where = f" on {error.filename}" if error.filename else ""
+        print(f"node: listen: cannot listen{where}: {error.strerror or error}", file=sys.stderr)
         service.stop(1.0)
         return 2
     # What was imported and built stays for good: to look through it again and again costs receiving 2 to 3 %.

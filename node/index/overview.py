@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
 
 from node.index.schema import commitment, commitment_item, delivery, job, obligation, parcel, receipt, unit, waiting
+from node.model import UnitKind
 
 
-def overview(connection: sa.Connection) -> dict[str, Any]:
-    """Counts and lines, without patient data."""
+def overview(connection: sa.Connection, routed: Collection[UnitKind]) -> dict[str, Any]:
+    """Counts and lines, without patient data.
+
+    routed      kinds of units that some route works on: the others are open too, and nothing will come of them
+    """
+    still_open = sa.and_(unit.c.state == "open", unit.c.kind.in_([kind.value for kind in routed]))
     jobs: dict[str, int] = dict(connection.execute(sa.select(job.c.state, sa.func.count()).group_by(job.c.state)).all())
     return {
-        "open": connection.scalar(sa.select(sa.func.count()).where(unit.c.state == "open")) or 0,
+        "open": connection.scalar(sa.select(sa.func.count()).where(still_open)) or 0,
         "queued": jobs.get("queued", 0),
         "running": jobs.get("running", 0),
         "deliveries": _waiting(connection),

@@ -79,7 +79,7 @@ class Receiver:
     def start(self, addresses: list[tuple[str, int]]) -> list[tuple[str, int]]:
         """Listen. Returns the addresses with the ports that were bound (0 asks for a free one).
 
-        Raises OSError when an address cannot be bound; then none is.
+        Raises OSError, with the address in the place of a file name, when one cannot be bound; then none is.
         """
         ae = AE("NODE")
         ae.maximum_pdu_size = _PDU
@@ -103,11 +103,11 @@ class Receiver:
                 )  # fmt: skip
                 server.certificates = self.certificates.get(address)
                 self._servers.append(server)
-        except OSError:
+        except OSError as error:
             for server in self._servers:
                 server.server_close()
             self._servers.clear()
-            raise
+            raise OSError(error.errno, error.strerror or str(error), "{}:{}".format(*address)) from error
         for server in self._servers:
             name = f"listen {server.server_address[1]}"
             threading.Thread(target=server.serve_forever, args=(_LISTENING,), name=name, daemon=True).start()

@@ -11,6 +11,7 @@ from pathlib import Path
 from node.errors import CannotSucceed
 from node.model import Batch, Held, ReceiptId, Step
 from node.pool import Bug, Pool, WorkerDied
+from node.run.notes import Note, lines
 from node.run.perform import perform
 from node.run.supply import Supply
 
@@ -19,12 +20,20 @@ log = logging.getLogger("node.run")
 _PART = 12
 """Instances given to a worker at once: small enough that a series keeps all workers busy."""
 
-Made = tuple[Batch, list[str]]
-"""What a step gave, and its notes."""
+Made = tuple[Batch, list[Note]]
+"""What a step gave for a part, and its notes."""
 
 
-def perform_in_parts(pool: Pool, step: Step, batch: Batch, out: Path, given: Mapping[str, object]) -> Made:
-    """Run one step. Raises what it raises for the whole batch; a member at fault alone is held alone."""
+def perform_in_parts(
+    pool: Pool, step: Step, batch: Batch, out: Path, given: Mapping[str, object]
+) -> tuple[Batch, list[str]]:
+    """Run one step; what it gave, and its notes as lines. Raises what it raises for the whole batch; a member at
+    fault alone is held alone."""
+    made, notes = _perform(pool, step, batch, out, given)
+    return made, lines(notes)
+
+
+def _perform(pool: Pool, step: Step, batch: Batch, out: Path, given: Mapping[str, object]) -> Made:
     if step.whole or len(batch.items) <= 1:
         return pool.call(perform, step, batch, out, given)
     parts = [
@@ -62,7 +71,7 @@ def _together(batch: Batch, made: Sequence[Made]) -> Made:
         dropped=tuple(d for m in parts for d in m.dropped),
         disclosure=disclosures.pop() if disclosures else batch.disclosure,
     )
-    return together, list(dict.fromkeys(note for _, notes in made for note in notes))
+    return together, [note for _, notes in made for note in notes]
 
 
 def needs_all(step: Step, batch: Batch, partial: str) -> None:
@@ -78,13 +87,24 @@ def sources_held(batch: Batch) -> set[ReceiptId]:
     return {source for held in batch.held for source in held.sources}
 
 
-def run_chain(pool: Pool, supply: Supply, steps: Sequence[Step], batch: Batch, work: Path, *, partial: str) -> Made:
-    """All steps of a route but `forward`, one after the other, without a database. Raises as the steps do."""
+def run_chain(
+    pool: Pool, supply: Supply, steps: Sequence[Step], batch: Batch, work: Path, *, partial: str
+) -> tuple[Batch, list[str]]:
+    """All steps of a route but `forward`, one after the other, without a database. Raises as the steps do.
+
+    Reasons and notes begin with the step's name, as in the history of a job.
+    """
     notes: list[str] = []
     for number, step in enumerate(steps):
         if step.name == "forward":
             continue
-        needs_all(step, batch, partial)
-        batch, said = perform_in_parts(pool, step, batch, work / f"{number}-{step.name}", supply.for_step(step))
+        before = batch.held
+        try:
+            needs_all(step, batch, partial)
+            batch, said = perform_in_parts(pool, step, batch, work / f"{number}-{step.name}", supply.for_step(step))
+        except CannotSucceed as error:
+            raise CannotSucceed(f"{step.name}: {error}") from error
+        newly = (replace(held, reason=f"{step.name}: {held.reason}") for held in batch.held[len(before) :])
+        batch = replace(batch, held=(*before, *newly))
         notes += [f"{step.name}: {text}" for text in said]
     return batch, notes

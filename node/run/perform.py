@@ -9,6 +9,7 @@ from typing import Any
 
 from node.errors import CannotSucceed
 from node.model import Batch, Step
+from node.run.notes import Note
 
 
 @dataclass(slots=True)
@@ -17,13 +18,15 @@ class Bench:
 
     out: Path
     given: Mapping[str, Any] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
 
-    def note(self, text: str) -> None:
-        self.notes.append(text)
+    def note(self, text: str, *counts: int) -> None:
+        if counts:
+            text.format(*counts)  # a text that does not fit its counts is the step's fault, and is found here
+        self.notes.append((text, counts))
 
 
-def perform(step: Step, batch: Batch, out: Path, given: Mapping[str, Any]) -> tuple[Batch, list[str]]:
+def perform(step: Step, batch: Batch, out: Path, given: Mapping[str, Any]) -> tuple[Batch, list[Note]]:
     """Run a step on the items it accepts; the others are passed on unchanged.
 
     Raises what the step raises. `out` is made when it is not there.

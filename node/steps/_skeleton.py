@@ -61,5 +61,5 @@ class Skeleton:
             shutil.copyfile(item.path, target)
             # `sources` is how a delivery finds the receipts that it fulfils: never leave one out.
             items.append(Item(path=target, kind=item.kind, sources=item.sources))
-        work.note(f"{len(items)} copied")
+        work.note("{} copied", len(items))  # a count, not text: the batch may be only a part
         return Batch(items=tuple(items), held=tuple(held), dropped=batch.dropped, disclosure=batch.disclosure)

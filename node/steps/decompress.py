@@ -52,7 +52,7 @@ class Decompress:
                 for note in self._one(item.path, target):
                     work.note(f"{item.path.stem}: {note}")
             except CannotSucceed as error:
-                held.append(Held(sources=item.sources, reason=f"decompress: {error}"))
+                held.append(Held(sources=item.sources, reason=str(error)))
             else:
                 items.append(replace(item, path=target))
         return replace(batch, items=tuple(items), held=tuple(held))

@@ -27,5 +27,5 @@ class Drop:
         waiting = {receipt for held in batch.held for receipt in held.sources}
         receipts = (receipt for item in batch.items for receipt in item.sources if receipt not in waiting)
         dropped = tuple(dict.fromkeys((*batch.dropped, *receipts)))
-        work.note(f"{len(dropped) - len(batch.dropped)} taken out by rule")
+        work.note("{} taken out by rule", len(dropped) - len(batch.dropped))
         return Batch(items=(), held=batch.held, dropped=dropped, disclosure=batch.disclosure)

@@ -75,7 +75,7 @@ class Set:
             else:
                 target.unlink(missing_ok=True)
                 held.append(Held(sources=item.sources, reason=f"attributes cannot be set: {reason}"))
-        work.note(f"{len(items)} changed, {len(held) - len(batch.held)} held")
+        work.note("{} changed", len(items))
         return Batch(items=tuple(items), held=tuple(held), dropped=batch.dropped, disclosure=batch.disclosure)
 
     def _change(self, source: Path, target: Path) -> str | None:

@@ -97,13 +97,32 @@ def test_explain_tells_what_sources_answered_and_what_was_pulled(capsys: pytest.
     _print_sources({
         "readings": [{"peer": "CT1", "at": 0.0, "instances": n, "failure": why} for n, why in answers],
         "pulls": [{**pulled, "finished": 61.0, "came": 2, "result": "2 sent"}, {**pulled, "finished": None, "came": 0}],
+        "completions": [],
     })  # fmt: skip
     assert capsys.readouterr().out.splitlines() == [
-        "  1970-01-01 00:00:00Z CT1 has 5 instances (C-FIND)",
+        "  1970-01-01 00:00:00Z CT1 has 5 instances (C-FIND), the same until 1970-01-01 00:00:00Z",
         "  1970-01-01 00:00:00Z CT1 was not asked: ARCHIVE did not answer",
         "  1970-01-01 00:00:00Z CT1 has nothing of it (C-FIND)",
         "  2 missing, pulled by C-MOVE from CT1 at 1970-01-01 00:01:00Z, 2 came (2 sent)",
         "  2 missing, pulled by C-MOVE from CT1 at 1970-01-01 00:01:00Z, not finished",
+    ]
+
+
+def test_an_answer_to_the_next_generation_is_not_taken_for_one_to_the_last(capsys: pytest.CaptureFixture[str]) -> None:
+    """It was asked at 0, 30 and 60 s, and again for what came after the completion at 90 s."""
+    from node.cli.look import _print_sources
+
+    _print_sources({
+        "readings": [
+            {"peer": "CT1", "at": at, "instances": n, "failure": ""}
+            for at, n in ((0.0, 5), (30.0, 5), (60.0, 5), (120.0, 5), (150.0, 6))
+        ],
+        "pulls": [], "completions": [{"at": 90.0}],
+    })  # fmt: skip
+    assert capsys.readouterr().out.splitlines() == [
+        "  1970-01-01 00:00:00Z CT1 has 5 instances (C-FIND), the same until 1970-01-01 00:01:00Z",
+        "  1970-01-01 00:02:00Z CT1 has 5 instances (C-FIND)",
+        "  1970-01-01 00:02:30Z CT1 has 6 instances (C-FIND)",
     ]
 
 

@@ -5,9 +5,15 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from pydicom.dataset import FileDataset
 
 from tests import make
-from tests.cli.command import dicom_node
+from tests.cli.command import Ran, dicom_node
+
+
+def process(source: Path, route: str, out: Path, rules: Path) -> Ran:
+    return dicom_node("process", source, "--route", route, "--out", out, "--config", rules, "--json")
+
 
 RULES = """\
 node: {ae_title: NODE}
@@ -15,7 +21,12 @@ destinations: {archive: {dicom: "ARCHIVE@127.0.0.1:9", accepts: deidentified}}
 routes:
   - {name: clean, when: always, steps: [anonymize, {forward: archive}]}
   - {name: volumes, when: always, steps: [anonymize, nifti]}
+  - {name: of-study, unit: study, when: always, steps: [anonymize, nifti]}
+  - {name: of-instance, unit: instance, when: always, steps: [anonymize, nifti]}
+  - {name: nothing, when: always, steps: [drop]}
 """
+ROUTES = {"study": "of-study", "series": "volumes", "instance": "of-instance"}
+NAMED_BY = {"study": "StudyInstanceUID", "series": "SeriesInstanceUID", "instance": "SOPInstanceUID"}
 
 
 @pytest.fixture
@@ -25,13 +36,31 @@ def rules(tmp_path: Path) -> Path:
     return path
 
 
+def files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def two_studies(folder: Path) -> list[FileDataset]:
+    """Two studies of two series of two slices, in one folder, mixed."""
+    found = [
+        ds
+        for pair in zip(
+            *(make.ct_series(2, study=study, series=series) for study in ("one", "two") for series in ("a", "b")),
+            strict=True,
+        )
+        for ds in pair
+    ]
+    make.write_all(found, folder)
+    return found
+
+
 def test_a_series_goes_through_the_steps_without_a_node(rules: Path, tmp_path: Path) -> None:
     source = tmp_path / "in"
     make.write_all(make.ct_series(3, rows=8, columns=8), source)
     before = {path: path.read_bytes() for path in source.iterdir()}
     ran = dicom_node("process", source, "--route", "clean", "--out", tmp_path / "out", "--config", rules)
     assert ran.code == 0, ran.err
-    made = [pydicom.dcmread(path) for path in sorted((tmp_path / "out").iterdir())]
+    made = [pydicom.dcmread(path) for path in files(tmp_path / "out")]
     assert len(made) == 3
     assert {str(ds.PatientName) for ds in made}.isdisjoint({"Müster^Invented"})
     assert {ds.PatientIdentityRemoved for ds in made} == {"YES"}
@@ -42,9 +71,9 @@ def test_the_same_patient_gets_the_same_pseudonym_the_next_time(rules: Path, tmp
     ct = make.write(make.ct_series(1, rows=8, columns=8)[0], tmp_path / "ct.dcm")
     for out in ("a", "b"):
         assert dicom_node("process", ct, "--route", "clean", "--out", tmp_path / out, "--config", rules).code == 0
-    first, second = (pydicom.dcmread(next((tmp_path / out).iterdir())) for out in ("a", "b"))
-    assert first.PatientID == second.PatientID
-    assert first.SOPInstanceUID == second.SOPInstanceUID
+    (first,), (second,) = (list(files(tmp_path / out)) for out in ("a", "b"))
+    assert pydicom.dcmread(first).PatientID == pydicom.dcmread(second).PatientID
+    assert first.relative_to(tmp_path / "a") == second.relative_to(tmp_path / "b"), "named by what it is"
 
 
 def test_volumes_come_out_as_files(rules: Path, tmp_path: Path) -> None:
@@ -68,7 +97,101 @@ def test_what_is_held_is_named_with_its_file_and_exits_with_1(rules: Path, tmp_p
     held = dict(ran.json["held"])
     assert set(held) == {str(bad), str(tmp_path / "in" / "notes.txt")}
     assert "secondary capture" in held[str(bad)]
-    assert len(list((tmp_path / "out").iterdir())) == 2
+    assert len(files(tmp_path / "out")) == 2
+
+
+@pytest.mark.parametrize(("kind", "units", "volumes"), [("study", 2, 2), ("series", 4, 1), ("instance", 8, 1)])
+def test_a_folder_goes_through_unit_by_unit_as_in_the_node(
+    kind: str, units: int, volumes: int, rules: Path, tmp_path: Path
+) -> None:
+    sent = two_studies(tmp_path / "in")
+    ran = process(tmp_path / "in", ROUTES[kind], tmp_path / "out", rules)
+    assert ran.code == 0, ran.err
+    facts = ran.json
+    assert {one["uid"] for one in facts["units"]} == {str(ds[NAMED_BY[kind]].value) for ds in sent}
+    assert [(one["unit"], one["state"], one["instances"]) for one in facts["units"]] == [
+        (kind, "done", len(sent) // units)
+    ] * units
+    assert len({one["folder"] for one in facts["units"]}) == units
+    for one in facts["units"]:
+        made = files(tmp_path / "out" / one["folder"])
+        assert [path.name for path in made] == one["files"]
+        assert len([path for path in made if path.name.endswith(".nii.gz")]) == volumes
+        instances = [pydicom.dcmread(path) for path in made if path.suffix == ".dcm"]
+        assert len(instances) == one["instances"]
+        assert {str(ds[NAMED_BY[kind]].value) for ds in instances} == {one["folder"]}, "apart, by its own UID"
+    assert sorted(facts["files"]) == [str(path.relative_to(tmp_path / "out")) for path in files(tmp_path / "out")]
+
+
+@pytest.mark.parametrize(("kind", "others"), [("study", 1), ("series", 3), ("instance", 7)])
+def test_one_unit_that_is_held_does_not_hold_the_others(kind: str, others: int, rules: Path, tmp_path: Path) -> None:
+    """A slice without its place: no volume of its series."""
+    sent = two_studies(tmp_path / "in")
+    del sent[0].ImagePositionPatient
+    bad = make.write(sent[0], tmp_path / "in" / "0001.dcm")
+    ran = process(tmp_path / "in", ROUTES[kind], tmp_path / "out", rules)
+    assert ran.code == 1
+    states = {one["uid"]: one["state"] for one in ran.json["units"]}
+    uid = str(sent[0][NAMED_BY[kind]].value)
+    assert states.pop(uid) == ("held" if kind == "instance" else "partly held")
+    assert list(states.values()) == ["done"] * others
+    ((path, reason),) = next(one["held"] for one in ran.json["units"] if one["uid"] == uid)
+    assert (path, "position" in reason.lower()) == (str(bad), True), reason
+
+
+def test_a_unit_that_is_held_as_a_whole_says_so_in_one_line_and_has_no_folder(rules: Path, tmp_path: Path) -> None:
+    report = make.report()
+    good = make.ct_series(3)
+    make.write_all([*good, report], tmp_path / "in")
+    out = tmp_path / "out"
+    ran = dicom_node("process", tmp_path / "in", "--route", "volumes", "--out", out, "--config", rules)
+    assert ran.code == 1
+    (folder,) = out.iterdir()
+    lines = ran.out.splitlines()
+    assert f"series {good[0].SeriesInstanceUID}: done, 5 files in {folder}" in lines
+    assert f"series {report.SeriesInstanceUID}: held, 1 instances: " in ran.out
+    assert lines[-1] == f"2 units: 1 done, 1 held; 5 files in {out}"
+
+
+def test_results_have_the_same_names_whatever_the_files_are_called(rules: Path, tmp_path: Path) -> None:
+    sent = two_studies(tmp_path / "in")
+    make.write_all(sent[::-1], tmp_path / "again" / "deep")
+    names = []
+    for source, out in (("in", "a"), ("again", "b")):
+        assert process(tmp_path / source, "volumes", tmp_path / out, rules).code == 0
+        names.append([path.relative_to(tmp_path / out) for path in files(tmp_path / out)])
+    assert names[0] == names[1]
+    assert len([name for name in names[0] if name.name.endswith(".nii.gz")]) == 4, "one volume of each series"
+    assert not {str(ds.SeriesInstanceUID) for ds in sent} & {name.parts[0] for name in names[0]}, "no received UID"
+
+
+def test_what_a_route_drops_is_done_and_leaves_nothing(rules: Path, tmp_path: Path) -> None:
+    make.write_all(make.ct_series(3), tmp_path / "in")
+    ran = process(tmp_path / "in", "nothing", tmp_path / "out", rules)
+    (one,) = ran.json["units"]
+    assert (ran.code, one["state"], one["dropped"], one["folder"], one["files"]) == (0, "done", 3, "", [])
+
+
+def test_a_note_names_the_file_it_is_about(rules: Path, tmp_path: Path) -> None:
+    from pydicom.uid import RLELossless
+
+    ct = make.ct_series(1)[0]
+    ct.LossyImageCompression = "00"
+    ct.compress(RLELossless)
+    path = make.write(ct, tmp_path / "ct.dcm")
+    rules.write_text(RULES + "  - {name: plain, when: always, steps: [decompress]}\n")
+    ran = process(path, "plain", tmp_path / "out", rules)
+    assert ran.code == 0, ran.err
+    assert all("decompress: " in note and str(path) in note for note in ran.json["units"][0]["notes"])
+
+
+@pytest.mark.parametrize("with_a_text", [False, True])
+def test_a_folder_without_any_instance_exits_with_1(with_a_text: bool, rules: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    if with_a_text:
+        (tmp_path / "in" / "notes.txt").write_text("no image")
+    ran = dicom_node("process", tmp_path / "in", "--route", "clean", "--out", tmp_path / "out", "--config", rules)
+    assert (ran.code, ran.out) == (1, "no DICOM instance found\n")
 
 
 def test_a_route_that_is_not_there_and_a_folder_that_is_in_use_exit_with_2(rules: Path, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_a_port_that_is_in_use_is_said_and_ends_with_2(tmp_path: Path, what: str
         process = program("serve", "--config", rules(tmp_path, **{what: address}))
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (2, "")
-    assert err.splitlines()[-1].startswith(f"node: {what}: cannot listen")
+    assert err.splitlines()[-1] == f"node: {what}: cannot listen on {address}: Address already in use"
     assert "Traceback" not in err
 
 

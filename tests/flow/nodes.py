@@ -137,7 +137,7 @@ class Site:
 
     def held(self) -> list[dict[str, Any]]:
         with self.opened.database.reader.connect() as connection:
-            return list(overview(connection)["held"])
+            return list(overview(connection, self.opened.config.routed)["held"])
 
     def rows(self, query: str) -> list[Any]:
         with self.opened.database.reader.connect() as connection:

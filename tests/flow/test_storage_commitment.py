@@ -236,7 +236,7 @@ def test_what_the_archive_never_commits_is_failed_in_the_end(site: Site) -> None
 
 def overview_of(site: Site) -> list[dict[str, Any]]:
     with site.opened.database.reader.connect() as connection:
-        return list(overview(connection)["commitments"])
+        return list(overview(connection, site.opened.config.routed)["commitments"])
 
 
 def wait_until_answered(site: Site, count: int = 1) -> None:

@@ -145,7 +145,7 @@ def _readers(database: Database, spool: Spool, folder: Path) -> Iterator[tuple[s
         return run
 
     yield "ledger", reading(lambda connection: take_ledger(connection, spool, frozenset(UnitKind)))
-    yield "status", reading(overview)
+    yield "status", reading(lambda connection: overview(connection, frozenset(UnitKind)))
     some = receipt.c.id.in_([f"{7:012x}{n:020x}" for n in range(SERIES)])
     yield "states of 200 instances", reading(lambda c: list(instance_states(c, frozenset(UnitKind), some)))
     rules = folder / "rules.yaml"

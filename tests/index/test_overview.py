@@ -19,7 +19,7 @@ routes: [{name: sends, when: always, steps: [{forward: a}]}]
 
 def shown(kit: Kit) -> dict[str, Any]:
     with kit.database.reader.connect() as connection:
-        return overview(connection)
+        return overview(connection, kit.config.routed)
 
 
 def test_an_empty_node(kit: Kit) -> None:
@@ -29,12 +29,28 @@ def test_an_empty_node(kit: Kit) -> None:
 def test_open_units_queued_and_running_jobs_are_counted(kit: Kit) -> None:
     kit.rules(RULES)
     kit.index(make.instance(series="s1"), make.instance(series="s2"))
-    assert shown(kit)["open"] == 3
+    assert shown(kit)["open"] == 2
     first, _ = kit.close()
     with kit.database.durable.begin() as connection:
         jobs.start(connection, first)
     found = shown(kit)
     assert (found["open"], found["queued"], found["running"]) == (0, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "counted"),
+    [([], 3), (["series"], 3), (["study"], 2), (["instance"], 4), (["study", "series"], 5), (["instance", "study"], 6)],
+)
+def test_only_units_that_a_route_works_on_count_as_open(kinds: list[str], counted: int, kit: Kit) -> None:
+    """Two studies, three series, four instances. Every instance is in a series and a study, whatever the routes say."""
+    routes = ", ".join(f"{{name: of-{kind}, unit: {kind}, when: always, steps: [drop]}}" for kind in kinds)
+    kit.rules(f"routes: [{routes}]")
+    kit.index(
+        make.instance(), make.instance(number=2), make.instance(series="other"), make.instance(study="another"),
+    )  # fmt: skip
+    assert shown(kit)["open"] == counted
+    kit.close()
+    assert shown(kit)["open"] == 0
 
 
 def test_what_waits_for_a_destination_says_why_and_until_when(kit: Kit) -> None:

@@ -38,6 +38,8 @@ class Obey:
     """A file; while it is there, comments are not obeyed."""
     meet: str = ""
     """A folder; goes on when two processes have met there."""
+    counts: bool = False
+    """Note how many came out, and not which process it was."""
     hides: bool = False
     """Say that the batch is de-identified."""
 
@@ -56,7 +58,7 @@ class Obey:
                 target = work.out / item.path.name
                 shutil.copyfile(item.path, target)
                 items.append(Item(path=target, kind=item.kind, sources=item.sources))
-        work.note(f"process {os.getpid()}")
+        work.note("{} obeyed", len(items)) if self.counts else work.note(f"process {os.getpid()}")
         disclosure = Disclosure.DEIDENTIFIED if self.hides else batch.disclosure
         return Batch(items=tuple(items), held=tuple(held), dropped=tuple(dropped), disclosure=disclosure)
 

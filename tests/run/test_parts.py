@@ -43,6 +43,23 @@ def test_parts_come_back_in_order_and_were_worked_on_side_by_side(pool: Pool, tm
     assert len(notes) == 2, "two workers took part"
 
 
+def test_the_counts_of_the_parts_are_added(pool: Pool, tmp_path: Path) -> None:
+    """Equal notes of two parts with twelve each said that twelve were de-identified, and not 24."""
+    step = STEPS["anonymize"]()
+    for count, said in ((24, "24 de-identified"), (30, "30 de-identified")):
+        given = batch(tmp_path / str(count), *[""] * count)
+        _, notes = perform_in_parts(pool, step, given, tmp_path / "out", {"secret": b"k" * 32})
+        assert notes == [said]
+
+
+def test_a_part_that_goes_one_by_one_is_counted_too(pool: Pool, tmp_path: Path) -> None:
+    made, notes = perform_in_parts(
+        pool, Obey(counts=True), batch(tmp_path, "", "fail", "", "hold"), tmp_path / "out", {}
+    )
+    assert (len(made.items), set(held(made))) == (2, {1, 3})
+    assert notes == ["2 obeyed"]
+
+
 def test_a_worker_that_dies_on_one_instance_holds_that_one(
     pool: Pool, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -98,10 +115,18 @@ def test_a_step_over_the_whole_unit_needs_all_members_unless_the_route_proceeds(
     needs_all(Pile(), Batch(items=()), "hold")
 
 
+def test_what_a_chain_cannot_do_begins_with_the_name_of_the_step(pool: Pool, tmp_path: Path) -> None:
+    supply = Supply({"secret": lambda: b"k"})
+    with pytest.raises(CannotSucceed, match=r"^obey: it asked to fail$"):
+        run_chain(pool, supply, (Obey(),), batch(tmp_path, "fail"), tmp_path, partial="hold")
+    with pytest.raises(CannotSucceed, match=r"^pile: 1 of its instances were held before it"):
+        run_chain(pool, supply, (Obey(), Pile()), batch(tmp_path, "hold", ""), tmp_path, partial="hold")
+
+
 def test_a_chain_runs_without_its_forwards(pool: Pool, tmp_path: Path) -> None:
     chain = (Obey(), STEPS["forward"](to="nowhere"), Pile())  # type: ignore[call-arg]  # its own fields
     supply = Supply({"secret": lambda: b"k"})
     made, notes = run_chain(pool, supply, chain, batch(tmp_path, "", "hold", ""), tmp_path, partial="proceed")
     assert [i.kind for i in made.items] == [Kind.DICOM, Kind.DICOM, Kind.NIFTI]
-    assert set(held(made)) == {1}
+    assert held(made) == {1: "obey: it asked to be held"}
     assert all(note.startswith("obey: process") for note in notes)

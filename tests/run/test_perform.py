@@ -71,4 +71,10 @@ def test_files_that_a_step_cannot_deidentify_do_not_pass_by_it(tmp_path: Path) -
 def test_a_bench_keeps_notes(tmp_path: Path) -> None:
     bench = Bench(out=tmp_path)
     bench.note("a")
-    assert (bench.notes, bench.given) == (["a"], {})
+    bench.note("{} of {}", 1, 2)
+    assert (bench.notes, bench.given) == ([("a", ()), ("{} of {}", (1, 2))], {})
+
+
+def test_a_note_that_does_not_fit_its_counts_is_refused_in_the_step(tmp_path: Path) -> None:
+    with pytest.raises(IndexError):
+        Bench(out=tmp_path).note("{} of {}", 1)

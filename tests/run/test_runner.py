@@ -85,6 +85,19 @@ routes: [{name: r, when: always, steps: [anonymize, {forward: a}]}]
     assert not any(path.is_file() for path in working.outbox.root.rglob("*"))
 
 
+def test_each_step_of_each_generation_has_its_own_note_and_counts_all_of_it(working: Kit) -> None:
+    """More instances than a worker is given at once, two steps of one name, and one instance that comes late."""
+    sets = ("{set: {assign: {ImageComments: a}}}", "{set: {assign: {ImageComments: b}}}")
+    *series, late = make.ct_series(25)
+    first, _ = queued(working, route(*sets), series)
+    working.run(first)
+    working.index(late)
+    (second,) = working.close()
+    working.run(second)
+    assert notes(working, first, "note") == ["set: 24 changed"] * 2
+    assert notes(working, second, "note") == ["set: 25 changed"] * 2
+
+
 def test_what_comes_back_after_it_was_made_here_is_held(working: Kit) -> None:
     rules = """
 destinations: {a: {folder: ./a, accepts: deidentified}}

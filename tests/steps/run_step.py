@@ -18,8 +18,8 @@ class RealWork:
     given: Mapping[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def note(self, text: str) -> None:
-        self.notes.append(text)
+    def note(self, text: str, *counts: int) -> None:
+        self.notes.append(text.format(*counts) if counts else text)
 
 
 def run_step(step: Step, batch: Batch, tmp_path: Path, given: Mapping[str, Any] | None = None) -> Batch:

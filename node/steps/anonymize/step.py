@@ -67,7 +67,7 @@ class Anonymize:
                 held.append(Held(sources=item.sources, reason=f"cannot be de-identified: {reason}"))
             else:
                 items.append(Item(path=target, kind=Kind.DICOM, sources=item.sources))
-        work.note(f"{len(items)} de-identified, {len(held) - len(batch.held)} held")
+        work.note("{} de-identified", len(items))
         return Batch(items=tuple(items), held=tuple(held), dropped=batch.dropped, disclosure=Disclosure.DEIDENTIFIED)
 
     def _rules(self) -> tuple[Rules, tuple[str, ...]]:
