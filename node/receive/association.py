@@ -15,7 +15,7 @@ import time
 from typing import Any, Protocol
 
 from pynetdicom import evt
-from pynetdicom.association import Association
+from pynetdicom.association import LOGGER, Association
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
@@ -114,9 +114,9 @@ class Acceptance(Association):
     dul: UpperLayer
 
     def __init__(self, ae: Any, acceptor: Acceptor) -> None:
+        self._bell = threading.Event()  # first: super() sets time-outs, which ring it
         super().__init__(ae, "acceptor")
         self._told = acceptor
-        self._bell = threading.Event()
         self.dul = UpperLayer(self, on_end=self.wake)
         self.dul.to_user_queue = Ringing(self.wake)
         self.dimse.msg_queue = Ringing(self.wake)
@@ -141,14 +141,29 @@ class Acceptance(Association):
         finally:
             self._told.over(self)
 
+    @property
+    def network_timeout(self) -> float | None:
+        """Seconds; a new value counts at once, for who sleeps already too."""
+        return super().network_timeout
+
+    @network_timeout.setter
+    def network_timeout(self, value: float | None) -> None:
+        with self.lock:
+            self.dul._idle_timer.timeout = self._network_timeout = value
+        self.wake()
+
     def _run_reactor(self) -> None:
         """As pynetdicom's, but for its thousand looks a second."""
         while not self._kill:
+            # Who sleeps is paused too: `release` and the like of another thread wait for it before they speak.
             self._is_paused = True
             self._reactor_checkpoint.wait()
             self._is_paused = False
+            if not self._reactor_checkpoint.is_set():
+                continue  # the other thread saw the pause just before it ended, and relies on it
             self._bell.clear()
             if not self._look():
+                self._is_paused = True
                 self._bell.wait(max(0.01, self.dul._idle_timer.remaining) if self.network_timeout else None)
 
     def _look(self) -> bool:
@@ -159,10 +174,12 @@ class Acceptance(Association):
             return True
         if self.is_established and self.acse.is_release_requested():
             self.acse.send_release(is_response=True)
+            LOGGER.info("Association Released")  # ends what ACSE began there with "Association Accepted"
             self.is_released, self.is_established = True, False
             evt.trigger(self, evt.EVT_RELEASED, {})
             self.kill()
         elif self.acse.is_aborted():
+            LOGGER.info("Association Aborted")
             self.dul.receive_pdu(wait=False)  # so that EVT_ACSE_RECV is triggered for it
             self.is_aborted, self.is_established = True, False
             evt.trigger(self, evt.EVT_ABORTED, {})

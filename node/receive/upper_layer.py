@@ -10,9 +10,11 @@ What the listener does not want goes the way that it always went.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import select
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -37,6 +39,9 @@ _ABORT = bytes.fromhex("07 00 00000004 0000 02 00")
 """A-ABORT by the service provider, reason not specified (PS3.8 9.3.8)."""
 _READ = 1 << 18
 """Bytes read at once at the most: two of our PDUs."""
+_GOODBYE = 1.0
+"""Seconds that a peer has to close when it was told the end; after them its first silence ends the connection. ARTIM
+alone would let it hold its place for thirty (PS3.8 9.1.5)."""
 
 
 class Listener(Protocol):
@@ -91,6 +96,7 @@ class UpperLayer(DULServiceProvider):
         self._lent = self._recalled = False
         self._returned: queue.SimpleQueue[Return] = queue.SimpleQueue()
         self._buffer = memoryview(bytearray(_READ))
+        self._closes: float | None = None
 
     def _ring(self) -> None:
         if threading.get_ident() != self.ident:
@@ -246,14 +252,24 @@ class UpperLayer(DULServiceProvider):
                 self._read_pdu_data()
 
     def _see_off(self, connection: Any) -> None:
-        """It was aborted, rejected or released: nothing that still comes matters any more (PS3.8 AA-6), and when
-        there is nothing, the connection ends. It is not parsed: what stands behind an abort may have no end."""
-        if not self._readable(connection, 0):
-            if self.socket is not None:
+        """It was aborted, rejected or released: we say no more, and nothing that still comes matters (PS3.8 AA-6).
+
+        The peer is left to close (PS3.8 9.2, Sta13), and what it sends before that is read: a connection closed under
+        bytes that nobody read is reset, and a reset may take our last PDU from a peer that has not read it. It is not
+        parsed, nor decrypted: what stands behind an abort may have no end.
+        """
+        if self._closes is None:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_WR)
+            self._closes = time.monotonic() + _GOODBYE
+        if not self._sleep(connection, max(0.0, self._closes - time.monotonic()) * 1000):
+            if time.monotonic() >= self._closes and self.socket is not None:
                 self.socket.close()
             return
         try:
-            count = connection.recv_into(self._buffer)
+            count = socket.socket.recv_into(connection, self._buffer)
+        except InterruptedError:
+            return
         except OSError:
             count = 0
         if not count:

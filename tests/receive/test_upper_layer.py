@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import socket
 import struct
 import threading
 import time
@@ -213,4 +214,57 @@ def test_a_message_that_pynetdicom_cannot_read_is_answered_with_an_abort(tmp_pat
     with station(tmp_path) as node, Sender(node.port, CONTEXTS) as sender:
         sender.raw(sender.p_data(1, 0x03, no_command_field))
         assert sender.pdu()[0] == 0x07
+        node.until_nobody_is_here()
+
+
+@pytest.mark.parametrize("end", ["release", "abort"])
+def test_a_peer_that_still_sends_reads_our_last_pdu_and_the_end_without_a_reset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr(module, "_GOODBYE", 30.0)
+    pdu, answer = {"release": (0x05, 0x06), "abort": (0x7F, 0x07)}[end]
+    with station(tmp_path) as node, Sender(node.port, CONTEXTS) as sender:
+        sender.raw(struct.pack(">BBLL", pdu, 0, 4, 0))
+        until_readable(sender)
+        for _ in range(64):
+            sender.raw(bytes(1 << 16))
+        assert sender.pdu()[0] == answer
+        assert sender._socket.recv(1) == b""
+        sender.raw(bytes(1 << 16))
+        sender._socket.shutdown(socket.SHUT_WR)
+        assert sender._socket.recv(1) == b""
+        node.until_nobody_is_here()
+        assert sender._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+
+
+def test_a_peer_that_does_not_close_after_the_end_loses_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_GOODBYE", 0.1)
+    with station(tmp_path) as node, Sender(node.port, CONTEXTS) as sender:
+        sender.raw(struct.pack(">BBLL", 0x05, 0, 4, 0))
+        assert sender.pdu()[0] == 0x06
+        node.until_nobody_is_here()
+        sender.cut()
+
+
+def until_readable(sender: Sender) -> None:
+    """The node has answered; the answer is left unread."""
+    assert select.select([sender._socket], [], [], 10)[0]
+
+
+def test_an_acceptor_that_sleeps_hears_of_a_release_of_its_own_and_of_a_new_time_out(tmp_path: Path) -> None:
+    with station(tmp_path) as node, Sender(node.port, CONTEXTS) as sender, Sender(node.port, CONTEXTS) as idle:
+        assert [sender.echo(), idle.echo()] == [0, 0]
+        first, second = (one for server in node.receiver._servers for one in server.active_associations)
+        releasing = threading.Thread(target=first.release)
+        releasing.start()
+        second.network_timeout = 0.1
+        assert sender.pdu()[0] == 0x05
+        sender.raw(struct.pack(">BBLL", 0x06, 0, 4, 0))
+        releasing.join(10)
+        assert first.is_released
+        assert idle.pdu()[0] == 0x07
+        sender.cut()
+        idle.cut()
         node.until_nobody_is_here()
