@@ -41,31 +41,32 @@ class Outbox:
         return self.root / hashlib.sha256(key.encode()).hexdigest()[:24]
 
     def put(
-        self, job_id: str, destination: str, goods: Sequence[Goods], disclosure: Disclosure, *, step: int, also: Also
-    ) -> None:
-        """Take over what step number `step` of a job sends. `also` runs in the same transaction: it hands the
-        obligations over and puts the delivery into the engine.
+        self, job_id: str, destination: str, goods: Iterable[Goods], disclosure: Disclosure, *, step: int, also: Also
+    ) -> int:
+        """Take over what step number `step` of a job sends, each file as it comes out of `goods`; returns how many.
+        `also` runs in the same transaction: it hands the obligations over and puts the delivery into the engine.
 
         Repeating it with the same goods changes nothing; a delivery that had ended begins another try. What an
-        earlier generation has not brought there yet is replaced. Raises OSError when the disk is full; then
-        nothing was taken over.
+        earlier generation has not brought there yet is replaced. Raises OSError when the disk is full, and what
+        `goods` raises; then nothing was taken over.
         """
         key = delivery_id(job_id, destination)
-        rows = link(self._files, key, self.folder(key), step, goods, disclosure) if goods else []
+        taken, rows = link(self._files, key, self.folder(key), step, goods, disclosure)
         with self._database.durable.begin() as connection:
             tries = None
-            if goods:
+            if taken:
                 tries = open_delivery(connection, key, job_id, destination, disclosure, self._database.now(connection))
                 # Again behind the lock of `open_delivery`: the courier's end may have removed a name since.
                 if not all((self.root / str(row["path"])).exists() for row in rows):
-                    link(self._files, key, self.folder(key), step, goods, disclosure)
+                    link(self._files, key, self.folder(key), step, taken, disclosure)
                 add(connection, key, step, rows)
-                note_made(connection, goods)
+                note_made(connection, taken)
                 replace_waiting(connection, job_id, destination)
             also(connection, sources_of(connection, key), tries)
             settle(connection, key, job_id, destination)
-            if goods:
+            if taken:
                 replace_same(connection, job_id, destination)
+        return len(taken)
 
     def read(self, key: str) -> tuple[Delivery, list[Waiting]] | None:
         """A delivery and its parcels that still wait, in order."""

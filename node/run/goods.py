@@ -1,10 +1,14 @@
-"""From the items of a batch to what the outbox takes: names, content hash and the fields of a layout."""
+"""From the items of a batch to what the outbox takes: names, content hash and the fields of a layout.
+
+Every byte that is sent is hashed here, so it is done part by part in all workers.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import mmap
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from node.dicom.attributes import keyword_of
@@ -12,34 +16,56 @@ from node.dicom.header import read_header_of
 from node.dicom.part10 import read_meta
 from node.model import UID, Header, Item, Kind, ReceiptId
 from node.outbox import Goods
+from node.pool import Pool
+
+_PART = 12
+"""Instances given to a worker at once; the first of them are in the outbox while the last are hashed."""
 
 _LAYOUT_VRS = frozenset({"AE", "AS", "CS", "DA", "DT", "DS", "IS", "LO", "PN", "SH", "ST", "TM", "UI", "US", "UL"})
 
 
 def goods_of(
-    items: Sequence[Item], kinds: Collection[Kind], received: Mapping[ReceiptId, tuple[UID, str]]
-) -> list[Goods]:
-    """The items of these kinds as goods, DICOM first.
+    pool: Pool, items: Sequence[Item], kinds: Collection[Kind], received: Mapping[ReceiptId, tuple[UID, str]]
+) -> Iterator[Goods]:
+    """The items of these kinds as goods, DICOM first, each given out while the next ones are still worked on.
 
     received    for each receipt its SOP Instance UID and the SHA-256 of its data set
 
     A file that is not DICOM has no header of its own: it takes the layout fields of the first DICOM item that
-    was made from the same receipts, so that a volume lies beside its series.
+    was made from the same receipts, so that a volume lies beside its series. Raises what `Pool.call` raises.
     """
     dicom = [item for item in items if item.kind is Kind.DICOM]
+    others = [item for item in items if item.kind is not Kind.DICOM and item.kind in kinds]
     fields: dict[ReceiptId, Mapping[str, str]] = {}
-    found: list[Goods] = []
     # Read even when DICOM is not sent: their headers place the other files.
-    for item in dicom:
-        one = _instance(item, received)
-        for source in item.sources:
-            fields.setdefault(source, one.fields)
-        if Kind.DICOM in kinds:
-            found.append(one)
-    for item in items:
-        if item.kind is not Kind.DICOM and item.kind in kinds:
-            found.append(_file(item, fields))
-    return found
+    parts = _parts(dicom) if others or Kind.DICOM in kinds else []
+    with ThreadPoolExecutor(max_workers=pool.size) as threads:
+        for made in threads.map(lambda part: pool.call(instances, part, _of(part, received)), parts):
+            for one in made:
+                for source in one.sources:
+                    fields.setdefault(source, one.fields)
+                if Kind.DICOM in kinds:
+                    yield one
+    if others:
+        yield from pool.call(files, others, fields)
+
+
+def _parts(items: Sequence[Item]) -> list[Sequence[Item]]:
+    return [items[begin : begin + _PART] for begin in range(0, len(items), _PART)]
+
+
+def _of(items: Sequence[Item], received: Mapping[ReceiptId, tuple[UID, str]]) -> dict[ReceiptId, tuple[UID, str]]:
+    return {source: received[source] for item in items for source in item.sources if source in received}
+
+
+def instances(items: Sequence[Item], received: Mapping[ReceiptId, tuple[UID, str]]) -> list[Goods]:
+    """DICOM items as goods, in a worker."""
+    return [_instance(item, received) for item in items]
+
+
+def files(items: Sequence[Item], fields: Mapping[ReceiptId, Mapping[str, str]]) -> list[Goods]:
+    """Other items as goods, in a worker."""
+    return [_file(item, fields) for item in items]
 
 
 def _instance(item: Item, received: Mapping[ReceiptId, tuple[UID, str]]) -> Goods:

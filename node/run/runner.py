@@ -175,7 +175,7 @@ class Runner:
             received = jobs.identities(connection, job.id)
             given_up = jobs.given_up(connection, job.id, destination)
         items = tuple(item for item in batch.items if not given_up.issuperset(item.sources))
-        goods = self.pool.call(goods_of, items, kinds, received)
+        goods = goods_of(self.pool, items, kinds, received)
         # What is owed to a destination is owed until the last step that sends there.
         last = all(options.get("to") != destination for _, options in job.plan.steps[number + 1 :])
 
@@ -188,8 +188,8 @@ class Runner:
                 key, concurrent = delivery_id(job.id, destination), self.concurrent(destination)
                 self.engine.enqueue_delivery(connection, key, destination, concurrent, tries=tries)
 
-        self.outbox.put(job.id, destination, goods, batch.disclosure, step=number, also=also)
-        return f"{len(goods)} files for {destination}"
+        count = self.outbox.put(job.id, destination, goods, batch.disclosure, step=number, also=also)
+        return f"{count} files for {destination}"
 
     def _hold(self, job: Job, reason: str, error: Exception | None = None) -> Outcome:
         if isinstance(error, Bug):
