@@ -114,8 +114,8 @@ class Outbox:
         return found
 
     def delivered(self, of: Delivery, parcels: Sequence[Waiting], place: str = "", peer: str = "") -> bool:
-        """The destination has acknowledged these. Returns when that is on the disk: only then may the next
-        one be sent, so that a crash repeats what was in flight and nothing else.
+        """The destination has acknowledged these. Returns when that is on the disk: until then they are in flight,
+        and a crash sends them again (see deliver/recording.py for how many those may be).
 
         place: where a folder holds it. peer: who has it, as AE@host:port, since a destination of the same name
         that is another machine tomorrow has nothing yet; empty: the name stands for it. False: the rest is not
@@ -139,10 +139,10 @@ class Outbox:
         )
         connection.execute(statement, [{**common, "instance": i, "content": c} for i, c in contents.items()])
 
-    def refused(self, of: Delivery, one: Waiting, reason: str) -> bool:
-        """The destination will not take this one; the others go on. False: as for `delivered`."""
+    def refused(self, of: Delivery, parcels: Sequence[Waiting], reason: str) -> bool:
+        """The destination will not take these; the others go on. False: as for `delivered`."""
         with self._database.durable.begin() as connection:
-            self._set(connection, of, [one.number], "held", reason, only="waiting")
+            self._set(connection, of, [p.number for p in parcels], "held", reason, only="waiting")
             return self._note(connection, of)
 
     def failed(self, of: Delivery, reason: str) -> tuple[int, float] | None:
