@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from node.config import Config
 from node.deliver.courier import Courier
 from node.engine.engine import Engine
 from node.engine.runs import Outcome, Task
+from node.errors import NodeError
 from node.evidence.asker import Asker
 from node.healing import heal
 from node.index import Database
@@ -29,10 +33,14 @@ from node.report.balance import RunningCheck
 from node.report.http import StatusServer
 from node.retention import Retention
 from node.rules import Rules, RulesWatch
+from node.run.perform import prepare
 from node.run.runner import Runner
 from node.spool import Presence, Spool
 
 log = logging.getLogger("node")
+
+_UNTIL_QUIET = 2.0
+"""Seconds that the start of workers waits for associations to end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +88,8 @@ class Service:
     asked: threading.Event
     """Set when storage commitment was asked for, or a destination answered."""
     listening: list[tuple[str, int]] = field(default_factory=list)
+    _soon: threading.Event = field(default_factory=threading.Event)
+    """Set when a unit is about to be complete."""
     _threads: list[threading.Thread] = field(default_factory=list)
     _watch: RulesWatch | None = None
     _folders: frozenset[Path] = frozenset()
@@ -91,7 +101,8 @@ class Service:
         heal(self.database, self.engine, _concurrent(self.rules.current()))
         self.engine.launch(self.body, _limits(self.rules.current()))
         self.rows.start()
-        self._thread("complete", self.collector.run, self.stopping, self.wake)
+        self._thread("complete", self.collector.run, self.stopping, self.wake, self._soon)
+        self._thread("workers", self._start_workers)
         self._thread("evidence", self.asker.run, self.stopping)
         self._thread("commitment", self.committer.run, self.stopping, self.asked)
         self._thread("marks", publish, self.sessions, self.presence, self.stopping)
@@ -120,6 +131,7 @@ class Service:
             folder.stop()
         self.stopping.set()
         self.wake.set()
+        self._soon.set()
         self.asked.set()
         self.rows.stop()
         ended = self.engine.stop(seconds)
@@ -147,6 +159,19 @@ class Service:
         self._folders = _folders(config)
         self.engine.allow(_limits(config))
         self.wake.set()
+
+    def _start_workers(self) -> None:
+        """Before the first job needs them, since what they import takes most of a second; and not at once, since a
+        node that receives nothing needs none. In the quiet time of its unit, when nobody is sending."""
+        self._soon.wait()
+        deadline = time.monotonic() + _UNTIL_QUIET
+        while self.sessions.count() and time.monotonic() < deadline and not self.stopping.wait(0.05):
+            pass
+        if not self.stopping.is_set():
+            places = range(self.pool.size)
+            with ThreadPoolExecutor(self.pool.size) as threads, contextlib.suppress(NodeError):
+                # One that does not start here is started by the first task, which says why if it cannot.
+                list(threads.map(lambda _: self.pool.call(prepare), places))
 
     def _upkeep(self) -> None:
         """Now and then: index what a dead process left, remove what is over, see whether the disk has room again, look
