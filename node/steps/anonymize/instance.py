@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from pydicom import dcmread, dcmwrite
+from pydicom import dcmread
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import FileDataset
 from pydicom.errors import InvalidDicomError
@@ -28,6 +28,7 @@ from node.steps.anonymize.walk import (
     raw_bytes,
     walk,
 )
+from node.steps.anonymize.write import write
 
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _UNDEFINED = 0xFFFFFFFF
@@ -175,7 +176,7 @@ def _identity(ds: FileDataset) -> dict[int, str]:
 
 def _write(ds: FileDataset, target: Path) -> None:
     try:
-        dcmwrite(target, ds, enforce_file_format=True)
+        write(ds, target)
     except _DAMAGED as error:
         target.unlink(missing_ok=True)
         raise HoldError(f"its data set cannot be written again ({type(error).__name__})") from None
