@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from node.collect.collector import Collector
+from node.collect.soon import Soon
 from node.commit.committer import Committer
 from node.config import Config
 from node.deliver.courier import Courier
@@ -40,7 +41,7 @@ from node.spool import Presence, Spool
 log = logging.getLogger("node")
 
 _UNTIL_QUIET = 2.0
-"""Seconds that the start of workers waits for associations to end."""
+"""Seconds that work ahead waits for associations to end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +103,7 @@ class Service:
         self.engine.launch(self.body, _limits(self.rules.current()))
         self.rows.start()
         self._thread("complete", self.collector.run, self.stopping, self.wake, self._soon)
-        self._thread("workers", self._start_workers)
+        self._thread("ahead", self._look_ahead)
         self._thread("evidence", self.asker.run, self.stopping)
         self._thread("commitment", self.committer.run, self.stopping, self.asked)
         self._thread("marks", publish, self.sessions, self.presence, self.stopping)
@@ -160,18 +161,37 @@ class Service:
         self.engine.allow(_limits(config))
         self.wake.set()
 
+    def _look_ahead(self) -> None:
+        """Use the quiet time of units, when nobody is sending: start the workers, which takes most of a second, before
+        the first job; and begin with what the jobs will begin with.
+
+        A node that receives nothing needs no workers, so they are not started with it. Of several nodes that share the
+        work each would guess that it gets the job, so none begins.
+        """
+        soon = Soon(database=self.database, spool=self.spool, config=self.rules.current)
+        started = False
+        while True:
+            self._soon.wait()
+            deadline = time.monotonic() + _UNTIL_QUIET
+            while self.sessions.count() and time.monotonic() < deadline and not self.stopping.wait(0.05):
+                pass
+            if self.stopping.is_set():
+                return
+            self._soon.clear()
+            try:
+                if not started:
+                    started = True
+                    self._start_workers()
+                if len(self.presence.live()) == 1:
+                    for step, items in soon.beginnings():
+                        self.body.runner.begin(step, items)
+            except Exception as error:  # worker loop: only a guess, and the jobs do it all the same
+                log.warning("nothing is begun ahead: %s", type(error).__name__)
+
     def _start_workers(self) -> None:
-        """Before the first job needs them, since what they import takes most of a second; and not at once, since a
-        node that receives nothing needs none. In the quiet time of its unit, when nobody is sending."""
-        self._soon.wait()
-        deadline = time.monotonic() + _UNTIL_QUIET
-        while self.sessions.count() and time.monotonic() < deadline and not self.stopping.wait(0.05):
-            pass
-        if not self.stopping.is_set():
-            places = range(self.pool.size)
-            with ThreadPoolExecutor(self.pool.size) as threads, contextlib.suppress(NodeError):
-                # One that does not start here is started by the first task, which says why if it cannot.
-                list(threads.map(lambda _: self.pool.call(prepare), places))
+        with ThreadPoolExecutor(self.pool.size) as threads, contextlib.suppress(NodeError):
+            # One that does not start here is started by its first task, which says why if it cannot.
+            list(threads.map(lambda _: self.pool.call(prepare), range(self.pool.size)))
 
     def _upkeep(self) -> None:
         """Now and then: index what a dead process left, remove what is over, see whether the disk has room again, look
