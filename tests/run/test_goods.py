@@ -8,7 +8,7 @@ from pathlib import Path
 from node.dicom.part10 import read_meta
 from node.model import UID, Item, Kind, ReceiptId
 from node.pool import Pool
-from node.run.goods import goods_of, layout_fields
+from node.run.goods import goods_of
 from tests import make
 
 A, B = ReceiptId("a" * 32), ReceiptId("b" * 32)
@@ -59,11 +59,3 @@ def test_only_what_is_asked_for_is_sent_and_the_rest_gives_it_a_place(pool: Pool
 def test_a_file_without_its_instances_has_no_fields(pool: Pool, tmp_path: Path) -> None:
     (found,) = goods_of(pool, [item(tmp_path, A, kind=Kind.REPORT)], {Kind.REPORT}, {})
     assert found.fields == {}
-
-
-def test_layout_fields_are_short_texts_of_the_top_level() -> None:
-    header = {
-        "00080060": ["CS", ["CT"]], "00200013": ["IS", [7]], "0008103E": ["LO", []], "00080018": ["UI", ["1.2", "3"]],
-        "00081140": ["SQ", [{"00081155": ["UI", ["1"]]}]], "7FE00010": ["OW", None], "00091001": ["LO", ["private"]],
-    }  # fmt: skip
-    assert layout_fields(header) == {"Modality": "CT", "InstanceNumber": "7", "SOPInstanceUID": "1.2"}
