@@ -42,6 +42,8 @@ log = logging.getLogger("node")
 
 _UNTIL_QUIET = 2.0
 """Seconds that work ahead waits for associations to end."""
+_UNTIL_INDEXED = 0.05
+"""Seconds that the rows of what came last may take: a unit that changes would be looked at twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +121,14 @@ class Service:
         self._watch = RulesWatch(self.rules, self._rules_changed)
         self._watch.start()
 
+    def start_workers(self) -> None:
+        """Start them all, and return when each has imported what steps need: no job then waits for that.
+
+        Not needed: a worker is started by its first task, which says why if it cannot.
+        """
+        with ThreadPoolExecutor(self.pool.size) as threads, contextlib.suppress(NodeError):
+            list(threads.map(lambda _: self.pool.call(prepare), range(self.pool.size)))
+
     def stop(self, seconds: float = 20.0) -> bool:
         """Finish the instance in flight, answer no more, leave the rest for the next start.
 
@@ -162,36 +172,25 @@ class Service:
         self.wake.set()
 
     def _look_ahead(self) -> None:
-        """Use the quiet time of units, when nobody is sending: start the workers, which takes most of a second, before
-        the first job; and begin with what the jobs will begin with.
+        """Use the quiet time of units, when nobody is sending, to begin with what their jobs will begin with.
 
-        A node that receives nothing needs no workers, so they are not started with it. Of several nodes that share the
-        work each would guess that it gets the job, so none begins.
+        Of several nodes that share the work each would guess that it gets the job, so none begins.
         """
         soon = Soon(database=self.database, spool=self.spool, config=self.rules.current)
-        started = False
         while True:
             self._soon.wait()
             deadline = time.monotonic() + _UNTIL_QUIET
             while self.sessions.count() and time.monotonic() < deadline and not self.stopping.wait(0.05):
                 pass
-            if self.stopping.is_set():
+            if self.stopping.wait(_UNTIL_INDEXED):
                 return
             self._soon.clear()
             try:
-                if not started:
-                    started = True
-                    self._start_workers()
                 if len(self.presence.live()) == 1:
                     for step, items in soon.beginnings():
                         self.body.runner.begin(step, items)
             except Exception as error:  # worker loop: only a guess, and the jobs do it all the same
                 log.warning("nothing is begun ahead: %s", type(error).__name__)
-
-    def _start_workers(self) -> None:
-        with ThreadPoolExecutor(self.pool.size) as threads, contextlib.suppress(NodeError):
-            # One that does not start here is started by its first task, which says why if it cannot.
-            list(threads.map(lambda _: self.pool.call(prepare), range(self.pool.size)))
 
     def _upkeep(self) -> None:
         """Now and then: index what a dead process left, remove what is over, see whether the disk has room again, look
