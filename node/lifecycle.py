@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from node.collect.collector import Collector
+from node.collect.soon import Soon
 from node.commit.committer import Committer
 from node.config import Config
 from node.deliver.courier import Courier
 from node.engine.engine import Engine
 from node.engine.runs import Outcome, Task
+from node.errors import NodeError
 from node.evidence.asker import Asker
 from node.healing import heal
 from node.index import Database
@@ -30,10 +35,16 @@ from node.report.balance import RunningCheck
 from node.report.http import StatusServer
 from node.retention import Retention
 from node.rules import Rules, RulesWatch
+from node.run.perform import prepare
 from node.run.runner import Runner
 from node.spool import Presence, Spool
 
 log = logging.getLogger("node")
+
+_UNTIL_QUIET = 2.0
+"""Seconds that work ahead waits for associations to end."""
+_UNTIL_INDEXED = 0.05
+"""Seconds that the rows of what came last may take: a unit that changes would be looked at twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +93,8 @@ class Service:
     asked: threading.Event
     """Set when storage commitment was asked for, or a destination answered."""
     listening: list[tuple[str, int]] = field(default_factory=list)
+    _soon: threading.Event = field(default_factory=threading.Event)
+    """Set when a unit is about to be complete."""
     _threads: list[threading.Thread] = field(default_factory=list)
     _watch: RulesWatch | None = None
     _folders: frozenset[Path] = frozenset()
@@ -93,7 +106,8 @@ class Service:
         heal(self.database, self.engine, _concurrent(self.rules.current()))
         self.engine.launch(self.body, _limits(self.rules.current()))
         self.rows.start()
-        self._thread("complete", self.collector.run, self.stopping, self.wake)
+        self._thread("complete", self.collector.run, self.stopping, self.wake, self._soon)
+        self._thread("ahead", self._look_ahead)
         self._thread("evidence", self.asker.run, self.stopping)
         self._thread("commitment", self.committer.run, self.stopping, self.asked)
         self._thread("marks", publish, self.sessions, self.presence, self.stopping)
@@ -109,6 +123,14 @@ class Service:
         self._watch = RulesWatch(self.rules, self._rules_changed)
         self._watch.start()
 
+    def start_workers(self) -> None:
+        """Start them all, and return when each has imported what steps need: no job then waits for that.
+
+        Not needed: a worker is started by its first task, which says why if it cannot.
+        """
+        with ThreadPoolExecutor(self.pool.size) as threads, contextlib.suppress(NodeError):
+            list(threads.map(lambda _: self.pool.call(prepare), range(self.pool.size)))
+
     def stop(self, seconds: float = 20.0) -> bool:
         """Finish the instance in flight, answer no more, leave the rest for the next start.
 
@@ -122,6 +144,7 @@ class Service:
             folder.stop()
         self.stopping.set()
         self.wake.set()
+        self._soon.set()
         self.asked.set()
         self.rows.stop()
         if self.receivers is not None:
@@ -151,6 +174,27 @@ class Service:
         self._folders = _folders(config)
         self.engine.allow(_limits(config))
         self.wake.set()
+
+    def _look_ahead(self) -> None:
+        """Use the quiet time of units, when nobody is sending, to begin with what their jobs will begin with.
+
+        Of several nodes that share the work each would guess that it gets the job, so none begins.
+        """
+        soon = Soon(database=self.database, spool=self.spool, config=self.rules.current)
+        while True:
+            self._soon.wait()
+            deadline = time.monotonic() + _UNTIL_QUIET
+            while self.sessions.count() and time.monotonic() < deadline and not self.stopping.wait(0.05):
+                pass
+            if self.stopping.wait(_UNTIL_INDEXED):
+                return
+            self._soon.clear()
+            try:
+                if len(self.presence.live()) == 1:
+                    for step, items in soon.beginnings():
+                        self.body.runner.begin(step, items)
+            except Exception as error:  # worker loop: only a guess, and the jobs do it all the same
+                log.warning("nothing is begun ahead: %s", type(error).__name__)
 
     def _upkeep(self) -> None:
         """Now and then: index what a dead process left, remove what is over, see whether the disk has room again, look

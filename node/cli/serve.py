@@ -33,6 +33,7 @@ def serve(path: Path) -> int:
         print(f"node: listen: cannot listen{where}: {error.strerror or error}", file=sys.stderr)
         service.stop(1.0)
         return 2
+    service.start_workers()
     # What was imported and built stays for good: to look through it again and again costs receiving 2 to 3 %.
     gc.collect()
     gc.freeze()

@@ -56,8 +56,9 @@ class Collector:
     heard: list[object] = field(default_factory=list)
     """What `waiting` was judged by: the rules, and what senders and sources had said."""
 
-    def run(self, stop: threading.Event, wake: threading.Event) -> None:
-        """Until `stop`: one round whenever `wake` is set, and at least every `poll` seconds."""
+    def run(self, stop: threading.Event, wake: threading.Event, soon: threading.Event | None = None) -> None:
+        """Until `stop`: one round whenever `wake` is set, and at least every `poll` seconds. `soon` is set when a
+        unit may be complete within `poll` seconds, and there may be work then."""
         wait = 0.0
         while not stop.is_set():
             wake.wait(wait)
@@ -66,6 +67,8 @@ class Collector:
                 return
             try:
                 wait = self.once()
+                if soon is not None and wait < self.poll:
+                    soon.set()
             except sa.exc.OperationalError as error:
                 log.warning("the database is away: %s", type(error.orig).__name__)
                 wait = self.poll

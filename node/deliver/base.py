@@ -53,7 +53,7 @@ class Result:
 
 
 Record = Callable[[Parcel, Result], None]
-"""Commits one answer durably. It returns before the next parcel is sent."""
+"""Takes one answer, to be committed durably. The next parcel is sent when it has returned."""
 
 
 class Target(Protocol):

@@ -1,4 +1,4 @@
-"""One delivery: what waits for one destination goes out, each answer is kept before the next is sent.
+"""One delivery: what waits for one destination goes out, and each answer is kept (see recording.py).
 
 The body of the engine's `deliver` workflow, which gives it a thread while it sends and none while it waits.
 A dead destination therefore blocks nobody: its deliveries are rows with a time.
@@ -7,9 +7,10 @@ A dead destination therefore blocks nobody: its deliveries are rows with a time.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from traceback import format_tb
 
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ from node.config import Destination
 from node.deliver.base import Outcome as Answer
 from node.deliver.base import Parcel, Result, Target
 from node.deliver.folder import FolderTarget
+from node.deliver.recording import Recording, at_once
 from node.engine.runs import DONE, STOP, Outcome
 from node.errors import CannotSucceed, TryAgain
 from node.index import Database, jobs
@@ -29,6 +31,8 @@ log = logging.getLogger("node.deliver")
 
 Open = Callable[[Delivery, Destination, Collection[str]], Target]
 """(delivery, its destination, places that it has taken already) -> the target"""
+
+Answered = tuple[Waiting, Result]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,26 +99,39 @@ class Courier:
             return
         there = {w.number for w in same}
         by_number = {w.number: w for w in waiting if w.number not in there}
-        wanted = True
+        if not by_number:
+            return
         later: list[str] = []
 
+        def keep(answers: Sequence[Answered]) -> bool:
+            wanted = True
+            for some in _alike(answers):  # all of them, also when no more are wanted
+                wanted = self._keep(delivery, peer, some) and wanted
+            return wanted
+
         def record(parcel: Parcel, result: Result) -> None:
-            nonlocal wanted
-            one = by_number[parcel.number]
             self.reach("delivery answered")
-            if result.outcome is Answer.DELIVERED:
-                wanted = self.outbox.delivered(delivery, [one], result.place, peer)
-            elif result.outcome is Answer.REFUSED:
-                wanted = self.outbox.refused(delivery, one, result.text)
-            else:
+            if result.outcome is Answer.AGAIN:
                 later.append(result.text)
+            else:
+                recording.add((by_number[parcel.number], result))
             self.reach("delivery recorded")
 
-        if by_number:
+        # A folder is told where each file is before the next one is given a place.
+        with Recording(keep, at_once(len(by_number)) if destination.dicom is not None else 1) as recording:
             self.reach("delivery begins")
-            target.deliver([_parcel(w) for w in by_number.values()], record, lambda: self.stop() or not wanted)
+            target.deliver(
+                [_parcel(w) for w in by_number.values()], record, lambda: self.stop() or not recording.wanted
+            )
         if later:
             raise TryAgain(later[0])
+
+    def _keep(self, delivery: Delivery, peer: str, alike: Sequence[Answered]) -> bool:
+        """Commit answers that say the same. False: the rest is not to be sent any more."""
+        result, those = alike[0][1], [one for one, _ in alike]
+        if result.outcome is Answer.DELIVERED:
+            return self.outbox.delivered(delivery, those, result.place, peer)
+        return self.outbox.refused(delivery, those, result.text)
 
     def _there(self, delivery: Delivery, destination: Destination, waiting: list[Waiting]) -> list[Waiting]:
         """What the peer has acknowledged before with the same content: a rerun sends only what changed.
@@ -177,6 +194,14 @@ class Courier:
     def _remember(self, delivery: Delivery, text: str) -> None:
         with self.database.durable.begin() as connection:
             jobs.remember(connection, delivery.job, "delivery", text, self.database.now(connection))
+
+
+def _alike(answers: Sequence[Answered]) -> Iterator[list[Answered]]:
+    """Neighbours with one outcome, place and, when refused, reason: they go into the books together."""
+    for _, some in groupby(
+        answers, key=lambda a: (a[1].outcome, a[1].place, a[1].outcome is Answer.REFUSED and a[1].text)
+    ):
+        yield list(some)
 
 
 def _parcel(one: Waiting) -> Parcel:

@@ -41,31 +41,32 @@ class Outbox:
         return self.root / hashlib.sha256(key.encode()).hexdigest()[:24]
 
     def put(
-        self, job_id: str, destination: str, goods: Sequence[Goods], disclosure: Disclosure, *, step: int, also: Also
-    ) -> None:
-        """Take over what step number `step` of a job sends. `also` runs in the same transaction: it hands the
-        obligations over and puts the delivery into the engine.
+        self, job_id: str, destination: str, goods: Iterable[Goods], disclosure: Disclosure, *, step: int, also: Also
+    ) -> int:
+        """Take over what step number `step` of a job sends, each file as it comes out of `goods`; returns how many.
+        `also` runs in the same transaction: it hands the obligations over and puts the delivery into the engine.
 
         Repeating it with the same goods changes nothing; a delivery that had ended begins another try. What an
-        earlier generation has not brought there yet is replaced. Raises OSError when the disk is full; then
-        nothing was taken over.
+        earlier generation has not brought there yet is replaced. Raises OSError when the disk is full, and what
+        `goods` raises; then nothing was taken over.
         """
         key = delivery_id(job_id, destination)
-        rows = link(self._files, key, self.folder(key), step, goods, disclosure) if goods else []
+        taken, rows = link(self._files, key, self.folder(key), step, goods, disclosure)
         with self._database.durable.begin() as connection:
             tries = None
-            if goods:
+            if taken:
                 tries = open_delivery(connection, key, job_id, destination, disclosure, self._database.now(connection))
                 # Again behind the lock of `open_delivery`: the courier's end may have removed a name since.
                 if not all((self.root / str(row["path"])).exists() for row in rows):
-                    link(self._files, key, self.folder(key), step, goods, disclosure)
+                    link(self._files, key, self.folder(key), step, taken, disclosure)
                 add(connection, key, step, rows)
-                note_made(connection, goods)
+                note_made(connection, taken)
                 replace_waiting(connection, job_id, destination)
             also(connection, sources_of(connection, key), tries)
             settle(connection, key, job_id, destination)
-            if goods:
+            if taken:
                 replace_same(connection, job_id, destination)
+        return len(taken)
 
     def read(self, key: str) -> tuple[Delivery, list[Waiting]] | None:
         """A delivery and its parcels that still wait, in order."""
@@ -113,8 +114,8 @@ class Outbox:
         return found
 
     def delivered(self, of: Delivery, parcels: Sequence[Waiting], place: str = "", peer: str = "") -> bool:
-        """The destination has acknowledged these. Returns when that is on the disk: only then may the next
-        one be sent, so that a crash repeats what was in flight and nothing else.
+        """The destination has acknowledged these. Returns when that is on the disk: until then they are in flight,
+        and a crash sends them again (see deliver/recording.py for how many those may be).
 
         place: where a folder holds it. peer: who has it, as AE@host:port, since a destination of the same name
         that is another machine tomorrow has nothing yet; empty: the name stands for it. False: the rest is not
@@ -138,10 +139,10 @@ class Outbox:
         )
         connection.execute(statement, [{**common, "instance": i, "content": c} for i, c in contents.items()])
 
-    def refused(self, of: Delivery, one: Waiting, reason: str) -> bool:
-        """The destination will not take this one; the others go on. False: as for `delivered`."""
+    def refused(self, of: Delivery, parcels: Sequence[Waiting], reason: str) -> bool:
+        """The destination will not take these; the others go on. False: as for `delivered`."""
         with self._database.durable.begin() as connection:
-            self._set(connection, of, [one.number], "held", reason, only="waiting")
+            self._set(connection, of, [p.number for p in parcels], "held", reason, only="waiting")
             return self._note(connection, of)
 
     def failed(self, of: Delivery, reason: str) -> tuple[int, float] | None:

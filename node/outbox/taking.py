@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,30 +18,62 @@ from node.spool.files import Files
 
 Row = Mapping[str, object]
 
-
-def link(files: Files, key: str, folder: Path, step: int, goods: Sequence[Goods], disclosure: Disclosure) -> list[Row]:
-    """Give every file a second name in the delivery's folder, synced. Returns their rows. Raises OSError."""
-    files.make_folder(folder)
-    rows = [_linked(files, key, folder, step, one, disclosure) for one in goods]
-    files.sync_folder(folder)
-    return rows
+_AT_ONCE = 8
+"""Files synced side by side. Measured with 300 of 0.5 MB on ext4: 0.5 s with 1, 0.17 s with 4 and with 16."""
 
 
-def _linked(files: Files, key: str, folder: Path, step: int, goods: Goods, disclosure: Disclosure) -> Row:
+def link(
+    files: Files, key: str, folder: Path, step: int, goods: Iterable[Goods], disclosure: Disclosure
+) -> tuple[list[Goods], list[Row]]:
+    """Give every file a second name in the delivery's folder, synced. Returns what came, and their rows; without
+    any, nothing is made. Raises OSError, and what `goods` raises, with which the rest is left.
+
+    Each is linked while the next are still being made, and several are synced at once: one commit of the file
+    system's journal serves all that wait for it. The names are synced last, behind every content.
+    """
+    came: list[Goods] = []
+    under_way: dict[Path, Future[int]] = {}
+    with ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="outbox") as threads:
+        try:
+            for one in goods:
+                if not came:
+                    files.make_folder(folder)
+                came.append(one)
+                target = _target(folder, one)
+                if target not in under_way:  # the same file twice: one link
+                    under_way[target] = threads.submit(_link, files, one.path, target)
+            sizes = {target: done.result() for target, done in under_way.items()}
+        except BaseException:
+            threads.shutdown(cancel_futures=True)
+            raise
+    if came:
+        files.sync_folder(folder)
+    return came, [_row(key, step, one, (target := _target(folder, one)), sizes[target], disclosure) for one in came]
+
+
+def _target(folder: Path, goods: Goods) -> Path:
     # The name carries the content, so that a rerun with other content never overwrites a link under way.
-    target = folder / f"{goods.content[:16]}-{goods.path.name}"
+    return folder / f"{goods.content[:16]}-{goods.path.name}"
+
+
+def _link(files: Files, source: Path, target: Path) -> int:
+    """Returns its size in bytes."""
     if not target.exists():
         # Where there are no hard links it is a copy, and half a copy must not be found under this name.
         hidden = target.with_name(target.name + ".part")
         files.remove(hidden)
-        files.link(goods.path, hidden)
+        files.link(source, hidden)
         files.sync_path(hidden)
         files.show(hidden, target)
+    return source.stat().st_size
+
+
+def _row(key: str, step: int, goods: Goods, target: Path, size: int, disclosure: Disclosure) -> Row:
     return {
-        "delivery": key, "step": step, "path": f"{folder.name}/{target.name}", "name": goods.path.name,
+        "delivery": key, "step": step, "path": f"{target.parent.name}/{target.name}", "name": goods.path.name,
         "kind": goods.kind.value, "sop_class": goods.sop_class, "sop_instance": goods.sop_instance,
         "transfer_syntax": goods.transfer_syntax, "fields": json.dumps(dict(goods.fields)),
-        "content": goods.content, "disclosure": disclosure.value, "size": target.stat().st_size,
+        "content": goods.content, "disclosure": disclosure.value, "size": size,
         "sources": json.dumps(list(goods.sources)),
         "state": "waiting", "reason": "",
     }  # fmt: skip

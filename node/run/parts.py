@@ -40,7 +40,7 @@ def _perform(pool: Pool, step: Step, batch: Batch, out: Path, given: Mapping[str
         replace(batch, items=batch.items[i : i + _PART], held=(), dropped=()) for i in range(0, len(batch.items), _PART)
     ]
     with ThreadPoolExecutor(max_workers=pool.size) as threads:
-        made, notes = _together(batch, list(threads.map(lambda part: _part(pool, step, part, out, given), parts)))
+        made, notes = together(batch, list(threads.map(lambda part: _part(pool, step, part, out, given), parts)))
     return replace(made, held=(*batch.held, *made.held), dropped=(*batch.dropped, *made.dropped)), notes
 
 
@@ -50,7 +50,7 @@ def _part(pool: Pool, step: Step, part: Batch, out: Path, given: Mapping[str, ob
         return pool.call(perform, step, part, out, given)
     except (CannotSucceed, Bug) as error:
         if len(part.items) > 1:
-            return _together(part, [_part(pool, step, replace(part, items=(item,)), out, given) for item in part.items])
+            return together(part, [_part(pool, step, replace(part, items=(item,)), out, given) for item in part.items])
         if isinstance(error, Bug):
             log.error("%s: %s\n%s", step.name, error, error.trace)
         elif isinstance(error, WorkerDied):
@@ -59,7 +59,7 @@ def _part(pool: Pool, step: Step, part: Batch, out: Path, given: Mapping[str, ob
         return replace(part, items=(), held=(Held(sources=part.items[0].sources, reason=reason),)), []
 
 
-def _together(batch: Batch, made: Sequence[Made]) -> Made:
+def together(batch: Batch, made: Sequence[Made]) -> Made:
     """One batch from its parts. A part of which nothing came out says nothing about the disclosure."""
     parts = [m for m, _ in made]
     disclosures = {m.disclosure for m in parts if m.items} or {m.disclosure for m in parts}

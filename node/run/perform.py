@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -48,3 +49,9 @@ def perform(step: Step, batch: Batch, out: Path, given: Mapping[str, Any]) -> tu
         held=(*batch.held, *(h for h in made.held if h not in batch.held)),
         dropped=(*batch.dropped, *(r for r in made.dropped if r not in batch.dropped)),
     ), bench.notes
+
+
+def prepare() -> None:
+    """Import, in a worker, what steps and forwarding need: most of a second that no job then waits for."""
+    importlib.import_module("node.run.contents")
+    importlib.import_module("node.steps")

@@ -10,8 +10,8 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from traceback import format_tb
 
@@ -27,6 +27,7 @@ from node.model import Batch, Item, Kind, ReceiptId, Step
 from node.outbox import Outbox, delivery_id
 from node.pool import WORLD, Bug, Pool
 from node.run import results
+from node.run.ahead import Ahead
 from node.run.goods import goods_of
 from node.run.parts import needs_all, perform_in_parts, sources_held
 from node.run.supply import Supply
@@ -58,6 +59,12 @@ class Runner:
     concurrent: Callable[[str], int]
     """Destination name -> deliveries side by side."""
     reach: Reach
+    ahead: Ahead = field(default_factory=Ahead)
+
+    def begin(self, step: Step, items: Sequence[Item]) -> None:
+        """Run the first step of a route on instances whose job may come soon; see run/ahead.py."""
+        folder = self.work / f"ahead-{self.engine.process}"
+        self.ahead.work(self.pool, step, items, folder, self.supply.for_step(step), lambda: self.engine.stopping)
 
     def step(self, job_id: str, number: int) -> Outcome:
         """Run one step of a job; the last one also finishes it."""
@@ -139,7 +146,8 @@ class Runner:
             # What an interrupted try left here may be linked into the outbox: to write over it would change,
             # under the courier's eyes, what is being sent.
             shutil.rmtree(out, ignore_errors=True)
-            made, notes = perform_in_parts(self.pool, step, batch, out, self.supply.for_step(step))
+            perform = self.ahead.perform if number == 0 else perform_in_parts
+            made, notes = perform(self.pool, step, batch, out, self.supply.for_step(step))
         self.reach(f"step {number} made its files")
         self._account(job, step, number, batch, made, notes, time.monotonic() - began)
         results.write(folder, number, made, notes, of)
@@ -175,7 +183,7 @@ class Runner:
             received = jobs.identities(connection, job.id)
             given_up = jobs.given_up(connection, job.id, destination)
         items = tuple(item for item in batch.items if not given_up.issuperset(item.sources))
-        goods = self.pool.call(goods_of, items, kinds, received)
+        goods = goods_of(self.pool, items, kinds, received)
         # What is owed to a destination is owed until the last step that sends there.
         last = all(options.get("to") != destination for _, options in job.plan.steps[number + 1 :])
 
@@ -188,8 +196,8 @@ class Runner:
                 key, concurrent = delivery_id(job.id, destination), self.concurrent(destination)
                 self.engine.enqueue_delivery(connection, key, destination, concurrent, tries=tries)
 
-        self.outbox.put(job.id, destination, goods, batch.disclosure, step=number, also=also)
-        return f"{len(goods)} files for {destination}"
+        count = self.outbox.put(job.id, destination, goods, batch.disclosure, step=number, also=also)
+        return f"{count} files for {destination}"
 
     def _hold(self, job: Job, reason: str, error: Exception | None = None) -> Outcome:
         if isinstance(error, Bug):

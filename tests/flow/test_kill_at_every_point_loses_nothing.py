@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from node.deliver.recording import at_once
 from tests import make
 from tests.flow.nodes import Site, send_until_cut
 from tests.peers import Instance, Recorder, send
@@ -97,6 +98,23 @@ def test_kill_at_every_point_loses_nothing(
         ("SENDER", "RESEARCH", "127.0.0.1")
     }
     assert_finished_steps_ran_once(before, after)
+
+
+def test_kill_in_a_long_delivery_repeats_no_more_than_may_be_under_way(sqlite_site: Site) -> None:
+    """Answers of many instances are recorded in groups: the next ones are sent while the disk takes them."""
+    site, many = sqlite_site, 100
+    series = [Instance.of(one) for one in make.ct_series(many, rows=16, columns=16)]
+    with Recorder() as archive:
+        site.rules(RULES, port=archive.port)
+        with site.process(kill=("delivery answered", many // 2)) as node:
+            assert send_until_cut(node.port, series, called_ae="RESEARCH") == series
+            node.wait_for_death()
+        with site.process():
+            assert site.settled(many) == {"delivered": many}
+    sent = Counter(archive.uids)
+    assert len(sent) == many
+    assert sum(sent.values()) <= many + at_once(many)
+    assert set(sent.values()) <= {1, 2}
 
 
 def unanswered(kill: tuple[str, int]) -> set[int]:

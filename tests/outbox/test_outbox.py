@@ -69,7 +69,7 @@ def test_finishing_settles_and_lets_the_files_go(kit: Kit) -> None:
 
 def test_a_refused_one_is_held_and_keeps_its_file(kit: Kit) -> None:
     job_id, receipts, one, parcels = waiting(kit)
-    kit.outbox.refused(one, parcels[0], "SOP class not supported")
+    kit.outbox.refused(one, parcels[:1], "SOP class not supported")
     kit.outbox.delivered(one, parcels[1:])
     assert kit.outbox.finish(one) == "held"
     assert kit.owed(job_id, "a") == {receipts[0]: "held", receipts[1]: "delivered"}
@@ -106,7 +106,7 @@ def test_a_courier_does_not_undo_what_was_decided_while_it_sent(kit: Kit, decide
     _, _, one, parcels = waiting(kit)
     kit.write(sa.update(delivery).values(state=decided, reason="by a person"))
     assert not kit.outbox.delivered(one, parcels[:1]), "the rest is not to be sent"
-    assert not kit.outbox.refused(one, parcels[1], "no")
+    assert not kit.outbox.refused(one, parcels[1:2], "no")
     assert kit.outbox.failed(one, "no answer") is None
     assert not kit.outbox.hold(one, "gave up")
     kit.outbox.wait(one, 5.0)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from node.dicom.part10 import read_meta
 from node.model import UID, Item, Kind, ReceiptId
-from node.run.goods import goods_of, layout_fields
+from node.pool import Pool
+from node.run.goods import goods_of
 from tests import make
 
 A, B = ReceiptId("a" * 32), ReceiptId("b" * 32)
@@ -26,43 +27,35 @@ def item(folder: Path, *sources: ReceiptId, number: int = 1, kind: Kind = Kind.D
     return Item(path=path, kind=kind, sources=sources)
 
 
-def test_a_file_that_is_sent_as_it_came_is_not_ours(tmp_path: Path) -> None:
+def test_a_file_that_is_sent_as_it_came_is_not_ours(pool: Pool, tmp_path: Path) -> None:
     one = item(tmp_path, A)
     uid = UID(make.uid("study", "series", 1))
-    (found,) = goods_of([one], {Kind.DICOM}, {A: (uid, sent(one.path))})
+    (found,) = goods_of(pool, [one], {Kind.DICOM}, {A: (uid, sent(one.path))})
     assert (found.renamed, found.changed) == (False, False)
     assert (found.sop_instance, found.sop_class) == (uid, make.CT_IMAGE)
     assert found.content == sent(one.path)
     assert found.sources == (A,)
 
 
-def test_new_content_and_a_new_uid_are_told_apart(tmp_path: Path) -> None:
+def test_new_content_and_a_new_uid_are_told_apart(pool: Pool, tmp_path: Path) -> None:
     one = item(tmp_path, A)
     uid = UID(make.uid("study", "series", 1))
-    (edited,) = goods_of([one], {Kind.DICOM}, {A: (uid, "another")})
+    (edited,) = goods_of(pool, [one], {Kind.DICOM}, {A: (uid, "another")})
     assert (edited.renamed, edited.changed) == (False, True), "the sender may send the original under this UID again"
-    (ours,) = goods_of([one], {Kind.DICOM}, {A: (UID("1.2.3"), "another")})
+    (ours,) = goods_of(pool, [one], {Kind.DICOM}, {A: (UID("1.2.3"), "another")})
     assert (ours.renamed, ours.changed) == (True, True)
 
 
-def test_only_what_is_asked_for_is_sent_and_the_rest_gives_it_a_place(tmp_path: Path) -> None:
+def test_only_what_is_asked_for_is_sent_and_the_rest_gives_it_a_place(pool: Pool, tmp_path: Path) -> None:
     first, second = item(tmp_path, A, number=1), item(tmp_path, B, number=2)
     volume = item(tmp_path, B, A, kind=Kind.NIFTI)
-    (found,) = goods_of([first, second, volume], {Kind.NIFTI}, {})
+    (found,) = goods_of(pool, [first, second, volume], {Kind.NIFTI}, {})
     assert (found.kind, found.sop_instance, found.sources) == (Kind.NIFTI, "", (B, A))
     assert found.content == hashlib.sha256(b"volume").hexdigest()
     assert (found.fields["InstanceNumber"], found.fields["Modality"]) == ("2", "CT")
-    assert [g.kind for g in goods_of([first, volume], {Kind.NIFTI, Kind.DICOM}, {})] == [Kind.DICOM, Kind.NIFTI]
+    assert [g.kind for g in goods_of(pool, [first, volume], {Kind.NIFTI, Kind.DICOM}, {})] == [Kind.DICOM, Kind.NIFTI]
 
 
-def test_a_file_without_its_instances_has_no_fields(tmp_path: Path) -> None:
-    (found,) = goods_of([item(tmp_path, A, kind=Kind.REPORT)], {Kind.REPORT}, {})
+def test_a_file_without_its_instances_has_no_fields(pool: Pool, tmp_path: Path) -> None:
+    (found,) = goods_of(pool, [item(tmp_path, A, kind=Kind.REPORT)], {Kind.REPORT}, {})
     assert found.fields == {}
-
-
-def test_layout_fields_are_short_texts_of_the_top_level() -> None:
-    header = {
-        "00080060": ["CS", ["CT"]], "00200013": ["IS", [7]], "0008103E": ["LO", []], "00080018": ["UI", ["1.2", "3"]],
-        "00081140": ["SQ", [{"00081155": ["UI", ["1"]]}]], "7FE00010": ["OW", None], "00091001": ["LO", ["private"]],
-    }  # fmt: skip
-    assert layout_fields(header) == {"Modality": "CT", "InstanceNumber": "7", "SOPInstanceUID": "1.2"}

@@ -12,7 +12,7 @@ from pydicom.dataset import FileDataset
 from pydicom.errors import InvalidDicomError
 
 from node.dicom.attributes import describe
-from node.dicom.dataset import read, write
+from node.dicom.dataset import read
 from node.dicom.encoding import Malformed
 from node.dicom.uids import MEDIA_STORAGE_DIRECTORY
 from node.dicom.wholeness import native_length
@@ -29,6 +29,7 @@ from node.steps.anonymize.walk import (
     raw_bytes,
     walk,
 )
+from node.steps.anonymize.write import write
 
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _UNDEFINED = 0xFFFFFFFF

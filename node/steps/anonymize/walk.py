@@ -57,8 +57,9 @@ def walk(ds: Dataset, scope: Scope) -> None:
     scope = _entered(ds, scope)
     private = _kept_private(ds, scope.plan)
     meanings_stay = coding.is_standard(raw_bytes(ds, coding.SCHEME))
-    for tag in list(map(int, ds.keys())):
-        _complete(element_of(ds, tag))
+    for key in list(ds.keys()):
+        _complete(element_of(ds, key))
+        tag = int(key)
         if is_private(tag):
             if tag not in private:
                 del ds[tag]
@@ -79,7 +80,7 @@ def element_of(ds: Dataset, tag: int) -> DataElement | RawDataElement:
 
 def raw_bytes(ds: Dataset, tag: int) -> bytes:
     """The encoded value of an element that is no sequence; b"" when it is absent."""
-    element = element_of(ds, tag) if tag in ds else None
+    element: object = ds.get_item(tag)
     if not isinstance(element, RawDataElement):
         return b""
     return element.value or b""

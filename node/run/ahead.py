@@ -1,0 +1,167 @@
+"""The first step of a route, on instances whose unit is about to be complete: in its quiet time, when nothing else is
+to be done.
+
+What such a step makes of an instance depends on nothing but that instance, its options and what the node supplies. So
+it may be made before anybody knows whether the unit closes as it is. Nothing follows from it: it is in no row and in no
+record, and only a job whose plan has the same step takes it over, instance by instance. What no job takes is removed.
+
+Kept by this process in memory. After a kill nobody knows these files: the job makes them again, retention removes them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from node.errors import NodeError
+from node.model import Batch, Item, Kind, ReceiptId, Step
+from node.pool import Bug, Pool
+from node.run.parts import Made, perform_in_parts, together
+from node.run.perform import perform
+
+_PART = 12
+_KEPT = 600.0
+"""Seconds: a unit that is still open then has changed, or waits for something else than time."""
+_MOST_OVER = 100_000
+"""Names remembered of what jobs have begun with."""
+_PATIENCE = 1.0
+"""Seconds that a job waits for parts under way; it makes again what has not come by then."""
+
+_Key = tuple[str, ReceiptId]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    batch: Batch
+    """One item, and what the step says of its disclosure."""
+    at: float
+    """On the monotonic clock."""
+
+    @property
+    def path(self) -> Path:
+        return self.batch.items[0].path
+
+    def moved(self, path: Path) -> _Ready:
+        return replace(self, batch=replace(self.batch, items=(replace(self.batch.items[0], path=path),)))
+
+
+def may_go_ahead(step: Step) -> bool:
+    """Whether a step takes instances one by one, and its options say all that it depends on."""
+    return (
+        not step.whole
+        and step.name != "forward"
+        and Kind.DICOM in step.accepts
+        and step.needs <= {"secret"}
+        # A file, as a recipe is, may be edited before the job reads it.
+        and not any(isinstance(getattr(step, f.name), Path) for f in fields(step))  # type: ignore[arg-type]  # every Step is a dataclass
+    )
+
+
+class Ahead:
+    """What was made ahead. `work` is for one thread; `perform` for the threads of jobs, at any time."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._ready: dict[_Key, _Ready] = {}
+        self._under_way: set[_Key] = set()
+        self._over: set[_Key] = set()
+        """What a job has begun with: too late for it."""
+
+    def work(
+        self, pool: Pool, step: Step, items: Sequence[Item], folder: Path, given: Mapping[str, object],
+        stop: Callable[[], bool],
+    ) -> None:  # fmt: skip
+        """Run `step` on received instances, each with one receipt, below a folder for such files alone.
+
+        What fails is left to the job, which says why. Ends early when `stop` says so, or a job is quicker.
+        """
+        self._forget()
+        if not may_go_ahead(step):
+            return
+        # Two steps would give their files the same names.
+        folder /= hashlib.sha256(repr(step).encode()).hexdigest()[:16]
+        parts = [items[begin : begin + _PART] for begin in range(0, len(items), _PART)]
+
+        def one(part: Sequence[Item]) -> None:
+            with self._claimed(step, part) as free:
+                if free and not stop():
+                    made, _ = pool.call(perform, step, Batch(items=tuple(free)), folder, given)
+                    self._keep(step, made)
+
+        with ThreadPoolExecutor(max_workers=pool.size) as threads, contextlib.suppress(NodeError, Bug, OSError):
+            list(threads.map(one, parts))
+
+    def perform(self, pool: Pool, step: Step, batch: Batch, out: Path, given: Mapping[str, object]) -> Made:
+        """`perform_in_parts` of the first step of a job, for those that were not made ahead."""
+        if not may_go_ahead(step):
+            return perform_in_parts(pool, step, batch, out, given)
+        taken = self._take(step, batch, out)
+        if not taken:
+            return perform_in_parts(pool, step, batch, out, given)
+        rest = replace(batch, items=tuple(i for i in batch.items if i.sources[0] not in taken))
+        parts: list[Made] = [(ready.batch, []) for ready in taken.values()]
+        if rest.items:
+            parts.append(perform_in_parts(pool, step, replace(rest, held=(), dropped=()), out, given))
+        made, notes = together(batch, parts)
+        order = {item.sources[0]: place for place, item in enumerate(batch.items)}
+        items = sorted(made.items, key=lambda item: order[item.sources[0]])
+        made = replace(
+            made, items=tuple(items), held=(*batch.held, *made.held), dropped=(*batch.dropped, *made.dropped)
+        )
+        return made, [*notes, f"{len(taken)} made in the quiet time"]
+
+    @contextlib.contextmanager
+    def _claimed(self, step: Step, part: Sequence[Item]) -> Iterator[list[Item]]:
+        with self._changed:
+            free = {key: i for i in part if (key := _key(step, i)) not in self._over and key not in self._ready}
+            self._under_way |= free.keys()
+        try:
+            yield list(free.values())
+        finally:
+            with self._changed:
+                self._under_way -= free.keys()
+                self._changed.notify_all()
+
+    def _keep(self, step: Step, made: Batch) -> None:
+        now = time.monotonic()
+        with self._changed:
+            for item in made.items:
+                # One that a job did not wait for stays too, and is removed with what nobody took.
+                one = Batch(items=(item,), disclosure=made.disclosure)
+                self._ready[_key(step, item)] = _Ready(one, now)
+
+    def _take(self, step: Step, batch: Batch, out: Path) -> dict[ReceiptId, _Ready]:
+        keys = [_key(step, item) for item in batch.items]
+        with self._changed:
+            if len(self._over) > _MOST_OVER:
+                self._over.clear()
+            self._over.update(keys)
+            self._changed.wait_for(lambda: self._under_way.isdisjoint(keys), _PATIENCE)
+            found = {key[1]: ready for key in keys if (ready := self._ready.pop(key, None)) is not None}
+        taken = {}
+        if found:
+            out.mkdir(parents=True, exist_ok=True)
+        for receipt, ready in found.items():
+            path = out / ready.path.name
+            with contextlib.suppress(FileNotFoundError):
+                ready.path.rename(path)
+                taken[receipt] = ready.moved(path)
+        return taken
+
+    def _forget(self) -> None:
+        before = time.monotonic() - _KEPT
+        with self._changed:
+            old = [key for key, ready in self._ready.items() if ready.at < before]
+            paths = [self._ready.pop(key).path for key in old]
+        for path in paths:
+            path.unlink(missing_ok=True)
+
+
+def _key(step: Step, item: Item) -> _Key:
+    return repr(step), item.sources[0]

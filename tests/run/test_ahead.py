@@ -1,0 +1,117 @@
+"""What was made ahead is taken over by the job, instance by instance; what was not, it makes itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from node.model import Batch, Held, Item, Kind, ReceiptId, Step
+from node.pool import Pool
+from node.run import ahead
+from node.run.ahead import Ahead, may_go_ahead
+from node.steps import STEPS
+from tests import make
+from tests.run.steps_for_tests import Obey, Pile
+from tests.steps.anonymize.driver import SECRET
+
+GIVEN = {"secret": SECRET}
+
+
+def received(folder: Path, *wishes: str) -> list[Item]:
+    """One instance for each wish; see steps_for_tests."""
+    items = []
+    for n, wanted in enumerate(wishes):
+        ds = make.instance(number=n + 1)
+        ds.ImageComments = wanted
+        path = make.write(ds, folder / "in" / f"{n:03d}.dcm")
+        items.append(Item(path=path, kind=Kind.DICOM, sources=(ReceiptId(f"{n:032x}"),)))
+    return items
+
+
+def names(items: Sequence[Item]) -> list[str]:
+    return [item.path.name for item in items]
+
+
+def begin(made: Ahead, pool: Pool, step: Step, items: Sequence[Item], folder: Path) -> None:
+    made.work(pool, step, items, folder / "ahead", GIVEN, lambda: False)
+
+
+def left(folder: Path) -> int:
+    return sum(path.is_file() for path in (folder / "ahead").rglob("*"))
+
+
+@pytest.mark.parametrize("early", [0, 1, 20, 30])
+def test_a_job_takes_over_what_is_ready_and_makes_the_rest(pool: Pool, tmp_path: Path, early: int) -> None:
+    step, items, made = STEPS["anonymize"](), received(tmp_path, *[""] * 30), Ahead()
+    alone, _ = Ahead().perform(pool, step, Batch(items=tuple(items)), tmp_path / "alone", GIVEN)
+    begin(made, pool, step, items[30 - early :], tmp_path)
+    batch, notes = made.perform(pool, step, Batch(items=tuple(items)), tmp_path / "out", GIVEN)
+    assert [item.path for item in batch.items] == [tmp_path / "out" / item.path.name for item in items]
+    assert [i.path.read_bytes() for i in batch.items] == [i.path.read_bytes() for i in alone.items]
+    assert [i.sources for i in batch.items] == [i.sources for i in items]
+    assert (batch.disclosure, batch.held, batch.dropped) == (alone.disclosure, (), ())
+    assert (f"{early} made in the quiet time" in notes) == bool(early)
+    assert left(tmp_path) == 0
+
+
+def test_what_was_held_before_stays_so(pool: Pool, tmp_path: Path) -> None:
+    step, items, made = STEPS["anonymize"](), received(tmp_path, *[""] * 2), Ahead()
+    before = Held(sources=(ReceiptId("f" * 32),), reason="before")
+    begin(made, pool, step, items, tmp_path)
+    batch, _ = made.perform(pool, step, Batch(items=tuple(items), held=(before,)), tmp_path / "out", GIVEN)
+    assert batch.held == (before,)
+
+
+def test_other_options_are_another_step(pool: Pool, tmp_path: Path) -> None:
+    items, made = received(tmp_path, *[""] * 2), Ahead()
+    begin(made, pool, STEPS["anonymize"](), items, tmp_path)
+    other = STEPS["anonymize"](options=("retain_uids",))
+    batch, _ = made.perform(pool, other, Batch(items=tuple(items)), tmp_path / "out", GIVEN)
+    assert len(batch.items) == 2
+    assert left(tmp_path) == 2, "nobody took what the first one made"
+
+
+@pytest.mark.parametrize("wish", ["fail", "hold", "die"])
+def test_what_fails_ahead_is_left_to_the_job_which_says_why(pool: Pool, tmp_path: Path, wish: str) -> None:
+    items, made = received(tmp_path, "", wish), Ahead()
+    begin(made, pool, Obey(), items, tmp_path)
+    batch, _ = made.perform(pool, Obey(), Batch(items=tuple(items)), tmp_path / "out", GIVEN)
+    assert names(batch.items) == ["000.dcm"]
+    assert [held.sources for held in batch.held] == [items[1].sources]
+
+
+def test_nothing_is_made_for_a_job_that_has_begun(pool: Pool, tmp_path: Path) -> None:
+    step, items, made = STEPS["anonymize"](), received(tmp_path, *[""] * 2), Ahead()
+    made.perform(pool, step, Batch(items=tuple(items)), tmp_path / "out", GIVEN)
+    begin(made, pool, step, items, tmp_path)
+    assert left(tmp_path) == 0
+
+
+def test_a_file_that_is_gone_is_made_again(pool: Pool, tmp_path: Path) -> None:
+    step, items, made = STEPS["anonymize"](), received(tmp_path, *[""] * 2), Ahead()
+    begin(made, pool, step, items, tmp_path)
+    for path in (tmp_path / "ahead").rglob("*.dcm"):
+        path.unlink()
+    batch, _ = made.perform(pool, step, Batch(items=tuple(items)), tmp_path / "out", GIVEN)
+    assert names(batch.items) == names(items)
+    assert all(item.path.is_file() for item in batch.items)
+
+
+def test_what_nobody_takes_is_removed(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step, items, made = STEPS["anonymize"](), received(tmp_path, *[""] * 3), Ahead()
+    begin(made, pool, step, items, tmp_path)
+    assert left(tmp_path) == 3
+    monkeypatch.setattr(ahead, "_KEPT", -1.0)
+    begin(made, pool, step, [], tmp_path)
+    assert left(tmp_path) == 0
+
+
+def test_only_what_depends_on_nothing_else_goes_ahead(tmp_path: Path) -> None:
+    assert may_go_ahead(STEPS["anonymize"]())
+    assert may_go_ahead(STEPS["decompress"]())
+    assert not may_go_ahead(STEPS["anonymize"](recipe=tmp_path / "recipe")), "it may be edited meanwhile"
+    assert not may_go_ahead(STEPS["nifti"]()), "it needs the whole unit"
+    assert not may_go_ahead(STEPS["forward"](to="archive")), "nothing leaves"
+    assert not may_go_ahead(Pile())
