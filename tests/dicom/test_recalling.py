@@ -129,7 +129,8 @@ _VALUES = st.one_of(
     st.sampled_from([
         b"", b"CT", b"1.5", b"1.5\\2\\x", b"7", b"1\\2\\3", b"SIEMENS MR HEADER ", b"NOBODY", b"ISO_IR 100",
         b"ISO_IR 192", b"\\ISO 2022 IR 87", b"M\xfcller", "Müller".encode(), b"\x1b$B;3ED\x1b(B", b"a\\b\0", b" x ",
-        b'"quoted"\n', b"x" * 64, b"x" * 65, b"1.25\\" * 20 + b"1", b"y" * 300, b"\0\0\x80\x7f", b"\1\0", b"\0" * 8,
+        b'"quoted"\n', b"x" * 64, b"x" * 65, b"1.25\\" * 20 + b"1", b"y" * 128, b"y" * 300, b"\0\0\x80\x7f", b"\1\0",
+        b"\0" * 8,
         b"\xfe\xff\0\xe0\0\0\0\0", b"\xfe\xff\xdd\xe0\0\0\0\0",
     ]),
     st.binary(max_size=12),
