@@ -33,7 +33,12 @@ the end of its sequence delimiter; see `fragments`. A tuple, not a class: there 
 """
 
 Take = Callable[[int, int, int, dict[int, str]], tuple[int, int]]
-"""(position, end, most, private creators) -> (position behind what was taken, how many places); see `walk`."""
+"""(position, end, left, private creators) -> (position behind what was taken, what is left then).
+
+The caller of `walk` may take elements itself wherever one may begin in explicit VR little endian, also whole sequences,
+and they are not given. They lie before `end`, and would be given as fewer places than are `left`; none is in `stop_at`.
+The private creators among them, as `creator_of` reads them, it adds to those of the data set or item.
+"""
 
 ITEM = 0xFFFEE000
 ITEM_END = 0xFFFEE00D
@@ -65,21 +70,14 @@ def walk(
     An element at the top whose tag is in `stop_at` is the last place given, and its value need not be there.
     The VR in implicit encoding is the dictionary's. UN is given as the VR the attribute is known to have
     (private ones by their creator), and as SQ where its length is undefined (PS3.5 6.2.2 note 2).
-    In explicit VR little endian the caller may `take` elements itself wherever one may begin, also whole sequences.
-    They lie before `end`, would be given as at most `most` places, and are then not given; none is of UN, or in
-    `stop_at`. The private creators among them, as `creator_of` reads them, it adds to those of the data set or item.
     Raises Malformed, or Truncated where bytes are missing.
     """
     level = _Level(PARSERS[encoding], len(data), takes=encoding == EXPLICIT_LE)
     outer: list[_Level] = []
-    position = start
-    left = max_elements
+    position, left = start, max_elements
     while left > 0:
         if take is not None and level.takes:
-            position, taken = take(position, level.end, left, level.creators)
-            left -= taken
-            if not left:
-                break
+            position, left = take(position, level.end, left, level.creators)
         left -= 1
         if position >= level.end:
             if not outer:
@@ -100,10 +98,9 @@ def walk(
                 continue
             if tag != ITEM or not level.items:
                 raise Malformed(position, f"{describe(tag)} has no place here")
-        unknown = vr == "UN"
+        end, unknown = value + length, vr == "UN"
         if unknown or tag & 0x10000:
             vr = level.recognise(data, tag, vr, value, length)
-        end = value + length
         if not outer and tag in stop_at:
             yield (tag, vr, position, value, UNDEFINED if length == UNDEFINED else end)
             return
@@ -116,8 +113,7 @@ def walk(
         if len(outer) >= 2 * max_depth:
             raise Malformed(position, f"sequences are nested more than {max_depth} deep")
         outer.append(level)
-        level = level.inner(data, vr, value, end, unknown=unknown)
-        position = value
+        level, position = level.inner(data, vr, value, end, unknown=unknown), value
     raise Malformed(position, f"there are more than {max_elements} elements")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import BinaryIO
@@ -75,11 +76,28 @@ def file_meta(
         "sha256": sha256,
     }
     private = json.dumps(note, ensure_ascii=True, separators=(",", ":")).encode("ascii")
+    group = (
+        _before_instance(identity.sop_class)
+        + element(0x00020003, "UI", identity.sop_instance.encode("ascii"))
+        + _behind_instance(identity.transfer_syntax, origin, receiving_address)
+        # Last, and the hash last in it, so that its place is counted from the end.
+        + element(0x00020102, "OB", private)
+    )
+    meta = PREAMBLE + element(0x00020000, "UL", len(group).to_bytes(4, "little")) + group
+    behind_hash = len('"}') + len(private) % 2
+    return meta, len(meta) - behind_hash - 64
+
+
+@lru_cache(maxsize=256)
+def _before_instance(sop_class: str) -> bytes:
+    return element(0x00020001, "OB", b"\0\1") + element(0x00020002, "UI", sop_class.encode("ascii"))
+
+
+@lru_cache(maxsize=256)
+def _behind_instance(transfer_syntax: str, origin: Origin, receiving_address: str | None) -> bytes:
+    """The same for all that an association sends in one transfer syntax."""
     elements = [
-        element(0x00020001, "OB", b"\0\1"),
-        element(0x00020002, "UI", identity.sop_class.encode("ascii")),
-        element(0x00020003, "UI", identity.sop_instance.encode("ascii")),
-        element(0x00020010, "UI", identity.transfer_syntax.encode("ascii")),
+        element(0x00020010, "UI", transfer_syntax.encode("ascii")),
         element(0x00020012, "UI", IMPLEMENTATION_CLASS_UID.encode("ascii")),
         element(0x00020013, "SH", IMPLEMENTATION_VERSION_NAME.encode("ascii")),
         element(0x00020016, "AE", _ae_title(origin.calling_ae)),
@@ -91,12 +109,7 @@ def file_meta(
     if receiving_address is not None:
         elements.append(element(0x00020028, "UR", f"dicom://{receiving_address}".encode("ascii")))
     elements.append(element(0x00020100, "UI", PRIVATE_CREATOR_UID.encode("ascii")))
-    # Last, and the hash last in it, so that its place is counted from the end.
-    elements.append(element(0x00020102, "OB", private))
-    group = b"".join(elements)
-    meta = PREAMBLE + element(0x00020000, "UL", len(group).to_bytes(4, "little")) + group
-    behind_hash = len('"}') + len(private) % 2
-    return meta, len(meta) - behind_hash - 64
+    return b"".join(elements)
 
 
 def read_meta(file: Path | BinaryIO) -> Meta:

@@ -127,11 +127,11 @@ class Recaller(Collector):
 
     # ---- what is known ----------------------------------------------------------------------------
 
-    def recall(self, position: int, end: int, most: int, creators: dict[int, str]) -> tuple[int, int]:
+    def recall(self, position: int, end: int, left: int, creators: dict[int, str]) -> tuple[int, int]:
         """elements.walk's `take`: elements up to one that must be read, or for which there may be no room."""
-        taken, self._end = 0, end
+        taken, most, self._end = 0, left - 1, end
         if self.skipping:
-            return position, 0
+            return position, left
         while taken < most:
             position, more = self._recall_elements(position, end, most - taken, creators)
             taken += more
@@ -145,7 +145,7 @@ class Recaller(Collector):
             position += len(found.encoded)
             taken += found.places
         self._places += taken
-        return position, taken
+        return position, left - taken
 
     def _recall_elements(self, position: int, end: int, most: int, creators: dict[int, str]) -> tuple[int, int]:
         data, header, texts, room = self._bytes, self.header, self._texts, self.room
@@ -171,7 +171,7 @@ class Recaller(Collector):
             if room < 0:
                 return position, taken
             self.room = room
-            header[key] = [vr, None if values is None else values[:]]
+            header[key] = [vr, None if values is None else [*values]]
             texts.append(text)
             if creator is not None:
                 creators[creator[0]] = creator[1]

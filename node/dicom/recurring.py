@@ -24,8 +24,8 @@ KEYS = {tag: key_of(tag) for tag in VR_BY_TAG}
 SPECIFIC_CHARACTER_SET = 0x00080005
 
 _HEAD = 8
-LONGEST = 256
-"""Bytes of a value: more than six decimals of an orientation need."""
+LONGEST = 128
+"""Bytes of a value: as many as the six decimals of an orientation may have, and some."""
 _head = Struct("<HH2sH").unpack_from
 
 Key = bytes | tuple[CharacterSet, bytes] | tuple[str, CharacterSet | None, bytes]
@@ -55,21 +55,13 @@ class Lately(Generic[T]):
         self.latest[key] = value
 
 
-class Element(NamedTuple):
-    """One element, decoded."""
+Element = tuple[str, str, Values | None, bytes, int, int, tuple[int, str] | None]
+"""(key, VR, values, text, cost, cost at the top, creator): one element, decoded.
 
-    key: str
-    vr: str
-    values: Values | None
-    """Never given away: others would change it for all."""
-    text: bytes
-    """packing.element"""
-    cost: int
-    """Bytes of JSON, about."""
-    cost_at_top: int
-    """0 for those that are always kept there."""
-    creator: tuple[int, str] | None
-    """(tag, name) of a private creator, for what follows it."""
+The values are never given away: others would change them for all. `text` is that of packing.element. `cost` is bytes
+of JSON, about, and at the top 0 for those that are always kept there. `creator` is (tag, name) of a private creator,
+for what follows it. A tuple, not a class: it is taken apart for every element that is read.
+"""
 
 
 class Sequence(NamedTuple):
@@ -139,4 +131,4 @@ def _element(tag: int, vr: str, values: Values | None, cost: int, *, free: bool,
     key = public or key_of(tag)
     text = packing.element(key, vr, values)
     creates = (tag, creator) if is_creator(tag) else None
-    return Element(key, vr, values, text, cost, 0 if free and public else cost, creates)
+    return key, vr, values, text, cost, 0 if free and public else cost, creates

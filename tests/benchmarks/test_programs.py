@@ -62,6 +62,10 @@ def test_the_pipeline_ends_in_the_archive(folder: Path) -> None:
     assert "last delivered" in run("pipeline", folder)
 
 
+def test_the_processor_time_of_an_instance_is_shown_by_its_parts(folder: Path) -> None:
+    assert "rows.record, CT" in run("per_instance", folder)
+
+
 @pytest.mark.full
 def test_a_large_index_is_filled_and_measured(folder: Path) -> None:
     assert "receiving with 2000 indexed : with 0" in run("receive", folder, "--growth")

@@ -129,7 +129,8 @@ _VALUES = st.one_of(
     st.sampled_from([
         b"", b"CT", b"1.5", b"1.5\\2\\x", b"7", b"1\\2\\3", b"SIEMENS MR HEADER ", b"NOBODY", b"ISO_IR 100",
         b"ISO_IR 192", b"\\ISO 2022 IR 87", b"M\xfcller", "Müller".encode(), b"\x1b$B;3ED\x1b(B", b"a\\b\0", b" x ",
-        b'"quoted"\n', b"x" * 64, b"x" * 65, b"1.25\\" * 20 + b"1", b"y" * 300, b"\0\0\x80\x7f", b"\1\0", b"\0" * 8,
+        b'"quoted"\n', b"x" * 64, b"x" * 65, b"1.25\\" * 20 + b"1", b"y" * 128, b"y" * 300, b"\0\0\x80\x7f", b"\1\0",
+        b"\0" * 8,
         b"\xfe\xff\0\xe0\0\0\0\0", b"\xfe\xff\xdd\xe0\0\0\0\0",
     ]),
     st.binary(max_size=12),
@@ -239,6 +240,30 @@ def test_an_unknown_element_is_what_the_creator_before_it_says() -> None:
     assert read(siemens + element)[0] != read(element)[0]
 
 
+def test_a_sequence_in_the_place_of_a_creator_undoes_it() -> None:
+    siemens = made.explicit(0x00190010, "LO", b"SIEMENS MR HEADER ")
+    instead = sequence(0x00190010, made.explicit(0x00080104, "LO", b"x "))
+    agree(siemens + instead + made.explicit(0x0019100C, "UN", b"1000"))
+
+
+def test_text_with_escape_sequences_is_of_its_character_set() -> None:
+    name = made.explicit(0x00100010, "PN", b"\x1b$B;3ED\x1b(B")
+    for term in (b"\\ISO 2022 IR 87", b"ISO_IR 100", b"ISO_IR 192"):
+        agree(made.explicit(0x00080005, "CS", term) + name)
+        agree(name)
+
+
+@pytest.mark.parametrize("defined", [True, False])
+def test_what_is_recalled_counts_as_so_many_elements_as_are_in_it(defined: bool) -> None:
+    item = made.explicit(0x00080060, "CS", b"CT") + made.explicit(0x00080104, "LO", b"x ")
+    inner = sequence(0x0040A730, item, item, defined=defined)
+    data = sequence(0x00081140, item + inner, defined=defined) + item + sequence(0x00400275, item, defined=defined)
+    agree(data)
+    places = sum(1 for _ in walk(data, EXPLICIT_LE))
+    for most in range(places + 2):
+        agree(data, most=most)
+
+
 def test_an_attribute_that_comes_twice_has_no_text() -> None:
     twice = made.explicit(0x00080060, "CS", b"CT") + made.explicit(0x00080060, "CS", b"MR")
     for data in (twice, sequence(0x00081140, twice), sequence(0x00081140) * 2):
@@ -273,7 +298,8 @@ def test_a_sequence_that_is_known_is_too_deep_where_it_is_too_deep() -> None:
 def test_what_is_known_ends_where_its_item_ends() -> None:
     """Whole, its bytes are known; here they go on behind the end of the item that they begin in."""
     element = made.explicit(0x00080104, "LO", b"code meaning")
-    for known in (element, sequence(0x0040A730, element), sequence(0x0040A730, element, defined=False)):
+    inner = sequence(0x0040A730, element, defined=False)
+    for known in (element, sequence(0x0040A730, element), inner, sequence(0x0040A730, inner, defined=False)):
         agree(known)
         for short in range(1, len(known)):
             item = made.ITEM + struct.pack("<I", len(known) - short) + known
