@@ -17,7 +17,7 @@ from node.deliver.layout import marked, safe_part
 from node.dicom.header import read_header_of
 from node.dicom.part10 import read_meta
 from node.model import Batch, Item, Kind, ReceiptId, UnitKind
-from node.run.goods import layout_fields
+from node.run.contents import layout_fields
 
 _NAMED_BY = {
     UnitKind.STUDY: "StudyInstanceUID", UnitKind.SERIES: "SeriesInstanceUID", UnitKind.INSTANCE: "SOPInstanceUID"

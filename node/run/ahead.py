@@ -22,7 +22,7 @@ from pathlib import Path
 from node.errors import NodeError
 from node.model import Batch, Item, Kind, ReceiptId, Step
 from node.pool import Bug, Pool
-from node.run.parts import Made, perform_in_parts, together
+from node.run.parts import Made, in_parts, together
 from node.run.perform import perform
 
 _PART = 12
@@ -98,23 +98,23 @@ class Ahead:
             list(threads.map(one, parts))
 
     def perform(self, pool: Pool, step: Step, batch: Batch, out: Path, given: Mapping[str, object]) -> Made:
-        """`perform_in_parts` of the first step of a job, for those that were not made ahead."""
+        """`in_parts` of the first step of a job, for those that were not made ahead."""
         if not may_go_ahead(step):
-            return perform_in_parts(pool, step, batch, out, given)
+            return in_parts(pool, step, batch, out, given)
         taken = self._take(step, batch, out)
         if not taken:
-            return perform_in_parts(pool, step, batch, out, given)
+            return in_parts(pool, step, batch, out, given)
         rest = replace(batch, items=tuple(i for i in batch.items if i.sources[0] not in taken))
         parts: list[Made] = [(ready.batch, []) for ready in taken.values()]
         if rest.items:
-            parts.append(perform_in_parts(pool, step, replace(rest, held=(), dropped=()), out, given))
+            parts.append(in_parts(pool, step, replace(rest, held=(), dropped=()), out, given))
         made, notes = together(batch, parts)
         order = {item.sources[0]: place for place, item in enumerate(batch.items)}
         items = sorted(made.items, key=lambda item: order[item.sources[0]])
         made = replace(
             made, items=tuple(items), held=(*batch.held, *made.held), dropped=(*batch.dropped, *made.dropped)
         )
-        return made, [*notes, f"{len(taken)} made in the quiet time"]
+        return made, [*notes, ("{} made in the quiet time", (len(taken),))]
 
     @contextlib.contextmanager
     def _claimed(self, step: Step, part: Sequence[Item]) -> Iterator[list[Item]]:

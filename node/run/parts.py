@@ -29,11 +29,12 @@ def perform_in_parts(
 ) -> tuple[Batch, list[str]]:
     """Run one step; what it gave, and its notes as lines. Raises what it raises for the whole batch; a member at
     fault alone is held alone."""
-    made, notes = _perform(pool, step, batch, out, given)
+    made, notes = in_parts(pool, step, batch, out, given)
     return made, lines(notes)
 
 
-def _perform(pool: Pool, step: Step, batch: Batch, out: Path, given: Mapping[str, object]) -> Made:
+def in_parts(pool: Pool, step: Step, batch: Batch, out: Path, given: Mapping[str, object]) -> Made:
+    """The same, with its notes as the step gave them."""
     if step.whole or len(batch.items) <= 1:
         return pool.call(perform, step, batch, out, given)
     parts = [

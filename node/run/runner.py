@@ -29,7 +29,8 @@ from node.pool import WORLD, Bug, Pool
 from node.run import results
 from node.run.ahead import Ahead
 from node.run.goods import goods_of
-from node.run.parts import needs_all, perform_in_parts, sources_held
+from node.run.notes import lines
+from node.run.parts import in_parts, needs_all, sources_held
 from node.run.supply import Supply
 from node.spool import Spool
 
@@ -146,8 +147,9 @@ class Runner:
             # What an interrupted try left here may be linked into the outbox: to write over it would change,
             # under the courier's eyes, what is being sent.
             shutil.rmtree(out, ignore_errors=True)
-            perform = self.ahead.perform if number == 0 else perform_in_parts
-            made, notes = perform(self.pool, step, batch, out, self.supply.for_step(step))
+            perform = self.ahead.perform if number == 0 else in_parts
+            made, given = perform(self.pool, step, batch, out, self.supply.for_step(step))
+            notes += lines(given)
         self.reach(f"step {number} made its files")
         self._account(job, step, number, batch, made, notes, time.monotonic() - began)
         results.write(folder, number, made, notes, of)

@@ -58,7 +58,7 @@ def write(ds: FileDataset, target: Path) -> None:
 
 
 def _is_encoded_as_it_goes(ds: FileDataset) -> bool:
-    """Whether nothing but what changed has to be encoded anew; where it has, or on any doubt, all is encoded by pydicom."""
+    """Whether nothing but what changed has to be encoded anew; where it has, or on any doubt, pydicom encodes all."""
     syntax = ds.file_meta.TransferSyntaxUID
     return (
         not syntax.is_private
