@@ -23,7 +23,7 @@ from tests.hostile.attacker import Heard, converse, talk
 from tests.hostile.conversations import Conversation, data_sets_in, recorded
 from tests.hostile.damage import damaged
 from tests.hostile.generated import conversations, messages
-from tests.hostile.watch import Healthy, Held, Watch, assert_only_instances_are_kept, watching
+from tests.hostile.watch import Healthy, Held, Watch, assert_only_instances_are_kept, forget, watching
 from tests.receive.station import Station, config_of, station
 from tests.receive.store import opened
 
@@ -79,15 +79,21 @@ def under_attack(data: Path, told: Callable[[str, object], None]) -> Iterator[At
             healthy = Healthy(node.port)
             with healthy.at_work():
                 yield attack
-            _assert_nothing_happened(attack, watch, before, healthy)
-            told("figures", f"{attack.inputs} hostile inputs on {attack.associations} associations: "
-                            f"{len(node.kept())} instances kept, {len(healthy.sent)} of a healthy sender, "
-                            f"the slowest answered in {healthy.slowest:.2f} s")  # fmt: skip
+            _assert_nothing_happened(attack, watch, healthy)
+            figures = (
+                f"{attack.inputs} hostile inputs on {attack.associations} associations: "
+                f"{len(node.kept())} instances kept, {len(healthy.sent)} of a healthy sender, "
+                f"the slowest answered in {healthy.slowest:.2f} s"
+            )
+            forget(node, attack.heard, attack.could_be_kept, healthy.sent)
+            leaks = before.leaks(node)
+            told("figures", f"{figures}; {before.growth(Held.by(node))}")
+            assert leaks == []
 
 
-def _assert_nothing_happened(attack: Attack, watch: Watch, before: Held, healthy: Healthy) -> None:
+def _assert_nothing_happened(attack: Attack, watch: Watch, healthy: Healthy) -> None:
     node = attack.node
-    assert before.leaks(node) == []
+    node.until_nobody_is_here()
     assert watch.uncaught == []
     assert watch.errors == []
     assert_only_instances_are_kept(node, attack.heard)
