@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -136,3 +137,20 @@ def test_messages_made_up(tmp_path: Path, record_property: Callable[[str, object
             attack.say_messages(batch)
 
         say()
+
+
+def test_a_context_without_abstract_syntax_is_left_out(tmp_path: Path) -> None:
+    with watching() as watch, station(tmp_path) as node:
+        request, *others = next(said for said in recorded(node.port) if len(said) > 2)
+        context = request.index(b"\x20\x00", 6 + 68)
+        abstract = context + 8
+        assert request[abstract] == 0x30
+        (whole,), (part,) = (struct.unpack_from(">H", request, at + 2) for at in (context, abstract))
+        spoilt = bytearray(request)
+        spoilt[context + 2 : context + 4] = struct.pack(">H", whole - part - 4)
+        del spoilt[abstract : abstract + 4 + part]
+        spoilt[2:6] = struct.pack(">L", len(spoilt) - 6)
+        converse(node.port, (bytes(spoilt), *others))
+        node.until_nobody_is_here()
+        assert watch.errors == []
+        assert len(recorded(node.port)) > 0
