@@ -1,14 +1,16 @@
-"""Memory of the node's processes: at start, after 20,000 instances, and while one of 2 GB arrives.
+"""Memory of the node's processes: when they are ready, after 20,000 instances, and while one of 2 GB arrives.
 
     python -m benchmarks.memory [--instances 20000] [--megabytes 2048]
 
-To hold: no process is more than 40 MB (10^6 bytes) above what it had when the node was ready.
+Looked at are `serve` and everything below it: its workers, and the receiver processes that take busy associations.
+To hold: no process is more than 40 MB (10^6 bytes) above what it had when it was ready.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,15 +18,19 @@ from benchmarks.figures import number, table
 from benchmarks.images import mr, multiframe
 from benchmarks.machine import disk, machine, tree
 from benchmarks.processes import end_on_sigterm, family, forget_peak, memory, title, wait_until
-from benchmarks.receivers import count, ledger, rules, serving
+from benchmarks.receivers import count, ledger, rows, rules, serving
 from benchmarks.sending import blast, shares
 from benchmarks.wire import Association, store_large
 
 _ALLOWED = 40.0
 _FRAME = 512 * 512 * 2
 _COLUMNS = ("ready", "after {instances}", "peak until then", "after {large} MB", "peak while it came")
-_WARM = 100
-"""Instances after which everything that is imported late has been."""
+_WARM, _TOGETHER = 100, 4
+"""Instances after which everything that is imported late has been; associations at once."""
+_STARTS_WITHIN = 3.0
+"""Seconds after which no further receiver process is expected."""
+_SHOWN_WITHIN = 300.0
+"""Seconds from the last answer until the last file is shown and its row is written."""
 
 Seen = dict[int, list[float | None]]
 """Process -> MB in the order of _COLUMNS; None where it was not there yet."""
@@ -57,26 +63,73 @@ def look(process: int, seen: Seen, position: int, *, peak: bool) -> None:
         forget_peak(one)
 
 
+def receivers(process: int) -> list[int]:
+    return [one for one in family(process) if "node.receive.process" in title(one)]
+
+
+def warm(process: int, port: int, folder: Path) -> int:
+    """Keep the node busy until it has started all the receiver processes that it may have; they are ready then.
+    Returns instances sent. (A node with one processor has none.)"""
+    template, sent, before, marks = mr(128), 0, -1, folder / "data" / "run"
+
+    def ready() -> bool:
+        """Its mark is the last thing that a process makes before it is ready; the node has one too."""
+        return len(list(marks.glob("*.mark"))) > len(receivers(process))
+
+    while len(receivers(process)) > before:
+        before = len(receivers(process))
+        blast(port, template, shares(2 + sent, _WARM, _TOGETHER), folder)
+        sent += _WARM
+        deadline = time.monotonic() + _STARTS_WITHIN
+        while len(receivers(process)) == before and time.monotonic() < deadline:
+            time.sleep(0.05)
+        wait_until("receiver processes are ready", ready)
+    return sent
+
+
 def measure(folder: Path, instances: int, megabytes: int) -> tuple[dict[int, str], Seen]:
     seen: Seen = {}
     path = rules(folder)
     with serving(path) as (process, port):
         look(process.pid, seen, 0, peak=False)
+        before = warm(process.pid, port, folder)
+        for one in receivers(process.pid):
+            seen[one] = [memory(one, "VmRSS"), *[None] * (len(_COLUMNS) - 1)]
+        now, many = memory(process.pid, "VmRSS"), len(receivers(process.pid))
+        print(f"ready {seen[process.pid][0]:.0f} MB, after {before} instances {now:.0f} MB, {many} receiver processes",
+              flush=True)  # fmt: skip
         template = mr(128)
-        blast(port, template, shares(1, _WARM, 1), folder)
-        warm = memory(process.pid, "VmRSS")
-        print(f"ready {seen[process.pid][0]:.0f} MB, after {_WARM} instances {warm:.0f} MB", flush=True)
-        sent = blast(port, template, shares(2, instances, 4), folder)
+        sent = blast(port, template, shares(1, instances, _TOGETHER), folder)
+        settle(folder, before + instances)
         look(process.pid, seen, 1, peak=True)
         print(f"{instances} instances of {len(template.dataset)} bytes in {sent.seconds:.0f} s", flush=True)
         size = large(port, megabytes)
+        settle(folder, before + instances + 1)
         look(process.pid, seen, 3, peak=True)
-        spool = folder / "data" / "spool"
-        if count(spool, "*.dcm", size) != 1 or count(spool, "*.dcm") != _WARM + instances + 1:
-            raise SystemExit("not everything that was acknowledged is in the spool")
+        if count(folder / "data" / "spool", "*.dcm", size) != 1:
+            raise SystemExit("the large instance is not in the spool as a whole")
+        if ledger(path)["acknowledged"] != before + instances + 1:
+            raise SystemExit("the ledger does not have everything that was acknowledged")
         names = {one: title(one) for one in family(process.pid)}
-        wait_until("everything is indexed", lambda: ledger(path)["acknowledged"] == _WARM + instances + 1)
     return names, seen
+
+
+def settle(folder: Path, wanted: int) -> None:
+    """Until so many instances are shown and have their rows: both happen in groups, after the answers.
+
+    Ends the program when there are fewer for too long, or more.
+    """
+    spool, database = folder / "data" / "spool", folder / "data" / "node.db"
+    wait_until("everything that was acknowledged is indexed", lambda: rows(database) >= wanted, _SHOWN_WITHIN, 0.2)
+    wait_until("and in the spool", lambda: count(spool, "*.dcm") >= wanted, _SHOWN_WITHIN, 0.5)
+    if (rows(database), count(spool, "*.dcm")) != (wanted, wanted):
+        raise SystemExit("there is more in the spool, or in the index, than was acknowledged")
+
+
+def growth(line: list[float | None]) -> float:
+    """MB above the first figure of a process."""
+    figures = [value for value in line if value is not None]
+    return max(figures) - figures[0]
 
 
 def main() -> None:
@@ -95,9 +148,7 @@ def main() -> None:
     head = [column.format(instances=instances, large=megabytes) for column in _COLUMNS]
     lines = [[f"{one} {names.get(one, 'ended')}", *(number(value) for value in line)] for one, line in seen.items()]
     print(f"\n{table(['process, MB', *head], lines)}\n")
-    grown = max(
-        max(value for value in line if value is not None) - line[0] for line in seen.values() if line[0] is not None
-    )
+    grown = max(map(growth, seen.values()))
     print(
         f"most above its start: {grown:.0f} MB; {'held' if grown <= _ALLOWED else 'not held'} (at most {_ALLOWED:.0f})"
     )

@@ -142,6 +142,10 @@ class Receiver:
         """Before negotiation: admit the sender, and say per context what is accepted."""
         association: Any = event.assoc
         request = association.requestor.primitive
+        # A context that names no abstract syntax is none (PS3.8 9.3.2.2); pynetdicom fails over it.
+        request.presentation_context_definition_list = [
+            one for one in request.presentation_context_definition_list if one.abstract_syntax is not None
+        ]
         origin = Origin(
             calling_ae=str(request.calling_ae_title).strip(),
             called_ae=str(request.called_ae_title).strip(),

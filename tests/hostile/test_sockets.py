@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from tests.hostile.attacker import Heard, converse, talk
 from tests.hostile.conversations import Conversation, data_sets_in, recorded
 from tests.hostile.damage import damaged
 from tests.hostile.generated import conversations, messages
-from tests.hostile.watch import Healthy, Held, Watch, assert_only_instances_are_kept, watching
+from tests.hostile.watch import Healthy, Held, Watch, assert_only_instances_are_kept, forget, watching
 from tests.receive.station import Station, config_of, station
 from tests.receive.store import opened
 
@@ -79,15 +80,21 @@ def under_attack(data: Path, told: Callable[[str, object], None]) -> Iterator[At
             healthy = Healthy(node.port)
             with healthy.at_work():
                 yield attack
-            _assert_nothing_happened(attack, watch, before, healthy)
-            told("figures", f"{attack.inputs} hostile inputs on {attack.associations} associations: "
-                            f"{len(node.kept())} instances kept, {len(healthy.sent)} of a healthy sender, "
-                            f"the slowest answered in {healthy.slowest:.2f} s")  # fmt: skip
+            _assert_nothing_happened(attack, watch, healthy)
+            figures = (
+                f"{attack.inputs} hostile inputs on {attack.associations} associations: "
+                f"{len(node.kept())} instances kept, {len(healthy.sent)} of a healthy sender, "
+                f"the slowest answered in {healthy.slowest:.2f} s"
+            )
+            forget(node, attack.heard, attack.could_be_kept, healthy.sent)
+            leaks = before.leaks(node)
+            told("figures", f"{figures}; {before.growth(Held.by(node))}")
+            assert leaks == []
 
 
-def _assert_nothing_happened(attack: Attack, watch: Watch, before: Held, healthy: Healthy) -> None:
+def _assert_nothing_happened(attack: Attack, watch: Watch, healthy: Healthy) -> None:
     node = attack.node
-    assert before.leaks(node) == []
+    node.until_nobody_is_here()
     assert watch.uncaught == []
     assert watch.errors == []
     assert_only_instances_are_kept(node, attack.heard)
@@ -110,12 +117,15 @@ def test_conversations_made_up(tmp_path: Path, record_property: Callable[[str, o
     with under_attack(tmp_path, record_property) as attack:
         request = recorded(attack.node.port)[0][0]
 
-        @settings(max_examples=GENERATED, database=None)
-        @given(conversations(request))
-        def say(said: Conversation) -> None:
-            attack.say(said)
+        def all_of_them() -> None:  # so that what hypothesis knows of them is gone at the end of the attack
+            @settings(max_examples=GENERATED, database=None)
+            @given(conversations(request))
+            def say(said: Conversation) -> None:
+                attack.say(said)
 
-        say()
+            say()
+
+        all_of_them()
 
 
 def test_messages_made_up(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
@@ -127,3 +137,20 @@ def test_messages_made_up(tmp_path: Path, record_property: Callable[[str, object
             attack.say_messages(batch)
 
         say()
+
+
+def test_a_context_without_abstract_syntax_is_left_out(tmp_path: Path) -> None:
+    with watching() as watch, station(tmp_path) as node:
+        request, *others = next(said for said in recorded(node.port) if len(said) > 2)
+        context = request.index(b"\x20\x00", 6 + 68)
+        abstract = context + 8
+        assert request[abstract] == 0x30
+        (whole,), (part,) = (struct.unpack_from(">H", request, at + 2) for at in (context, abstract))
+        spoilt = bytearray(request)
+        spoilt[context + 2 : context + 4] = struct.pack(">H", whole - part - 4)
+        del spoilt[abstract : abstract + 4 + part]
+        spoilt[2:6] = struct.pack(">L", len(spoilt) - 6)
+        converse(node.port, (bytes(spoilt), *others))
+        node.until_nobody_is_here()
+        assert watch.errors == []
+        assert len(recorded(node.port)) > 0
