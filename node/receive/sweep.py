@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from node.dicom.header import pack, read_header_of
+from node.dicom.header import read_header_of
 from node.dicom.identity import identify
 from node.dicom.part10 import Provenance, read_meta
 from node.errors import CannotSucceed, Refused
@@ -150,7 +150,7 @@ class Sweep:
         return Arrival(
             receipt=receipt, path=self.spool.relative(path), size=path.stat().st_size - meta.dataset_offset,
             sha256=provenance.sha256, received=provenance.received, origin=provenance.origin,
-            identity=identify(reading.header, meta.transfer_syntax), header=pack(reading.header),
+            identity=identify(reading.header, meta.transfer_syntax), header=reading.packed(),
             held=NOT_IN_THE_BACKUP if before else "",
         )  # fmt: skip
 
