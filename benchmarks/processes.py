@@ -24,6 +24,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def connections(port: int) -> int:
+    """Established IPv4 connections to a port of this machine, as its listener has them."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return sum(1 for line in lines if line.split()[3] == "01" and int(line.split()[1].partition(":")[2], 16) == port)
+
+
 def listening(port: int) -> bool:
     """Whether somebody listens there, without connecting: a stray connection is work for some of them."""
     wanted = f":{port:04X}"

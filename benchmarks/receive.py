@@ -28,7 +28,7 @@ from benchmarks.template import Template
 
 INSTANCES = {"ct": 400, "mr": 2000}
 QUICK = {"ct": 24, "mr": 48}
-_WARM, _SETTLE = 32, 3.0
+WARM, _SETTLE = 32, 3.0
 """Instances that are sent before the ones that count, and seconds after them: whatever is started at need is there."""
 
 
@@ -41,22 +41,23 @@ class Run:
     instances: int
     associations: int
     sender: Sender
+    settle: float = _SETTLE
 
 
 def measure(run: Run, folder: Path) -> Row:
     """Start it, send, check. Ends the program when something acknowledged is not there."""
     with run.receiver.running(folder / "receiver", run.associations) as receiver:
-        run.sender(receiver.port, run.template, shares(1, _WARM, 1), folder / "warm")
-        time.sleep(_SETTLE)
+        run.sender(receiver.port, run.template, shares(1, WARM, 1), folder / "warm")
+        time.sleep(run.settle)
         busy = cpu_seconds(receiver.process.pid)
         sent = run.sender(
             receiver.port, run.template, shares(2, run.instances, run.associations), folder / "files"
         )  # fmt: skip
         busy = cpu_seconds(receiver.process.pid) - busy
-        behind = _indexed(receiver, run.instances + _WARM)
+        behind = _indexed(receiver, run.instances + WARM)
         files = receiver.files()
-        if files != run.instances + _WARM:
-            raise SystemExit(f"{run.receiver.name} acknowledged {run.instances + _WARM}, and has {files} files")
+        if files != run.instances + WARM:
+            raise SystemExit(f"{run.receiver.name} acknowledged {run.instances + WARM}, and has {files} files")
         facts = receiver.facts()
     row: Row = {
         "image": run.template.name, "receiver": run.receiver.name, "associations": run.associations,
@@ -155,6 +156,7 @@ def main() -> None:
                         run = Run(
                             receiver=RECEIVERS[name], template=template, instances=counts[kind],
                             associations=associations, sender=SENDERS[given.sender],
+                            settle=0.0 if given.quick else _SETTLE,
                         )  # fmt: skip
                         here = Path(temporary) / "run"
                         figures.add(measure(run, here))

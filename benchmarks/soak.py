@@ -27,7 +27,7 @@ from pathlib import Path
 from benchmarks.figures import table
 from benchmarks.images import ct, mr
 from benchmarks.machine import disk, machine, tree
-from benchmarks.processes import PATIENCE, descriptors, end_on_sigterm, family, memory, threads, wait_until
+from benchmarks.processes import PATIENCE, connections, descriptors, end_on_sigterm, family, memory, threads, wait_until
 from benchmarks.receivers import ledger, rows, serving
 from node.dicom.part10 import read_meta
 
@@ -107,10 +107,10 @@ class Resting:
     megabytes: float
 
 
-def rest(process: int, database: Path, sockets: int) -> Resting:
+def rest(process: int, database: Path, port: int) -> Resting:
     """Wait until every association is over and every job is done, and look."""
     with contextlib.suppress(SystemExit):  # a leak: it is counted below
-        wait_until("associations are closed", lambda: descriptors(process).get("socket", 0) <= sockets)
+        wait_until("associations are closed", lambda: connections(port) == 0)
     wait_until("jobs are done", lambda: _open(database) == 0, 300, 0.2)
     every = family(process)
     found: Counter[str] = Counter()
@@ -151,12 +151,11 @@ def soak(folder: Path, senders: int, seconds: float, rate: float) -> tuple[list[
     path.write_text(RULES)
     database, spool = folder / "data" / "node.db", folder / "data" / "spool"
     with serving(path) as (process, port):
-        sockets = descriptors(process.pid)["socket"]
         load = Load(port, records, rate / senders)
         load.keep_up(senders, first, process)
-        before = rest(process.pid, database, sockets)
+        before = rest(process.pid, database, port)
         load.keep_up(senders, seconds, process)
-        after = rest(process.pid, database, sockets)
+        after = rest(process.pid, database, port)
         words = list(load.records())
         acknowledged = [(instance, word) for instance, word in words if len(word) == 64]
         wait_until("everything is indexed", lambda: rows(database) >= len(acknowledged))

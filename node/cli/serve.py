@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import signal
 import sys
 import threading
 from pathlib import Path
+
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # malloc.h of glibc
 
 
 def serve(path: Path) -> int:
@@ -16,6 +19,7 @@ def serve(path: Path) -> int:
     from node.service import build
     from node.steps import STEPS
 
+    _give_memory_back()
     config = load(path, STEPS)
     configure(config.node.log)
     done = threading.Event()
@@ -47,3 +51,14 @@ def serve(path: Path) -> int:
         sys.stdout.flush()
         os._exit(0)  # a thread that waits for a peer would keep the process alive for as long as that takes
     return 0
+
+
+def _give_memory_back() -> None:
+    """Have glibc return what is freed. Threads would get heaps of their own, in which the long-lived sits between the
+    short-lived: measured, half of what a node grows by in its first 20,000 instances."""
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return  # another C library
+    for parameter, value in ((_M_ARENA_MAX, 2), (_M_MMAP_THRESHOLD, 1 << 17)):
+        mallopt(parameter, value)

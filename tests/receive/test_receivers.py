@@ -167,7 +167,7 @@ def test_what_the_node_has_to_say_waits_for_the_instance_in_flight(tmp_path: Pat
         node.until_nobody_is_here()
 
 
-@pytest.mark.parametrize("end", ["abort", "cut", "vanish"])
+@pytest.mark.parametrize("end", ["abort", "cut"])
 def test_a_sender_that_goes_away_in_the_middle_leaves_no_trace(tmp_path: Path, end: str) -> None:
     with station(tmp_path, processes=1) as node:
         warming = warm(node)
