@@ -55,7 +55,7 @@ def serve(path: Path) -> int:
 
 def _give_memory_back() -> None:
     """Have glibc return what is freed. Threads would get heaps of their own, in which the long-lived sits between the
-    short-lived: measured, half of what a node grows by in its first 20,000 instances."""
+    short-lived: in its first 20,000 instances a node grew by 47 MB with them, and by 36 without."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):
