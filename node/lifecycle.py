@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -36,6 +37,7 @@ from node.report.http import StatusServer
 from node.retention import Retention
 from node.rules import Rules, RulesWatch
 from node.run.perform import prepare
+from node.run.results import ahead_folder
 from node.run.runner import Runner
 from node.spool import Presence, Spool
 
@@ -154,6 +156,7 @@ class Service:
         self.pool.close()
         for thread in self._threads:
             thread.join(5)
+        shutil.rmtree(ahead_folder(self.body.runner.work, self.engine.process), ignore_errors=True)
         if self.status is not None:
             self.status.stop()
         self.spool.close()
@@ -173,6 +176,8 @@ class Service:
         _make_folders(config, known=self._folders)
         self._folders = _folders(config)
         self.engine.allow(_limits(config))
+        if self.receivers is not None:
+            self.receivers.recall_lent()
         self.wake.set()
 
     def _look_ahead(self) -> None:
@@ -190,7 +195,7 @@ class Service:
                 return
             self._soon.clear()
             try:
-                if len(self.presence.live()) == 1:
+                if len(self.presence.nodes()) == 1:
                     for step, items in soon.beginnings():
                         self.body.runner.begin(step, items)
             except Exception as error:  # worker loop: only a guess, and the jobs do it all the same
@@ -202,6 +207,7 @@ class Service:
         while not self.stopping.wait(3.0):
             try:
                 self.watermark.refresh()
+                self.body.runner.ahead.forget()
                 self.receiver.lines.settle()
                 for certificates in self.receiver.certificates.values():
                     certificates.context()  # so that a broken file is reported before a sender comes

@@ -25,7 +25,7 @@ from node.index.ledger import instance_states
 from node.index.schema import job, obligation, receipt
 from node.model import State, UnitKind
 from node.outbox import Outbox
-from node.run.results import job_folder
+from node.run.results import ahead_folder, job_folder
 from node.spool import Spool
 
 log = logging.getLogger("node.retention")
@@ -139,6 +139,7 @@ class Retention:
                 )
             ).all()
         needed = {job_folder(self.work, row.id, n) for row in rows for n in range(1, row.tries + 1)}
+        needed.add(ahead_folder(self.work, self.engine.process))
         untouched = time.time() - _UNTOUCHED
         over = [
             folder

@@ -89,7 +89,7 @@ class Collector:
         began = time.monotonic()
         marks = self.presence.live()
         self.judge_duplicates()
-        unindexed = not self._indexed(marks)
+        unindexed = not self._indexed(marks) or bool(self.presence.dead())
         with self.database.reader.connect() as connection:
             waits = shortest(config)
             self._forget(now, [config, mark(connection)])

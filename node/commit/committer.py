@@ -94,7 +94,7 @@ class Committer:
             now = self.database.now(connection)
             reports, questions = commitments.due(connection, now), asking.due(connection, now)
             later = [commitments.next_due(connection, now), asking.next_due(connection, now)]
-        live = [seen.process for seen in self.presence.live()]
+        live = [seen.process for seen in self.presence.nodes()]
         waits = [self._report(one, live, now) for one in reports]
         waits += [self._question(one, live, now) for one in questions]
         due = [at for at in (*later, *self._looked.values(), *waits) if at is not None]

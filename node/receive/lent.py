@@ -6,7 +6,6 @@ comes for a moment, when the node asks for it, when it ends. Never do two proces
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import select
 import socket
@@ -41,6 +40,7 @@ class Lent:
     _pace: Pace = field(default_factory=Pace)
     _command: tuple[int, bytes] | None = None
     _broken: str = ""
+    _gone: bool = False
 
     @property
     def key(self) -> int:
@@ -51,8 +51,10 @@ class Lent:
         return None if named is None else UID(named)
 
     def send_now(self, data: bytes) -> None:
-        with contextlib.suppress(OSError):  # the next read tells
+        try:
             self.connection.sendall(data)
+        except OSError:  # a part of it may be out: nothing can follow
+            self._gone = True
 
     def leave(self, context_id: int, command: bytes) -> None:
         self._command = (context_id, command)
@@ -77,6 +79,9 @@ class Lent:
         except Exception:  # worker loop of one association: it ends, no other does
             log.exception("the association of %s is ended", self.loan.origin.calling_ae)
             back = Return(session=None, splitter=Splitter(), lost=True)
+        if conversation.busy and (back.closed or back.pdu):
+            log.warning("%s at %s went away in the middle of an instance; nothing of it is kept",
+                        self.loan.origin.calling_ae, self.loan.origin.sender)  # fmt: skip
         conversation.over()
         self.connection.close()
         self.bell.close()
@@ -112,7 +117,6 @@ class Lent:
         ready = {descriptor for descriptor, _ in poll.poll(patience * 1000 + 1)}
         if self.bell.descriptor in ready:
             self.bell.heard()
-            return self.connection.fileno() in ready or not between
         return self.connection.fileno() in ready
 
     def _take(self, conversation: Conversation, data: memoryview) -> Return | None:
@@ -124,6 +128,8 @@ class Lent:
                     return self._back(pdu=part.data, rest=bytes(rest))
                 if not conversation.fragment(part):
                     self._broken = "data of no message"
+                if self._gone:
+                    return self._back(closed=True)
                 if self._broken or self._command is not None:
                     return self._back(rest=bytes(rest))
         except Unreadable as error:

@@ -90,7 +90,10 @@ class Pipe:
                     message: Message = pickle.loads(self._here[_LENGTH.size : end])  # from this program
                     del self._here[:end]
                     return message
-            data, descriptors, _, _ = socket.recv_fds(self.connection, _READ, 16)
+            try:
+                data, descriptors, _, _ = socket.recv_fds(self.connection, _READ, 16)
+            except ConnectionResetError:
+                return None  # it ended without having read all that it was told
             self._descriptors += descriptors
             if not data:
                 return None

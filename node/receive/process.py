@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import threading
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -73,7 +74,7 @@ class Process:
     lent: dict[int, Lent] = field(default_factory=dict)
     keep_free: int = 0
     _watermark: Watermark = field(init=False)
-    _told: list[tuple[Origin, float]] = field(default_factory=list)
+    _told: deque[tuple[Origin, float]] = field(default_factory=deque)
     """Of instances that were answered; goes with the next row."""
 
     def __post_init__(self) -> None:
@@ -134,7 +135,10 @@ class Process:
         self.pipe.send(("row", kept.slot.as_posix(), kept.path.as_posix(), arrival, self._answered()))
 
     def _answered(self) -> list[tuple[Origin, float]]:
-        told, self._told = self._told, []
+        told = []
+        with contextlib.suppress(IndexError):
+            while True:
+                told.append(self._told.popleft())
         return told
 
 

@@ -100,11 +100,14 @@ class Receivers:
     _starting: int = 0
     _not_before: float = 0.0
     _stopping: bool = False
+    """Nothing is lent any more."""
+    _ending: bool = False
+    """The processes end."""
 
     def lend(self, layer: Lendable) -> bool:
         """Give a busy association away, between two messages. False: it stays here."""
         with self._lock:
-            if self._stopping:
+            if self._stopping or not self.count():
                 return False
             self._start_all()
             ready = [one for one in self._ones if one.ready]
@@ -137,6 +140,11 @@ class Receivers:
         """The node stops: nothing is lent any more, and what is lent comes back."""
         with self._lock:
             self._stopping = True
+        self.recall_lent()
+
+    def recall_lent(self) -> None:
+        """The rules changed: what is lent comes back, and goes again on their terms."""
+        with self._lock:
             for one in self._ones:
                 for number in one.lent:
                     with contextlib.suppress(OSError):
@@ -144,12 +152,11 @@ class Receivers:
 
     def stop(self, seconds: float = 5.0) -> None:
         """End the processes; to be called when everything is back and its rows are written."""
-        self._stopping = True
         with self._lock:
+            self._stopping = self._ending = True
             ones = list(self._ones)
         for one in ones:
-            with contextlib.suppress(OSError):
-                one.pipe.send(("stop",))
+            self._end(one)
         deadline = time.monotonic() + seconds
         for one in ones:
             try:
@@ -171,48 +178,62 @@ class Receivers:
         """Start those that are missing; it takes a moment, and nobody waits for it."""
         if time.monotonic() < self._not_before:
             return
-        while len(self._ones) + self._starting < min(self.count(), PLACES - 1):
+        busy = sum(len(one.lent) for one in self._ones)
+        while len(self._ones) + self._starting < min(self.count(), PLACES - 1, busy + 2):
             self._starting += 1
             threading.Thread(target=self._start, name="receiver", daemon=True).start()
 
     def _start(self) -> None:
-        ours, its = socket.socketpair()
-        with self._lock:
-            number = next(self._names)
-            place, name = 1 + number % (PLACES - 1), f"{self.process}-r{number}"
         try:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "node.receive.process", str(its.fileno()), str(self.promised.descriptor),
-                 str(place), str(self.data), name],
-                pass_fds=(its.fileno(), self.promised.descriptor), stdin=subprocess.DEVNULL,
-            )  # fmt: skip
+            one = self._new()
         except OSError as error:
             log.warning("a receiver process cannot be started: %s; the node receives without it", error.strerror)
             with self._lock:
                 self._starting, self._not_before = self._starting - 1, time.monotonic() + _AGAIN
-            ours.close()
             return
-        finally:
-            its.close()
-        one = _One(Pipe(ours), process, place, time.monotonic())
         with self._lock:
             self._ones.append(one)
             self._starting -= 1
+            if self._ending:
+                self._end(one)
         self._listen(one)
+
+    def _new(self) -> _One:
+        with self._lock:
+            number = next(self._names)
+        place, name = 1 + number % (PLACES - 1), f"{self.process}-r{number}"
+        ours, its = socket.socketpair()
+        with its:
+            try:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "node.receive.process", str(its.fileno()),
+                     str(self.promised.descriptor), str(place), str(self.data), name],
+                    pass_fds=(its.fileno(), self.promised.descriptor), stdin=subprocess.DEVNULL,
+                )  # fmt: skip
+            except OSError:
+                ours.close()
+                raise
+        return _One(Pipe(ours), process, place, time.monotonic())
+
+    def _end(self, one: _One) -> None:
+        with contextlib.suppress(OSError):
+            one.pipe.send(("stop",))
 
     def _listen(self, one: _One) -> None:
         """In a thread of its own: what a process says, until it ends."""
         while True:
             try:
                 message = one.pipe.receive()
-            except OSError:
-                message = None
-            if message is None:
-                break
-            try:
+                if message is None:
+                    break
                 self._hear(one, message)
-            except Exception:  # worker loop: one word of one association must not deafen the others
-                log.exception("what a receiver process said could not be taken")
+            except OSError:
+                break
+            except (
+                Exception
+            ):  # worker loop: a row or an association would be missing for ever; its end brings both back
+                log.exception("what a receiver process said could not be taken; it is ended")
+                break
         self._over(one)
 
     def _hear(self, one: _One, message: Message) -> None:
@@ -236,7 +257,7 @@ class Receivers:
                 logging.getLogger(name).log(level, "%s", text)
             case ("low",):
                 with contextlib.suppress(Refused):
-                    self.watermark.check(0)
+                    self.watermark.look_again()
             case ("ready",):
                 self._share_with(one)
 

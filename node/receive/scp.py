@@ -241,6 +241,7 @@ class Receiver:
         what = {
             Phase.ARRIVING: "in the middle of an instance; nothing of it is kept",
             Phase.SERVED: "before its instance was answered",
+            Phase.LENT: "while a receiver process had it",
         }[session.phase]
         log.warning("%s at %s went away %s", session.origin.calling_ae, session.origin.sender, what)
 

@@ -146,7 +146,7 @@ class Sessions:
             if session is not None:
                 if returned is not None:
                     session.contributed, session.irregular = returned.contributed, returned.irregular
-                session.phase, session.since = Phase.IDLE, time.monotonic()
+                session.phase, session.since, session.last_call = Phase.IDLE, time.monotonic(), False
             self._lock.notify_all()
 
     def receiving(self, longer_than: float) -> set[str]:

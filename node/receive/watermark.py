@@ -113,6 +113,11 @@ class Watermark:
         with self._lock:
             self._claim(size, 1)
 
+    def look_again(self) -> None:
+        """Another process found the disk low, or not low any more. Raises Refused when it is."""
+        with self._lock:
+            self._claim(self._margin(), 1)
+
     def refresh(self) -> None:
         """See whether a disk that was low has room again; to be called now and then."""
         with self._lock:

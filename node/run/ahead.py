@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
@@ -28,8 +30,10 @@ from node.run.perform import perform
 _PART = 12
 _KEPT = 600.0
 """Seconds: a unit that is still open then has changed, or waits for something else than time."""
-_MOST_OVER = 100_000
+_MOST_OVER = 20_000
 """Names remembered of what jobs have begun with."""
+_LONGEST = 30.0
+"""Seconds for a part: a guess must not keep a worker from jobs for as long as a step may."""
 _PATIENCE = 1.0
 """Seconds that a job waits for parts under way; it makes again what has not come by then."""
 
@@ -81,7 +85,7 @@ class Ahead:
 
         What fails is left to the job, which says why. Ends early when `stop` says so, or a job is quicker.
         """
-        self._forget()
+        self.forget()
         if not may_go_ahead(step):
             return
         # Two steps would give their files the same names.
@@ -91,8 +95,8 @@ class Ahead:
         def one(part: Sequence[Item]) -> None:
             with self._claimed(step, part) as free:
                 if free and not stop():
-                    made, _ = pool.call(perform, step, Batch(items=tuple(free)), folder, given)
-                    self._keep(step, made)
+                    made, notes = pool.call_within(_LONGEST, perform, step, Batch(items=tuple(free)), folder, given)
+                    self._keep(step, made, folder, worded=any(not counts for _, counts in notes))
 
         with ThreadPoolExecutor(max_workers=pool.size) as threads, contextlib.suppress(NodeError, Bug, OSError):
             list(threads.map(one, parts))
@@ -107,7 +111,7 @@ class Ahead:
         rest = replace(batch, items=tuple(i for i in batch.items if i.sources[0] not in taken))
         parts: list[Made] = [(ready.batch, []) for ready in taken.values()]
         if rest.items:
-            parts.append(in_parts(pool, step, replace(rest, held=(), dropped=()), out, given))
+            parts.append(in_parts(pool, step, replace(rest, held=(), dropped=()), out, given, alone=False))
         made, notes = together(batch, parts)
         order = {item.sources[0]: place for place, item in enumerate(batch.items)}
         items = sorted(made.items, key=lambda item: order[item.sources[0]])
@@ -119,7 +123,8 @@ class Ahead:
     @contextlib.contextmanager
     def _claimed(self, step: Step, part: Sequence[Item]) -> Iterator[list[Item]]:
         with self._changed:
-            free = {key: i for i in part if (key := _key(step, i)) not in self._over and key not in self._ready}
+            name = _name(step)
+            free = {key: i for i in part if (key := _key(name, i)) not in self._over and key not in self._ready}
             self._under_way |= free.keys()
         try:
             yield list(free.values())
@@ -128,16 +133,27 @@ class Ahead:
                 self._under_way -= free.keys()
                 self._changed.notify_all()
 
-    def _keep(self, step: Step, made: Batch) -> None:
-        now = time.monotonic()
+    def _keep(self, step: Step, made: Batch, folder: Path, *, worded: bool) -> None:
+        """What is a new file, and the only one of its instance.
+
+        worded  the step said more than counts of it: that belongs into the history of a job, which makes it itself
+        """
+        now, name = time.monotonic(), _name(step)
+        each = Counter(item.sources for item in made.items)
         with self._changed:
             for item in made.items:
+                if item.path.parent != folder:
+                    continue  # what a step hands back is not ours to move
+                if worded or len(item.sources) != 1 or each[item.sources] > 1:
+                    item.path.unlink(missing_ok=True)
+                    continue
                 # One that a job did not wait for stays too, and is removed with what nobody took.
                 one = Batch(items=(item,), disclosure=made.disclosure)
-                self._ready[_key(step, item)] = _Ready(one, now)
+                self._ready[_key(name, item)] = _Ready(one, now)
 
     def _take(self, step: Step, batch: Batch, out: Path) -> dict[ReceiptId, _Ready]:
-        keys = [_key(step, item) for item in batch.items]
+        name = _name(step)
+        keys = [_key(name, item) for item in batch.items]
         with self._changed:
             if len(self._over) > _MOST_OVER:
                 self._over.clear()
@@ -154,7 +170,8 @@ class Ahead:
                 taken[receipt] = ready.moved(path)
         return taken
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Remove what nobody took; to be called now and then."""
         before = time.monotonic() - _KEPT
         with self._changed:
             old = [key for key, ready in self._ready.items() if ready.at < before]
@@ -163,5 +180,10 @@ class Ahead:
             path.unlink(missing_ok=True)
 
 
-def _key(step: Step, item: Item) -> _Key:
-    return repr(step), item.sources[0]
+def _name(step: Step) -> str:
+    """A step with its options; one text for all its instances."""
+    return sys.intern(repr(step))
+
+
+def _key(name: str, item: Item) -> _Key:
+    return name, item.sources[0]

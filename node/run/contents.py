@@ -6,7 +6,6 @@ No import here reaches the database: a worker that reads files need not load it.
 from __future__ import annotations
 
 import hashlib
-import mmap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,8 +43,9 @@ def of_files(paths: Sequence[Path]) -> list[Content]:
 
 def _instance(path: Path) -> Content:
     meta = read_meta(path)
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-        sha256 = hashlib.sha256(memoryview(view)[meta.dataset_offset :]).hexdigest()
+    with path.open("rb") as file:  # read, not mapped: a disk that fails is an error then, and not the worker's death
+        file.seek(meta.dataset_offset)
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     header = read_header_of(path, meta.transfer_syntax, meta.dataset_offset).header
     return Content(
         sha256=sha256, sop_class=meta.sop_class or "", sop_instance=meta.sop_instance or "",

@@ -33,9 +33,14 @@ def perform_in_parts(
     return made, lines(notes)
 
 
-def in_parts(pool: Pool, step: Step, batch: Batch, out: Path, given: Mapping[str, object]) -> Made:
-    """The same, with its notes as the step gave them."""
-    if step.whole or len(batch.items) <= 1:
+def in_parts(
+    pool: Pool, step: Step, batch: Batch, out: Path, given: Mapping[str, object], *, alone: bool = True
+) -> Made:
+    """The same, with its notes as the step gave them.
+
+    alone   a batch of one is all there is, so that its fault is the batch's; else it is held as any other member
+    """
+    if step.whole or not batch.items or (alone and len(batch.items) == 1):
         return pool.call(perform, step, batch, out, given)
     parts = [
         replace(batch, items=batch.items[i : i + _PART], held=(), dropped=()) for i in range(0, len(batch.items), _PART)

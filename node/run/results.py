@@ -30,6 +30,11 @@ def boot() -> str:
         return ""
 
 
+def ahead_folder(work: Path, process: str) -> Path:
+    """Where one process keeps what it made ahead; of no use to any other."""
+    return work / f"ahead-{process}"
+
+
 def job_folder(work: Path, job: str, tries: int) -> Path:
     """One for each time that a job is put in: a retry makes everything again. Named by a hash, since a route
     may have a name that no file system takes."""

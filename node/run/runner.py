@@ -64,7 +64,7 @@ class Runner:
 
     def begin(self, step: Step, items: Sequence[Item]) -> None:
         """Run the first step of a route on instances whose job may come soon; see run/ahead.py."""
-        folder = self.work / f"ahead-{self.engine.process}"
+        folder = results.ahead_folder(self.work, self.engine.process)
         self.ahead.work(self.pool, step, items, folder, self.supply.for_step(step), lambda: self.engine.stopping)
 
     def step(self, job_id: str, number: int) -> Outcome:

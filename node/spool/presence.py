@@ -16,6 +16,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import struct
 import threading
 import zlib
@@ -25,6 +26,8 @@ from pathlib import Path
 
 _COUNTS = struct.Struct("<QQ")
 _LIST = struct.Struct("<II")
+_RECEIVER = re.compile(r"-r\d+$")
+"""How the names of receiver processes end (receive.receivers); those of nodes end in random digits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +108,10 @@ class Presence:
                 if seen is not None:
                     marks.append(seen)
         return tuple(marks)
+
+    def nodes(self) -> tuple[Seen, ...]:
+        """Of `live` those that are no receivers of another."""
+        return tuple(mark for mark in self.live() if not _RECEIVER.search(mark.process))
 
     def dead(self) -> tuple[str, ...]:
         """Processes that left a mark and live no more. What they acknowledged last may not be indexed."""

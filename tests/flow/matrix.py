@@ -134,7 +134,7 @@ _EXPECTED: dict[Fault, dict[str | Point, str]] = {
         Point.INSIDE_A_PDV: "nothing of the part is kept; what was answered before is",
         "receiving": "answered: kept. In flight: kept once or not at all, never in part; a repeat is a duplicate",
         "working": "the interrupted part is done again from what is on the disk, by the next start",
-        "sending": "the instance in flight goes out once more, no other",
+        "sending": "what is in flight goes out once more, no other: one instance, in a large delivery at most 16",
         Point.IN_RETENTION: _REMOVED + "what is left over is removed at the next start",
     },
     Fault.FULL: {
@@ -158,13 +158,13 @@ _EXPECTED: dict[Fault, dict[str | Point, str]] = {
     Fault.LOCKED: {
         "receiving": "receiving and answering go on, since rows follow bytes; units wait for the rows",
         "working": "waits for the lock, then goes on; nothing is begun twice",
-        "sending": "the next instance is not sent before the last answer is committed; nothing goes out twice",
+        "sending": "no more is sent than may be without a committed answer; nothing goes out twice",
         Point.IN_RETENTION: "waits for the lock, then goes on",
     },
     Fault.AWAY: {
         "receiving": "receiving and answering go on; rows are written when it is back, in the process that waits",
         "working": "tried again until it is back; the step's files are made again where their record is missing",
-        "sending": "an answer that cannot be committed counts as in flight: that one instance may go out again",
+        "sending": "an answer that cannot be committed counts as in flight: what may be in flight may go out again",
         Point.IN_RETENTION: "this round fails, a later one goes on",
     },
     Fault.ABORT: {

@@ -1,6 +1,7 @@
 """Steps that do to an instance what its Image Comments say: worker processes import them by name.
 
-hold, drop, vanish: one member. fail, again, bug, die, full: raised by, or done to the process in, the step.
+hold, drop, vanish, same (handed back as it came): one member.
+fail, again, bug, die, full: raised by, or done to the process in, the step.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ class Obey:
                 held.append(Held(sources=item.sources, reason="it asked to be held"))
             elif wanted == "drop":
                 dropped += item.sources
+            elif wanted == "same":
+                items.append(item)
             elif wanted != "vanish":
                 target = work.out / item.path.name
                 shutil.copyfile(item.path, target)

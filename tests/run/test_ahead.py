@@ -75,11 +75,40 @@ def test_other_options_are_another_step(pool: Pool, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wish", ["fail", "hold", "die"])
 def test_what_fails_ahead_is_left_to_the_job_which_says_why(pool: Pool, tmp_path: Path, wish: str) -> None:
-    items, made = received(tmp_path, "", wish), Ahead()
-    begin(made, pool, Obey(), items, tmp_path)
-    batch, _ = made.perform(pool, Obey(), Batch(items=tuple(items)), tmp_path / "out", GIVEN)
+    items, made, step = received(tmp_path, "", wish), Ahead(), Obey(counts=True)
+    begin(made, pool, step, items, tmp_path)
+    batch, _ = made.perform(pool, step, Batch(items=tuple(items)), tmp_path / "out", GIVEN)
     assert names(batch.items) == ["000.dcm"]
     assert [held.sources for held in batch.held] == [items[1].sources]
+
+
+@pytest.mark.parametrize("wish", ["fail", "die", "bug"])
+def test_the_one_that_was_not_ready_is_held_alone(pool: Pool, tmp_path: Path, wish: str) -> None:
+    items, made, step = received(tmp_path, *[""] * 12, wish), Ahead(), Obey(counts=True)
+    begin(made, pool, step, items, tmp_path)
+    batch, _ = made.perform(pool, step, Batch(items=tuple(items)), tmp_path / "out", GIVEN)
+    assert names(batch.items) == names(items[:12])
+    assert [held.sources for held in batch.held] == [items[12].sources]
+
+
+def test_what_a_step_says_in_words_is_said_in_the_job(pool: Pool, tmp_path: Path) -> None:
+    items, made = received(tmp_path, "", ""), Ahead()
+    begin(made, pool, Obey(), items, tmp_path)
+    assert left(tmp_path) == 0
+    _, notes = made.perform(pool, Obey(), Batch(items=tuple(items)), tmp_path / "out", GIVEN)
+    assert [text.split()[0] for text, _ in notes] == ["process"]
+
+
+def test_an_instance_that_a_step_hands_back_stays_where_it_is(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items, made, step = received(tmp_path, "same", ""), Ahead(), Obey(counts=True)
+    begin(made, pool, step, items, tmp_path)
+    batch, _ = made.perform(pool, step, Batch(items=tuple(items)), tmp_path / "out", GIVEN)
+    assert [item.path for item in batch.items] == [items[0].path, tmp_path / "out" / "001.dcm"]
+    monkeypatch.setattr(ahead, "_KEPT", -1.0)
+    made.forget()
+    assert all(item.path.is_file() for item in items)
 
 
 def test_nothing_is_made_for_a_job_that_has_begun(pool: Pool, tmp_path: Path) -> None:
