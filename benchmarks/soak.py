@@ -115,7 +115,8 @@ def rest(process: int, database: Path, port: int) -> Resting:
     every = family(process)
     found: Counter[str] = Counter()
     for one in every:
-        found.update(descriptors(one))
+        # Slots of the spool are open ahead, in number as they were needed.
+        found.update({kind: n for kind, n in descriptors(one).items() if "/spool/incoming/" not in kind})
     return Resting(sum(map(threads, every)), found, sum(memory(one, "VmRSS") for one in every))
 
 

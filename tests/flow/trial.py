@@ -211,7 +211,9 @@ class Books:
         arrived = {sha256(one.data).hexdigest() for one in self.archive.received}
         assert arrived == {digest(one) for one in SERIES}
         twice = {uid: n for uid, n in Counter(self.archive.uids).items() if n > 1}
-        assert len(twice) <= int(self.cell.may_be_sent_twice), twice
+        # One for each delivery: on a busy machine what is late is a generation of its own, and both are sent at once.
+        deliveries = len(self.site.rows("SELECT id FROM node_delivery WHERE destination = 'archive'"))
+        assert len(twice) <= int(self.cell.may_be_sent_twice) * deliveries, twice
         assert sum(twice.values()) - len(twice) < max(1, self.archive.associations)
 
     def volumes(self) -> list[bytes]:
