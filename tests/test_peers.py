@@ -72,4 +72,4 @@ def test_threads_end_with_the_recorder_even_while_it_delays() -> None:
         sender.cut()
     for thread in set(threading.enumerate()) - before:
         thread.join(5)
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before
