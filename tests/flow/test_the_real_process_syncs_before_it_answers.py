@@ -84,7 +84,7 @@ def merged(lines: Sequence[str]) -> list[str]:
     for line in lines:
         thread, _, call = line.partition(" ")
         if call.endswith("<unfinished ...>"):
-            begun[thread] = call.removesuffix("<unfinished ...>")
+            begun[thread] = call.removesuffix("<unfinished ...>").rstrip()
             continue
         resumed = re.search(r"<\.\.\. \w+ resumed>(.*)", call)
         whole.append(begun.pop(thread, "") + resumed[1] if resumed else call)
