@@ -27,6 +27,7 @@ from node.deliver.answers import answer
 from node.deliver.base import Outcome, Parcel, Record, Result
 from node.deliver.content import data_set
 from node.deliver.contexts import Context, Proposal, choose, proposals, refusal
+from node.deliver.pause import Pause
 from node.deliver.wire import pdus, store_request
 from node.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLICIT_VR_LITTLE_ENDIAN
 from node.errors import CannotSucceed, ConfigurationError, TryAgain
@@ -282,6 +283,7 @@ class _Entity(AE):
         self._connection = connection
 
     def _create_socket(self, assoc: Any, address: Any, tls_args: Any) -> AssociationSocket:
+        assoc._reactor_checkpoint = Pause(assoc)
         return _Connected(assoc, client_socket=self._connection)
 
 
@@ -330,12 +332,8 @@ class _Sender:
         return self._ids.keys()
 
     def _pause_reactor(self) -> None:
-        """Keep pynetdicom's reactor from taking our answers off the queue, as its own send_c_store does.
-
-        The reactor also shows itself as paused for a moment in each of its rounds of 1 ms, hence the wait.
-        """
+        """Keep pynetdicom's reactor from taking our answers off the queue, as its own send_c_store does."""
         self._association._reactor_checkpoint.clear()
-        time.sleep(0.003)
         while not self._association._is_paused:
             time.sleep(0.0001)
 
