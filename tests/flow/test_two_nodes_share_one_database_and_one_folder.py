@@ -62,9 +62,9 @@ def test_the_living_one_takes_over_while_it_works_itself(postgresql_site: Site) 
             assert site.settled(count) == {"delivered": count}
             assert len(list((site.folder / "out").rglob("*.nii.gz"))) == count // 2
             points = Counter(dying.points())
-    in_flight = points["delivery begins"] - points["delivery recorded"]  # of another job, when it died
     assert len(set(archive.uids)) == count
-    assert count <= len(archive.uids) <= count + in_flight
+    # Of other jobs, when it died: each of its deliveries may have had one instance in flight.
+    assert len(archive.uids) <= count + points["delivery begins"]
 
 
 def series(number: int) -> list[FileDataset]:
