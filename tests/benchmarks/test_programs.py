@@ -58,6 +58,7 @@ def test_dcmtk_may_be_the_sender(folder: Path) -> None:
     assert "storescp, instances/s" in run("receive", folder, *options)
 
 
+@pytest.mark.full
 @needs("pipeline", ["storescp"])
 def test_the_pipeline_ends_in_the_archive(folder: Path) -> None:
     assert "last delivered" in run("pipeline", folder)
@@ -77,6 +78,7 @@ def test_memory_is_looked_at_before_during_and_after(folder: Path) -> None:
     assert "most above its start" in run("memory", folder)
 
 
+@pytest.mark.full
 def test_nothing_is_lost_in_a_short_soak(folder: Path) -> None:
     shown = run("soak", folder)
     assert "held" in shown.splitlines()
