@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 import threading
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from node.dicom.part10 import read_meta
 from node.model import UID, Identity, Origin, ReceiptId
 from node.moment import new_receipt
 from node.spool import Files, Incoming, Kept, Spool
+from tests.spool.disk import Disk
 
 IDENTITY = Identity(
     sop_class=UID("1.2.840.10008.5.1.4.1.1.2"), sop_instance=UID("1.2.3"), study=UID("1.2"), series=UID("1.2.1"),
@@ -204,3 +208,64 @@ def test_names_from_the_network_are_in_no_path(tmp_path: Path, name: str) -> Non
     incoming = spool_in(tmp_path / "spool").begin(IDENTITY, evil)
     incoming.keep()
     assert not [path for path in tmp_path.rglob("*") if "evil" in path.name]
+
+
+class Hurried(Files):
+    """Notes what the disk is told to begin with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[tuple[int, int]] = []
+        self.at_sync: int | None = None
+
+    def hurry(self, descriptor: int, start: int, length: int) -> None:
+        self.parts.append((start, start + length))
+        super().hurry(descriptor, start, length)
+
+    def sync(self, descriptor: int) -> None:
+        self.at_sync = len(self.parts)
+        super().sync(descriptor)
+
+
+@given(pieces=st.lists(st.sampled_from([1, 1000, 4096, 70_000, 262_144, 600_000]), min_size=1, max_size=8))
+def test_the_disk_begins_early_with_every_page_but_the_first_and_with_none_twice(pieces: list[int]) -> None:
+    """The first page is written again with the hash; the last one may still be filled."""
+    files = Hurried()
+    with tempfile.TemporaryDirectory() as folder:
+        spool = spool_in(Path(folder), files=files)
+        incoming = spool.begin(IDENTITY, ORIGIN)
+        for piece in pieces:
+            incoming.write(bytes(piece))
+        before = list(files.parts)
+        data, start = incoming.written()
+        end = len(data)
+        assert end - start == sum(pieces)
+        kept = incoming.keep()
+        assert kept.sha256 == hashlib.sha256(bytes(sum(pieces))).hexdigest()
+        del data
+        spool.close()
+    assert all(first % 4096 == last % 4096 == 0 for first, last in before)
+    edges = [4096, *(last for _, last in files.parts)]
+    assert [first for first, _ in files.parts] == edges[:-1], "one behind the other"
+    assert edges[-1] == max(4096, end)
+    assert files.at_sync == len(files.parts)
+
+
+def test_what_only_a_hurried_disk_has_is_not_on_it(tmp_path: Path) -> None:
+    """It promises nothing: success follows the sync in any case."""
+    disk = Disk(tmp_path)
+    spool = spool_in(tmp_path / "spool", files=disk)
+    incoming = begun(spool, bytes(1 << 20))
+    incoming.written()
+    assert "sync" not in disk.kinds()
+    incoming.keep()
+    assert disk.kinds()[-3:] == ["patch", "sync", "close"]
+
+
+def test_where_the_system_cannot_begin_early_the_sync_does_it_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.spool.files._range", None)
+    spool = spool_in(tmp_path)
+    kept = keep(spool, begun(spool, bytes(1 << 20)))
+    assert kept.path.stat().st_size > 1 << 20
