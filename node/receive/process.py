@@ -34,6 +34,8 @@ from node.spool import Files, Kept, Presence, Spool
 
 _GARBAGE = 50_000
 """Objects more than before after which Python looks for garbage."""
+_GATHER, _MOST = 0.02, 64
+"""Seconds in which rows gather, and how many at the most: one message for each would cost more than the rows."""
 STALLED = 60.0
 """Seconds without room for an answer: the peer is gone."""
 
@@ -75,7 +77,10 @@ class Process:
     keep_free: int = 0
     _watermark: Watermark = field(init=False)
     _told: deque[tuple[Origin, float]] = field(default_factory=deque)
-    """Of instances that were answered; goes with the next row."""
+    """Of instances that were answered; goes with the next rows."""
+    _rows: list[tuple[str, str, Arrival]] = field(default_factory=list)
+    _rows_lock: threading.Lock = field(default_factory=threading.Lock)
+    _some: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self._watermark = Watermark(
@@ -88,6 +93,7 @@ class Process:
         stop = threading.Event()
         marks = threading.Thread(target=publish, args=(self.sessions, self.presence, stop), daemon=True)
         marks.start()
+        threading.Thread(target=self._send_rows, args=(stop,), daemon=True).start()
         self.pipe.send(("ready",))
         while (message := self.pipe.receive()) is not None:
             match message:
@@ -122,6 +128,8 @@ class Process:
         )
         back = lent.run(self._keeper(lent.loan), self.sessions, told)
         del self.lent[lent.key]
+        # First its rows: the node stops when everything is back, and then reads no more.
+        self._flush()
         self.pipe.send(("back", lent.key, back, self._answered()))
 
     def _keeper(self, loan: Loan) -> Keeper:
@@ -132,7 +140,27 @@ class Process:
 
     def _hand_on(self, kept: Kept, arrival: Arrival) -> None:
         """The row, for the node to write. It is not the word that counts: without it the sweep finds the file."""
-        self.pipe.send(("row", kept.slot.as_posix(), kept.path.as_posix(), arrival, self._answered()))
+        with self._rows_lock:
+            self._rows.append((kept.slot.as_posix(), kept.path.as_posix(), arrival))
+            count = len(self._rows)
+        if count == 1:
+            self._some.set()
+        elif count >= _MOST:
+            self._flush()
+
+    def _send_rows(self, stop: threading.Event) -> None:
+        while self._some.wait() and not stop.wait(_GATHER):
+            self._some.clear()
+            try:
+                self._flush()
+            except OSError:
+                return  # the node is gone, and so is this process in a moment
+
+    def _flush(self) -> None:
+        with self._rows_lock:  # also while they are sent: who finds none here may rely on it that all are
+            rows, self._rows = self._rows, []
+            if rows:
+                self.pipe.send(("rows", rows, self._answered()))
 
     def _answered(self) -> list[tuple[Origin, float]]:
         told = []

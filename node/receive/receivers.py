@@ -238,12 +238,13 @@ class Receivers:
 
     def _hear(self, one: _One, message: Message) -> None:
         match message:
-            case ("row", slot, path, arrival, answered):
-                kept = Kept(
-                    receipt=arrival.receipt, slot=Path(slot), path=Path(path), size=arrival.size,
-                    sha256=arrival.sha256, received=arrival.received, origin=arrival.origin,
-                )  # fmt: skip
-                self.hand_on(kept, arrival, one.indexed)
+            case ("rows", rows, answered):
+                for slot, path, arrival in rows:
+                    kept = Kept(
+                        receipt=arrival.receipt, slot=Path(slot), path=Path(path), size=arrival.size,
+                        sha256=arrival.sha256, received=arrival.received, origin=arrival.origin,
+                    )  # fmt: skip
+                    self.hand_on(kept, arrival, one.indexed)
                 self._count(answered)
             case ("back", number, back, answered):
                 self._count(answered)
