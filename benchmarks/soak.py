@@ -33,7 +33,7 @@ from node.dicom.part10 import read_meta
 
 RULES = """\
 node: {ae_title: NODE, listen: "127.0.0.1:0", status: off, data: ./data,
-       limits: {keep_free: 1GiB, associations: 200, per_sender: 200}}
+       limits: {keep_free: 1GiB, associations: 200, per_address: 200, per_sender: 200}}
 complete: {series: {quiet: 2s}, study: {quiet: 2s}}
 destinations: {share: {folder: ./out, accepts: deidentified}}
 routes: [{name: one, when: {calling_ae: SOAK1}, steps: [anonymize, {forward: share}]}]
