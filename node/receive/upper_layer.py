@@ -131,6 +131,8 @@ class UpperLayer(DULServiceProvider):
             if self.socket is not None:
                 self.socket._shutdown_socket()  # the state machine forgets a connection that the peer closed
             self._bell.close()
+            # Associations of pynetdicom are rings of objects: the garbage collector finds them much later.
+            self._buffer, self._splitter = memoryview(bytearray()), Splitter()
             self._kill_thread = True
             self.on_end()
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import socket
 import struct
 import threading
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -268,3 +270,27 @@ def test_an_acceptor_that_sleeps_hears_of_a_release_of_its_own_and_of_a_new_time
         sender.cut()
         idle.cut()
         node.until_nobody_is_here()
+
+
+def test_an_association_that_is_over_holds_no_buffer_until_the_garbage_collector_comes(tmp_path: Path) -> None:
+    """They are rings of objects. With their buffers, many short ones would make the node grow by some 100 MB."""
+    with station(tmp_path, processes=0) as node:
+
+        def associate(times: int) -> None:
+            for _ in range(times):
+                with Sender(node.port, [(VERIFICATION, ["1.2.840.10008.1.2"])]) as sender:
+                    assert sender.echo() == 0
+                    sender.release()
+            node.until_nobody_is_here()
+
+        associate(5)
+        gc.collect()
+        gc.disable()
+        tracemalloc.start()
+        try:
+            associate(20)
+            more, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+            gc.enable()
+    assert more / 20 < 128 << 10
