@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import itertools
 import mmap
+import os
 import shutil
 import threading
 from collections.abc import Callable, Collection, Iterator
@@ -209,7 +210,10 @@ class Spool:
     def kept(self) -> Iterator[Path]:
         """Every instance on the disk, oldest first. What appears during the walk may be missed."""
         for hour in sorted(self.root.glob("[0-9]*-[0-9]*-[0-9]*/[0-9]*/")):
-            yield from sorted(hour.glob("*.dcm"))
+            with contextlib.suppress(FileNotFoundError):  # an empty one may go at any moment
+                # Names and no paths: who walks slowly holds those of an hour, and a path is ten times as large.
+                for name in sorted(name for name in os.listdir(hour) if name.endswith(".dcm")):
+                    yield hour / name
 
     def slots_of(self, process: str) -> list[Path]:
         """What a process was writing, or has kept and not shown; empty slots aside."""

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tempfile
 import threading
+import tracemalloc
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -103,6 +105,38 @@ def test_instances_are_listed_oldest_first_across_midnight(tmp_path: Path) -> No
     assert list(spool.kept()) == kept
     assert len({path.parent for path in kept}) == 3
     assert len({path.parent.parent for path in kept}) == 2
+
+
+def test_a_slow_walk_over_a_large_hour_holds_little_of_it(tmp_path: Path) -> None:
+    """The running check walks for minutes; with a path for each file a busy hour took 150 MB."""
+    spool = spool_in(tmp_path)
+    hour = spool.root / "2026-11-22" / "08"
+    hour.mkdir(parents=True)
+    count = 4000
+    for number in range(count):
+        (hour / f"{number:032x}.dcm").touch()
+    walk = spool.kept()
+    tracemalloc.start()
+    try:
+        assert next(walk).stem == f"{0:032x}"
+        assert tracemalloc.get_traced_memory()[0] < 200 * count
+        assert sum(1 for _ in walk) == count - 1
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_hour_that_goes_during_the_walk_does_not_end_it(tmp_path: Path) -> None:
+    clock = Clock()
+    spool = spool_in(tmp_path, clock)
+    first = keep(spool)
+    clock.now += timedelta(hours=5)
+    gone = keep(spool)
+    clock.now += timedelta(hours=5)
+    last = keep(spool)
+    walk = spool.kept()
+    assert next(walk) == first.path
+    shutil.rmtree(gone.path.parent)
+    assert list(walk) == [last.path]
 
 
 def test_what_lies_about_in_the_spool_is_not_listed(tmp_path: Path) -> None:
