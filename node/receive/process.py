@@ -32,8 +32,8 @@ from node.receive.session import Sessions
 from node.receive.watermark import Watermark
 from node.spool import Files, Kept, Presence, Spool
 
-_GARBAGE = 50_000
-"""Objects more than before after which Python looks for garbage."""
+_GARBAGE = (50_000, 2, 2)
+"""Objects more than before after which Python looks for garbage among the young, and how many looks later among all."""
 _GATHER, _MOST = 0.02, 64
 """Seconds in which rows gather, and how many at the most: one message for each would cost more than the rows."""
 STALLED = 60.0
@@ -183,7 +183,7 @@ def main(pipe: int, promised: int, place: int, data: Path, name: str) -> None:
     )  # fmt: skip
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_GARBAGE)  # headers are many small objects without cycles: to look for some costs 5 %
+    gc.set_threshold(*_GARBAGE)  # headers are many small objects without cycles: to look for some costs 5 %
     process.run()
 
 
