@@ -3,8 +3,8 @@
     python -m benchmarks.soak [--seconds 600] [--senders 64]
 
 To hold: every instance that a sender saw acknowledged is in the spool with the same SHA-256 of its data set, the
-ledger balances and counts every file, and the node has no more threads and descriptors than after a first, short
-load of the same kind. One sender in 64 has a route, to a folder; the series of the others belong to none. Exit 1
+ledger balances and counts every file, and the node has no more threads and descriptors, and little more memory, than
+after a first, short load of the same kind. One sender in 64 has a route, to a folder; the series of the others belong to none. Exit 1
 when it does not hold.
 """
 
@@ -40,6 +40,9 @@ routes: [{name: one, when: {calling_ae: SOAK1}, steps: [anonymize, {forward: sha
 """
 _SPARE = 4
 """Threads or descriptors that may come and go: a timer, a connection to a peer."""
+_MEMORY = 120
+"""MB of all processes together over the first load: heaps of many short threads. A leak of 1 KB an instance, or of one
+association's objects, is more in ten minutes."""
 _POOL = 40
 """Connections to the database that the pool of the node may keep, with two files each."""
 
@@ -174,6 +177,7 @@ def soak(folder: Path, senders: int, seconds: float, rate: float) -> tuple[list[
     held = (
         not lost and counted["acknowledged"] == files and after.threads <= before.threads + _SPARE
         and after.descriptors.total() <= before.descriptors.total() + _SPARE and after.pool <= 2 * _POOL and not log
+        and after.megabytes <= before.megabytes + _MEMORY
         and not other["broken"]  # else so many were not at once
     )  # fmt: skip
     lines = [

@@ -212,7 +212,7 @@ class Spool:
         for hour in sorted(self.root.glob("[0-9]*-[0-9]*-[0-9]*/[0-9]*/")):
             with contextlib.suppress(FileNotFoundError):  # an empty one may go at any moment
                 # Names and no paths: who walks slowly holds those of an hour, and a path is ten times as large.
-                for name in sorted(name for name in os.listdir(hour) if name.endswith(".dcm")):
+                for name in sorted(name for name in os.listdir(hour) if name.endswith(".dcm")):  # noqa: PTH208  # see above
                     yield hour / name
 
     def slots_of(self, process: str) -> list[Path]:
