@@ -29,10 +29,10 @@ from node.config import Config, freeze, load
 from node.dicom.header import pack, read_header
 from node.dicom.identity import identify
 from node.index import Database, units
-from node.index.intake import Arrival, Intake
+from node.index.intake import Intake
 from node.index.schema import member, unit
 from node.index.units import NewJob
-from node.model import UID, Origin, ReceiptId, UnitKind
+from node.model import UID, Arrival, Origin, ReceiptId, UnitKind
 from node.moment import new_receipt, utc_now
 from node.service import build
 from node.steps import STEPS

@@ -25,9 +25,9 @@ from node.dicom.header import Reading, pack, read_header
 from node.dicom.identity import identify
 from node.dicom.sniff import Sniffed, sniff
 from node.index import connect
-from node.index.intake import Arrival, Intake
+from node.index.intake import Intake
 from node.index.versions import prepare
-from node.model import UID, Identity, Origin, UnitKind
+from node.model import UID, Arrival, Identity, Origin, UnitKind
 from node.moment import new_receipt, utc_now
 from node.receive.rows import record
 from node.spool import Files, Kept, Spool

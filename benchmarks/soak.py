@@ -4,8 +4,8 @@
 
 To hold: every instance that a sender saw acknowledged is in the spool with the same SHA-256 of its data set, the
 ledger balances and counts every file, and the node has no more threads and descriptors, and little more memory, than
-after a first, short load of the same kind. One sender in 64 has a route, to a folder; the series of the others belong to none. Exit 1
-when it does not hold.
+after a first, short load of the same kind. One sender in 64 has a route, to a folder; the series of the others belong
+to none. Exit 1 when it does not hold.
 """
 
 from __future__ import annotations
