@@ -22,6 +22,7 @@ from node.dicom.recurring import (
     recollect,
     without_value,
 )
+from node.dicom.runs import RUNS, Streak
 from node.dicom.text import CharacterSet, character_set
 from node.dicom.values import LIMIT, Values, may_be_kept
 
@@ -148,24 +149,55 @@ class Recaller(Collector):
         return position, left - taken
 
     def _recall_elements(self, position: int, end: int, most: int, creators: dict[int, str]) -> tuple[int, int]:
+        streak = Streak()
+        try:
+            return self._elements_until(position, end, most, creators, streak)
+        finally:
+            streak.over()
+
+    def _elements_until(
+        self, position: int, end: int, most: int, creators: dict[int, str], streak: Streak
+    ) -> tuple[int, int]:
         data, header, texts, room = self._bytes, self.header, self._texts, self.room
-        known, at_top, last = ELEMENTS.latest.get, not self.open, end - _HEAD
+        known, run_from, at_top, last = ELEMENTS.latest.get, RUNS.latest.get, not self.open, end - _HEAD
         taken = 0
-        for taken in range(most):
+        while taken < most:
             if position > last:
                 return position, taken
             stop = position + _HEAD + _length(data, position + _LENGTH_AT)[0]
             if stop > end:
                 return position, taken
             encoded = data[position:stop]
-            found = known(encoded) or learn(encoded, self.charset)
-            if found is None:
-                found, stop = self._other_element(position, end, creators)
-                if found is None and not stop:
-                    return position, taken
-            if found is None:  # a group length
-                position = stop
-                continue
+            run = run_from(encoded)
+            if run is not None:
+                streak.over()
+                if data[position : position + len(run.encoded)] != run.encoded:
+                    run = run.as_far_as(data, position)
+                    RUNS.keep(encoded, run)
+                left = room - (run.cost_at_top if at_top else run.cost)
+                if left >= 0 and position + len(run.encoded) <= end and taken + len(run.elements) <= most:
+                    self.room = room = left
+                    for key, vr, values, _, _, _, _ in run.elements:
+                        header[key] = [vr, None if values is None else [*values]]
+                    texts += run.texts
+                    creators.update(run.creators)
+                    position += len(run.encoded)
+                    taken += len(run.elements)
+                    continue
+            found = known(encoded)
+            if found is not None:
+                streak.add(encoded, found)
+            else:
+                streak.over()
+                found = learn(encoded, self.charset)
+                if found is None:
+                    found, stop = self._other_element(position, end, creators)
+                    if found is None and not stop:
+                        return position, taken
+                if found is None:  # a group length
+                    position = stop
+                    taken += 1
+                    continue
             key, vr, values, text, cost, cost_at_top, creator = found
             room -= cost_at_top if at_top else cost
             if room < 0:
@@ -176,7 +208,8 @@ class Recaller(Collector):
             if creator is not None:
                 creators[creator[0]] = creator[1]
             position = stop
-        return position, most
+            taken += 1
+        return position, taken
 
     def _other_element(self, position: int, end: int, creators: dict[int, str]) -> tuple[Element | None, int]:
         """(element, where it ends) of one that is long, or UN; no element for a group length. 0: it must be read."""

@@ -23,6 +23,7 @@ from node.dicom.encoding import EXPLICIT_LE, Malformed
 from node.dicom.header import MAX_HEADER, pack, read_header
 from node.dicom.recalling import Recaller
 from node.dicom.recurring import ELEMENTS, SEQUENCES
+from node.dicom.runs import RUNS
 from node.dicom.sniff import Sniffed, sniff
 from node.dicom.text import character_set
 from node.dicom.values import LIMIT
@@ -41,7 +42,7 @@ def nothing_is_known() -> Iterator[None]:
 
 
 def forget() -> None:
-    for memory in (ELEMENTS, SEQUENCES):
+    for memory in (ELEMENTS, SEQUENCES, RUNS):
         memory.latest, memory._before = {}, {}
 
 
@@ -72,10 +73,10 @@ def recalled(data: bytes, fallback: str | None = None, room: int = MAX_HEADER, *
 
 
 def agree(data: bytes, fallback: str | None = None, room: int = MAX_HEADER, **how: int) -> None:
-    """The first time, where much is learnt, and the second, where it is known."""
+    """The first time, where much is learnt, the second, where it is known, and the third, where it is a run."""
     expected = read(data, fallback, room, **how)
-    assert recalled(data, fallback, room, **how) == expected
-    assert recalled(data, fallback, room, **how) == expected
+    for _ in range(3):
+        assert recalled(data, fallback, room, **how) == expected
 
 
 def sequence(tag: int, *items: bytes, defined: bool = True) -> bytes:
@@ -182,6 +183,17 @@ def test_data_sets_of_pydicom_and_what_damage_makes_of_them(ds: Dataset, choices
     data = made.encoded(ds)
     agree(data, room=room)
     agree(made.mutated(choices, data), room=room)
+
+
+@given(parts=st.lists(_leaves(), min_size=1, max_size=12), choices=st.data())
+@settings(max_examples=200, deadline=None)
+def test_the_instances_of_a_series_each_differ_somewhere(parts: list[bytes], choices: st.DataObject) -> None:
+    """Runs are made, cut where instances differ, and cut again; what is read is always what stands there."""
+    for _ in range(4):
+        each = list(parts)
+        for place in choices.draw(st.sets(st.integers(0, len(parts) - 1), max_size=3)):
+            each[place] = choices.draw(_leaves())
+        agree(b"".join(each), room=choices.draw(_ROOMS))
 
 
 @given(data=_DATA, most=st.integers(0, 60))
