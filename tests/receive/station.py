@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -89,8 +90,9 @@ class Shelf:
         return list(self.spool.kept())
 
     def stored(self) -> list[bytes]:
-        """The data sets in the spool, in order of receipt."""
-        return [content_of(path)[1] for path in self.kept()]
+        """The data sets in the spool, in order of receipt, which names within a millisecond do not say."""
+        contents = [content_of(path) for path in self.kept()]
+        return [data for _, data in sorted(contents, key=_received)]
 
     def leftovers(self) -> list[Path]:
         """What is being written, or should have been cleaned away."""
@@ -104,6 +106,12 @@ def content_of(path: Path) -> tuple[Meta, bytes]:
     assert meta.provenance is not None
     assert meta.provenance.sha256 == hashlib.sha256(data).hexdigest()
     return meta, data
+
+
+def _received(content: tuple[Meta, bytes]) -> datetime:
+    provenance = content[0].provenance
+    assert provenance is not None
+    return provenance.received
 
 
 @dataclass(slots=True)
