@@ -28,6 +28,9 @@ log = logging.getLogger("node.ledger")
 STRETCH = 5_000
 """Receipts, and files, of one turn."""
 
+_PAGE = 500
+"""Of these so many at once: what is in memory for a moment between what stays makes holes in it."""
+
 _PATIENCE = 10.0
 """Seconds for which something may not fit."""
 
@@ -92,9 +95,7 @@ class RunningCheck:
             if self._complete != self._complete:
                 self._complete = self.clock()
             before = bool(self._faults)
-            with self.database.reader.connect() as connection:
-                some = page(connection, self.routed(), self._after, self.stretch)
-            self._count(some)
+            self._next_rows()
             self._next_files()
             self._look_again()
             found = self._balance()
@@ -121,20 +122,32 @@ class RunningCheck:
 
     # ---- rows -----------------------------------------------------------------------------------------
 
-    def _count(self, some: list[Standing]) -> None:
-        if some:
-            last = some[-1].receipt
-            older = [one for one in self._counted[self._turns :] if one[0] > last]
-            states = Counter(one.state for one in some if one.state is not None)
-            self._counted[self._turns :] = [(last, states), *older]
-            self._turns += 1
-            self._after = last
+    def _next_rows(self) -> None:
+        states: Counter[State] = Counter()
+        count, after = 0, self._after
+        with self.database.reader.connect() as connection:
+            while count < self.stretch:
+                asked = min(_PAGE, self.stretch - count)
+                some = page(connection, self.routed(), after, asked)
+                states.update(one.state for one in some if one.state is not None)
+                self._suspect_of(some)
+                count += len(some)
+                if some:
+                    after = some[-1].receipt
+                if len(some) < asked:
+                    break
+        if count:
+            older = [one for one in self._counted[self._turns :] if one[0] > after]
+            self._counted[self._turns :] = [(after, states), *older]
+            self._after, self._turns = after, self._turns + 1
+        if count < self.stretch:
+            del self._counted[self._turns :]
+            self._after, self._turns, self._rows_over = "", 0, True
+
+    def _suspect_of(self, some: list[Standing]) -> None:
         for one in some:
             if one.state is None or is_missing(one, self._there):
                 self._suspect(one.receipt)
-        if len(some) < self.stretch:
-            del self._counted[self._turns :]
-            self._after, self._turns, self._rows_over = "", 0, True
 
     # ---- files ----------------------------------------------------------------------------------------
 
@@ -142,16 +155,17 @@ class RunningCheck:
         """Files that have no row. A pass is over when it went through rows and files."""
         if self._files is None:
             self._files = self.spool.kept()
-        some = {ReceiptId(path.stem): path for path in islice(self._files, self.stretch)}
-        if not some:
+        left = self.stretch
+        with self.database.reader.connect() as connection:
+            while left and (some := {ReceiptId(path.stem): path for path in islice(self._files, min(_PAGE, left))}):
+                left -= len(some)
+                for one in without_row(connection, list(some)):
+                    self._suspect(one, some[one])
+        if left == self.stretch:
             self._files = None
             if self._rows_over:
                 self._rows_over, self._complete = False, self.clock()
                 self._passes += 1
-            return
-        with self.database.reader.connect() as connection:
-            for one in without_row(connection, list(some)):
-                self._suspect(one, some[one])
 
     def _there(self, path: str) -> bool:
         return self.spool.where(path).exists()

@@ -14,6 +14,7 @@ import hashlib
 import itertools
 import mmap
 import os
+import re
 import shutil
 import threading
 from collections.abc import Callable, Collection, Iterator
@@ -211,9 +212,10 @@ class Spool:
         """Every instance on the disk, oldest first. What appears during the walk may be missed."""
         for hour in sorted(self.root.glob("[0-9]*-[0-9]*-[0-9]*/[0-9]*/")):
             with contextlib.suppress(FileNotFoundError):  # an empty one may go at any moment
-                # Names and no paths: who walks slowly holds those of an hour, and a path is ten times as large.
-                for name in sorted(name for name in os.listdir(hour) if name.endswith(".dcm")):  # noqa: PTH208  # see above
-                    yield hour / name
+                # In one text: who walks slowly holds the names of an hour, and a path for each is ten times as large.
+                names = "/".join(sorted(name for name in os.listdir(hour) if name.endswith(".dcm")))  # noqa: PTH208
+                for name in re.finditer("[^/]+", names):
+                    yield hour / name[0]
 
     def slots_of(self, process: str) -> list[Path]:
         """What a process was writing, or has kept and not shown; empty slots aside."""
