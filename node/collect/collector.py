@@ -171,8 +171,10 @@ class Collector:
 
     def _close(self, config: Config, candidate: Open, evidence: str, missing: Missing | None) -> None:
         unit = candidate.unit
+        # Without a route of its kind nobody asks what it consists of, and that is 10 KB for every instance.
+        routed = unit.kind in config.routed
         with self.database.reader.connect() as connection:
-            members = units.members(connection, unit.id, unit.generation)
+            members = units.members(connection, unit.id, unit.generation) if routed else []
             earlier = units.routes_run(connection, unit.id, unit.generation)
         verdicts = match(config.routes, [(m.header, m.origin) for m in members], kind=unit.kind)
         held = f"it is incomplete: {missing}" if missing and config.complete.incomplete == "hold" else ""
