@@ -46,7 +46,7 @@ def test_a_truncated_file_is_held(tmp_path: Path, cut: int) -> None:
 def test_bytes_behind_the_data_set_are_held(tmp_path: Path, extra: bytes) -> None:
     path = _saved(tmp_path)
     path.write_bytes(path.read_bytes() + extra)
-    assert "middle of an element" in why_held(path, tmp_path)
+    assert "cannot be read with certainty: at byte" in why_held(path, tmp_path)
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -173,4 +173,4 @@ def test_sequences_nested_beyond_sense_are_held(tmp_path: Path) -> None:
         item = b"\x08\x00\x18\x22SQ\0\0\xff\xff\xff\xff" + body + b"\xfe\xff\xdd\xe0\0\0\0\0"
     path = _saved(tmp_path)
     path.write_bytes(path.read_bytes() + item)
-    assert "RecursionError" in why_held(path, tmp_path)
+    assert "nested more than 64 deep" in why_held(path, tmp_path)
