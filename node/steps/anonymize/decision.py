@@ -177,7 +177,7 @@ def _without_words(tag: int, vr: str, value: bytes, scope: Scope) -> bytes:
 
 def _is_no_number_and_names(value: bytes, scope: Scope) -> bool:
     """A number that equals a Patient ID is a number; a name in its place was put there by somebody."""
-    return not values.is_numeral(value) and _said(value.decode("ascii", "replace"), scope)
+    return not values.is_numeral(value) and _said(text.decode(value, scope.encodings), scope)
 
 
 def _said(word: str, scope: Scope) -> bool:
