@@ -100,18 +100,21 @@ def _elements(
 ) -> tuple[list[Element], int]:
     """The elements, and where they end; with `delimited` before an item delimiter, else at `end`."""
     found: list[Element] = []
-    explicit, last = parse is EXPLICIT, end - 8
+    explicit, last, short, head, add = parse is EXPLICIT, end - 8, SHORT.get, _explicit_head, found.append
     while position < end:
-        if explicit and position <= last:  # four of five end here
-            group, number, code, length = _explicit_head(data, position)
-            vr = SHORT.get(code)
-            if vr is not None and group != 0xFFFE:
-                stop = position + 8 + length
-                if stop > end:
-                    raise Truncated(position, f"{describe(group << 16 | number)} is cut short")
-                found.append((group << 16 | number, vr, position, position + 8, stop, None))
-                position = stop
-                continue
+        while explicit and position <= last:  # four of five end here
+            group, number, code, length = head(data, position)
+            vr = short(code)
+            if vr is None or group == 0xFFFE:
+                break
+            value = position + 8
+            stop = value + length
+            if stop > end:
+                raise Truncated(position, f"{describe(group << 16 | number)} is cut short")
+            add((group << 16 | number, vr, position, value, stop, None))
+            position = stop
+        if position == end:
+            break
         element = _element(data, position, end, parse, depth)
         if element is None:
             if delimited:

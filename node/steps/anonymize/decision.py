@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from node.dicom.attributes import VR_BY_TAG, describe, is_creator, is_private
+from node.dicom.attributes import VR_BY_TAG, describe
 from node.dicom.deid_table import is_repeating
 from node.steps.anonymize import coding, text, values
 from node.steps.anonymize.plan import Action, Do, Plan
@@ -66,11 +66,14 @@ def kept_private(tags: Iterable[int], value_of: Callable[[int], bytes], plan: Pl
     kept: dict[int, str] = {}
     if not plan.private:
         return kept
+    creators: dict[int, str] = {}
     for tag in tags:
-        creator_tag = tag & 0xFFFF0000 | (tag & 0xFF00) >> 8
-        if not is_private(tag) or is_creator(tag) or creator_tag & 0xFFFF < 0x10:
-            continue
-        creator = value_of(creator_tag).decode("ascii", "replace").strip(" \0")
+        if not tag & 0x10000 or tag & 0xFFFF < 0x1000:
+            continue  # not of an odd group, or of no block
+        creator_tag = tag & 0xFFFF0000 | tag >> 8 & 0xFF
+        creator = creators.get(creator_tag)
+        if creator is None:
+            creator = creators[creator_tag] = value_of(creator_tag).decode("ascii", "replace").strip(" \0")
         vr = plan.private.get((tag >> 16, creator, tag & 0xFF))
         if vr is not None:
             kept[tag] = vr

@@ -10,10 +10,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from mmap import mmap
 
 from node.dicom import levels
 from node.dicom.attributes import VR_BY_TAG, describe, is_creator
-from node.dicom.encoding import UNDEFINED, Buffer, Parse, element
+from node.dicom.encoding import UNDEFINED, Parse, element
 from node.dicom.levels import EXPLICIT, Element, Item, Level
 from node.dicom.recurring import Lately
 from node.steps.anonymize import coding, decision, text
@@ -25,9 +26,9 @@ Stretch = tuple[int, int]
 Written = bytes | list[bytes | Stretch]
 """An element as it is to be written; b"" for one that is removed."""
 
-LONGEST = 1024
+LONGEST = 512
 """Bytes of an element, or of a whole sequence, that is remembered."""
-_MOST_ELEMENTS, _MOST_FRAMES = 4096, 64
+_MOST_ELEMENTS, _MOST_FRAMES = 2048, 16
 _ITEM, _ITEM_END, _SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\x0d\xe0\0\0\0\0", b"\xfe\xff\xdd\xe0\0\0\0\0"
 _UNDEFINED = UNDEFINED.to_bytes(4, "little")
 
@@ -62,8 +63,8 @@ class Memory:
         return found
 
 
-def rewritten(data: Buffer, top: Level, parse: Parse, scope: Scope, memory: Memory) -> dict[int, Written]:
-    """What becomes of each element at the top of a data set, ascending; of those that are removed nothing.
+def rewritten(data: bytes | mmap, top: Level, parse: Parse, scope: Scope, memory: Memory) -> dict[int, Written]:
+    """What becomes of each element at the top of a data set, ascending; those that are removed are b"" or not there.
 
     data    bytes or a mapped file, in little endian; `top` and `parse` are those of its data set
 
@@ -82,7 +83,7 @@ def length(written: Written) -> int:
 class _Rewriting:
     """One data set."""
 
-    def __init__(self, data: Buffer, memory: Memory) -> None:
+    def __init__(self, data: bytes | mmap, memory: Memory) -> None:
         self._data = data
         self._memory = memory
         self._passing = 0
@@ -108,7 +109,7 @@ class _Rewriting:
             if end - start > LONGEST:
                 written[tag] = self._public(each, parse, scope, depth)
                 continue
-            encoded = bytes(data[start:end])
+            encoded = data[start:end]
             found = known(encoded)
             if found is None:
                 found = memory.find(encoded)
@@ -121,7 +122,7 @@ class _Rewriting:
             found = elements.get(tag)
             if found is None or found[1] == "SQ" or found[5] is not None:
                 return b""
-            return bytes(self._data[found[3] : found[4]])
+            return self._data[found[3] : found[4]]
 
         return value_of
 
@@ -149,7 +150,7 @@ class _Rewriting:
         if not decision.looked_at(vr, action):
             decision.check_representation(tag, vr, there=value < end)
             return self._kept(each, parse)
-        raw = bytes(self._data[value:end])
+        raw = self._data[value:end]
         self._passing += not decision.lasting(vr, raw, action)
         changed = decision.new_value(tag, vr, raw, action, scope)
         return self._kept(each, parse) if changed is None else _encoded(tag, *changed, parse)
@@ -165,7 +166,7 @@ class _Rewriting:
                 return self._sequence(each, Do.KEEP, parse, scope, depth)
             return b""  # listed as a sequence, but not readable as one
         if "UI" in (vr, found) and scope.plan.maps_uids:
-            uids = decision.mapped(tag, bytes(self._data[value:end]), scope, always=True)
+            uids = decision.mapped(tag, self._data[value:end], scope, always=True)
             return _encoded(tag, found or "UI", uids, parse)
         return self._kept(each, parse)
 
@@ -180,7 +181,7 @@ class _Rewriting:
         body: list[bytes | Stretch] = []
         for item in items:
             body += self._item(item, inner, depth + 1)
-        head = _head(bytes(self._data[start:value]))
+        head = _head(self._data[start:value])
         if head.endswith(_UNDEFINED):
             body.append(_SEQUENCE_END)
         else:
@@ -197,13 +198,13 @@ class _Rewriting:
 
     def _kept(self, each: Element, parse: Parse) -> Written:
         tag, _, start, value, end, _ = each
-        head = _head(bytes(self._data[start:value]))
-        odd = tag == PIXEL_DATA and (end - value) % 2  # one device sends them so; PS3.5 7.1.1 forbids it
-        if odd:
-            head = head[:-4] + struct.pack("<I", end - value + 1)
+        head = _head(self._data[start:value])
+        odd = tag == PIXEL_DATA and (end - value) % 2 and not head.endswith(_UNDEFINED)
+        if odd and (len(head) == 12 or parse is not EXPLICIT):  # one device sends them so; PS3.5 7.1.1 forbids it
+            return [head[:-4] + struct.pack("<I", end - value + 1), (value, end), b"\0"]
         if end - start <= LONGEST:
-            return head + bytes(self._data[value:end]) + b"\0" * odd
-        return [head, (value, end), *([b"\0"] if odd else [])]
+            return head + self._data[value:end]
+        return [head, (value, end)]
 
 
 def _read_as(each: Element, known: str | None) -> str:

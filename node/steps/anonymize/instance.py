@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from node.dicom.attributes import describe
@@ -13,7 +14,7 @@ from node.dicom.wholeness import native_length
 from node.errors import CannotSucceed
 from node.steps.anonymize import evidence, output, text
 from node.steps.anonymize.burned_in import Facts, burned_in
-from node.steps.anonymize.decision import IDENTITY_UIDS, ISSUER, Scope, UndecidableError
+from node.steps.anonymize.decision import CHARACTER_SET, IDENTITY_UIDS, ISSUER, Scope, UndecidableError
 from node.steps.anonymize.engine import Memory, Written, rewritten
 from node.steps.anonymize.plan import PATIENT_ID, PATIENT_NAME, Plan
 from node.steps.anonymize.pseudonyms import STANDARD_ROOT, Pseudonyms
@@ -38,6 +39,7 @@ class Anonymizer:
         """`plan_for` gives the plan for a SOP Class UID."""
         self._plan_for = lru_cache(maxsize=None)(plan_for)
         self._pseudonyms = pseudonyms
+        self._patient = lru_cache(maxsize=64)(partial(_patient, pseudonyms))
         self._memory = Memory()
         self._added: dict[tuple[int, Parse], dict[int, bytes]] = {}
 
@@ -73,17 +75,16 @@ class Anonymizer:
 
     def _scope(self, source: Source, plan: Plan) -> Scope:
         uids = identity(source)
-        encodings = text.encodings(source.raw(0x00080005))
-        patient_id = text.decode(source.raw(PATIENT_ID), encodings)
-        issuer = text.decode(source.raw(ISSUER), encodings)
-        of = self._pseudonyms
+        encodings, patient, own_words = self._patient(
+            *map(source.raw, (CHARACTER_SET, PATIENT_ID, ISSUER, PATIENT_NAME))
+        )
         return Scope(
             plan=plan,
-            pseudonyms=of,
+            pseudonyms=self._pseudonyms,
             encodings=encodings,
-            patient=of.patient(issuer, patient_id) if patient_id else of.patient_of_study(uids[_STUDY]),
+            patient=patient or self._pseudonyms.patient_of_study(uids[_STUDY]),
             own_uids=frozenset(uids.values()),
-            own_words=text.words(text.decode(source.raw(PATIENT_NAME), encodings), patient_id),
+            own_words=own_words,
         )
 
     def _added_by(self, plan: Plan, parse: Parse) -> dict[int, bytes]:
@@ -93,10 +94,20 @@ class Anonymizer:
         return found
 
 
+def _patient(
+    pseudonyms: Pseudonyms, character_set: bytes, patient_id: bytes, issuer: bytes, name: bytes
+) -> tuple[tuple[str, ...], str, re.Pattern[str] | None]:
+    """Encodings, pseudonym and own words of who is named at the top of a data set; no pseudonym without Patient ID."""
+    encodings = text.encodings(character_set)
+    identifier = text.decode(patient_id, encodings)
+    patient = pseudonyms.patient(text.decode(issuer, encodings), identifier) if identifier else ""
+    return encodings, patient, text.words(text.decode(name, encodings), identifier)
+
+
 def facts(source: Source) -> Facts:
     """What burned_in looks at."""
     tags, words = source.top.keys(), source.text
-    planes = {tag & 0xFFFF0000 for tag in tags if tag >> 24 == 0x60 and not tag & 0x10000}
+    planes = {tag & 0xFFFF0000 for tag in tags if 0x60000000 <= tag < 0x61000000 and not tag & 0x10000}
     return Facts(
         sop_class=words(_SOP_CLASS),
         transfer_syntax=source.syntax.uid,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from errno import EIO
 from pathlib import Path
 
@@ -20,18 +21,20 @@ def write(target: Path, meta: bytes, elements: Iterable[Written], source: Source
     Stretches of a file are copied by the kernel and are never in this process. Raises OSError, and then may leave a
     part of the file; Malformed where the data set cannot be turned into big endian.
     """
-    pieces: list[bytes | Stretch] = []
-    for written in elements:
-        pieces += [written] if isinstance(written, bytes) else written
     if source.file is None:
-        _write(target, [meta, _converted(_joined(pieces, source), source)])
+        data = memoryview(source.data)
+        pieces = [piece if isinstance(piece, bytes) else data[piece[0] : piece[1]] for piece in _flat(elements)]
+        _write(target, [meta, _converted(b"".join(pieces), source)])
     else:
-        _write(target, [meta, *pieces], source.file)
+        _write(target, itertools.chain([meta], _flat(elements)), source.file)
 
 
-def _joined(pieces: list[bytes | Stretch], source: Source) -> bytes:
-    data = memoryview(source.data)
-    return b"".join([piece if isinstance(piece, bytes) else data[piece[0] : piece[1]] for piece in pieces])
+def _flat(elements: Iterable[Written]) -> Iterator[bytes | Stretch]:
+    for written in elements:
+        if isinstance(written, bytes):
+            yield written
+        else:
+            yield from written
 
 
 def _converted(data: bytes, source: Source) -> bytes | bytearray:
@@ -43,7 +46,7 @@ def _converted(data: bytes, source: Source) -> bytes | bytearray:
     return deflated + b"\0" * (len(deflated) % 2)
 
 
-def _write(target: Path, pieces: list[bytes | bytearray | Stretch], file: int = -1) -> None:
+def _write(target: Path, pieces: Iterable[bytes | bytearray | Stretch], file: int = -1) -> None:
     """`file` is the descriptor of what the stretches are of."""
     out = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     try:

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import BinaryIO
 
 from node.dicom import levels
 from node.dicom.byte_order import swapped
@@ -37,7 +36,7 @@ class Source:
         found = self.top.get(tag)
         if found is None or found[1] == "SQ" or found[5] is not None:
             return b""
-        return bytes(self.data[found[3] : found[4]])
+        return self.data[found[3] : found[4]]
 
     def text(self, tag: int) -> str:
         """A value of the default repertoire, without padding."""
@@ -46,7 +45,7 @@ class Source:
     def encapsulated(self, tag: int) -> bool:
         """Whether an element of pixel data at the top is a sequence of fragments (PS3.5 A.4)."""
         found = self.top.get(tag)
-        return found is not None and bytes(self.data[found[3] - 4 : found[3]]) == b"\xff\xff\xff\xff"
+        return found is not None and self.data[found[3] - 4 : found[3]] == b"\xff\xff\xff\xff"
 
 
 @contextmanager
@@ -56,27 +55,29 @@ def opened(path: Path) -> Iterator[Source]:
     Only the pages of its header are read, but for big endian and deflated data sets, which are converted in memory.
     Raises CannotSucceed, and Malformed or Truncated where it cannot be read to its last byte.
     """
-    with path.open("rb") as file:
-        if os.fstat(file.fileno()).st_size <= len(PREAMBLE):
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if os.fstat(file).st_size <= len(PREAMBLE):
             raise Truncated(0, "the file holds no data set")
-        with mmap(file.fileno(), 0, access=ACCESS_READ) as mapped:
+        with mmap(file, 0, access=ACCESS_READ) as mapped:
             meta = parse_meta(mapped)
             syntax = transfer_syntax(meta.transfer_syntax)
             parse = PARSERS[Encoding(syntax.explicit)]
-            data, start = _little_endian(mapped, file, syntax, meta.dataset_offset)
+            data, start = _little_endian(mapped, syntax, meta.dataset_offset)
             if start >= len(data):
                 raise Truncated(start, "the file holds no data set")
             yield Source(
-                data=data, file=file.fileno() if data is mapped else None, syntax=syntax, parse=parse,
+                data=data, file=file if data is mapped else None, syntax=syntax, parse=parse,
                 top=levels.top(data, start, parse),
             )  # fmt: skip
+    finally:
+        os.close(file)
 
 
-def _little_endian(mapped: mmap, file: BinaryIO, syntax: TransferSyntax, offset: int) -> tuple[bytes | mmap, int]:
+def _little_endian(mapped: mmap, syntax: TransferSyntax, offset: int) -> tuple[bytes | mmap, int]:
     """What holds the data set in little endian, and where it begins there."""
     if syntax.deflated:
-        file.seek(offset)
-        return inflate(file.read(), _MOST_INFLATED), 0
+        return inflate(mapped[offset:], _MOST_INFLATED), 0
     if syntax.big_endian:
         return bytes(swapped(mapped, EXPLICIT_BE, start=offset)), offset
     return mapped, offset

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from random import Random
@@ -11,8 +12,10 @@ from pydicom._dicom_dict import DicomDictionary
 
 from node.dicom import deid_table
 from node.dicom.attributes import VR_BY_TAG
+from node.dicom.byte_order import swapped
+from node.dicom.encoding import EXPLICIT_LE
 from tests import make
-from tests.dicom.datasets import EXPLICIT, IMPLICIT, ITEM, ITEM_END, SEQUENCE_END
+from tests.dicom.datasets import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, ITEM, ITEM_END, SEQUENCE_END
 
 PATIENTS = [("Zyxwvut^Abcdefg", "ID-77 11"), ("Padded^Head", "19770707"), ("Müster", "T1 ax")]
 STUDY, SERIES, INSTANCE = "1.2.3.4", "1.2.3.4.5", "1.2.3.4.5.6"
@@ -65,10 +68,19 @@ def sequence(tag: int, contents: list[bytes], *, explicit: bool, defined: tuple[
     return head(tag, vr, 0xFFFFFFFF, explicit=explicit) + body + SEQUENCE_END
 
 
-def file(path: Path, data: bytes, *, explicit: bool) -> Path:
-    """A whole file of a data set in little endian."""
-    syntax = element(0x00020010, "UI", (EXPLICIT if explicit else IMPLICIT).encode(), explicit=True)
-    meta = element(0x00020000, "UL", struct.pack("<I", len(syntax)), explicit=True) + syntax
+def file(path: Path, data: bytes, *, explicit: bool, syntax: str = "") -> Path:
+    """A whole file of a data set that is given in little endian.
+
+    syntax    another transfer syntax that is explicit, for which the data set is converted
+    """
+    syntax = syntax or (EXPLICIT if explicit else IMPLICIT)
+    uid = element(0x00020010, "UI", syntax.encode(), explicit=True)
+    meta = element(0x00020000, "UL", struct.pack("<I", len(uid)), explicit=True) + uid
+    if syntax == BIG_ENDIAN:
+        data = swapped(data, EXPLICIT_LE)
+    if syntax == DEFLATED:
+        deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        data = deflate.compress(data) + deflate.flush()
     path.write_bytes(b"Zyxwvut^Abcdefg ".ljust(128, b"\0") + b"DICM" + meta + data)
     return path
 

@@ -17,7 +17,7 @@ from node.steps.anonymize.instance import Anonymizer, HoldError
 from node.steps.anonymize.plan import AVAILABLE, NO_RULES, Do, Plan, Rules, compile_plan
 from node.steps.anonymize.pseudonyms import Pseudonyms
 from tests import make
-from tests.dicom.datasets import mutated
+from tests.dicom.datasets import BIG_ENDIAN, DEFLATED, mutated
 from tests.steps.anonymize import reference
 from tests.steps.anonymize.driver import SECRET
 from tests.steps.anonymize.generated import Generator, element, file, sequence
@@ -75,9 +75,9 @@ def anonymizer() -> Anonymizer:
     return Anonymizer(lambda _: PLANS[0], Pseudonyms(SECRET))
 
 
-def compared(data: bytes, plan: Plan, *, explicit: bool) -> tuple[bytes | str, bytes | str]:
+def compared(data: bytes, plan: Plan, *, explicit: bool, syntax: str = "") -> tuple[bytes | str, bytes | str]:
     with tempfile.TemporaryDirectory() as folder:
-        path = file(Path(folder) / "in", data, explicit=explicit)
+        path = file(Path(folder) / "in", data, explicit=explicit, syntax=syntax)
         return by_the_engine(path, Anonymizer(lambda _: plan, Pseudonyms(SECRET))), by_the_reference(path, plan)
 
 
@@ -94,6 +94,12 @@ def test_elements_in_disorder_are_put_in_order_and_the_last_of_two_counts(
 ) -> None:
     data = Generator(seed, explicit=explicit, disordered=True).data_set()
     assert_same(*compared(data, plan, explicit=explicit))
+
+
+@settings(max_examples=100, deadline=None)
+@given(_seeds, _plans, st.sampled_from([BIG_ENDIAN, DEFLATED]))
+def test_big_endian_and_deflated_data_sets_go_the_same_way(seed: int, plan: Plan, syntax: str) -> None:
+    assert_same(*compared(Generator(seed, explicit=True).data_set(), plan, explicit=True, syntax=syntax))
 
 
 @settings(max_examples=100, deadline=None)
