@@ -34,7 +34,7 @@ ELSEWHERE = {
     "steps.anonymize.fields": "tests/steps/anonymize/test_recipe.py",
     "steps.anonymize.plan": "tests/steps/anonymize/test_instance.py",
     "steps.anonymize.values": "tests/steps/anonymize/test_instance.py",
-    "steps.anonymize.walk": "tests/steps/anonymize/test_planted.py",
+    "steps.anonymize.walk": "tests/steps/anonymize/test_engine.py",
     "imaging.attributes": "tests/steps/test_nifti.py",
     "imaging.codecs": "tests/imaging/test_decode.py",
     "imaging.layout": "tests/imaging/test_decode.py",

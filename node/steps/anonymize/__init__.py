@@ -4,7 +4,11 @@ step       the step: its options, one instance at a time, what is held
 plan       options and recipe -> what to do with each attribute; pure, compiled once
 recipe     a deid recipe on top: its lines -> rules, or problems with file and line
 fields     which attributes a recipe's line means
-walk       a plan applied to a data set and all it nests
+source     a file opened: its data set in little endian, big endian and deflated ones converted
+engine     a plan applied to the encoded bytes of a data set and all it nests
+decision   what becomes of one element; pure
+walk       the same plan applied by pydicom, the reference for engine
+output     what the engine gives to a file, long stretches from file to file
 values     dummies by value representation
 pseudonyms keyed UIDs and patient identifiers
 coding     whose code meanings may stay

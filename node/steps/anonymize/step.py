@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 from node.errors import CannotSucceed
 from node.model import Batch, Disclosure, Held, Item, Kind, Work
-from node.steps.anonymize.instance import HoldError, anonymize
+from node.steps.anonymize.instance import Anonymizer, HoldError
 from node.steps.anonymize.plan import AVAILABLE, NO_RULES, UNAVAILABLE, Rules, compile_plan
 from node.steps.anonymize.pseudonyms import LEAST_SECRET, Pseudonyms
 
@@ -54,14 +54,14 @@ class Anonymize:
         if not isinstance(secret, bytes) or len(secret) < LEAST_SECRET:
             raise CannotSucceed(f"anonymize needs a secret of at least {LEAST_SECRET} bytes")
         _check_names(batch)
-        plan_for = lru_cache(maxsize=None)(partial(compile_plan, frozenset(self.options), self._rules()[0]))
-        pseudonyms = Pseudonyms(secret)
+        plan_for = partial(compile_plan, frozenset(self.options), self._rules()[0])
+        anonymizer = Anonymizer(plan_for, Pseudonyms(secret))
         items: list[Item] = []
         held = list(batch.held)
         for item in batch.items:
             target = work.out / _file_name(item.path)
             try:
-                anonymize(item.path, target, plan_for, pseudonyms)
+                anonymizer.anonymize(item.path, target)
             except HoldError as reason:
                 target.unlink(missing_ok=True)  # of an earlier try, under other rules
                 held.append(Held(sources=item.sources, reason=f"cannot be de-identified: {reason}"))
