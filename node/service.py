@@ -62,6 +62,7 @@ from node.report.http import StatusServer
 from node.report.metrics import Metrics
 from node.retention import Retention
 from node.rules import Rules
+from node.run.ahead import Ahead
 from node.run.runner import Runner
 from node.run.supply import Supply
 from node.spool import Files, Presence, Spool
@@ -332,7 +333,7 @@ def _runner(ground: _Ground) -> Runner:
         work=rules.current().node.data / "work", pool=ground.pool, reach=ground.reach,
         supply=Supply({"secret": lambda: ground.secret}), steps=STEPS,
         takes=lambda name: rules.current().takes(name),
-        concurrent=lambda name: rules.current().destinations[name].concurrent,
+        concurrent=lambda name: rules.current().destinations[name].concurrent, ahead=Ahead(ground.spool.files),
     )  # fmt: skip
 
 

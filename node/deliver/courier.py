@@ -19,7 +19,7 @@ from node.config import Destination
 from node.deliver.base import Outcome as Answer
 from node.deliver.base import Parcel, Result, Target
 from node.deliver.folder import FolderTarget
-from node.deliver.recording import Recording, at_once
+from node.deliver.recording import Recording, at_once, side_by_side
 from node.engine.runs import DONE, STOP, Outcome
 from node.errors import CannotSucceed, TryAgain
 from node.index import Database, jobs
@@ -118,7 +118,10 @@ class Courier:
             self.reach("delivery recorded")
 
         # A folder is told where each file is before the next one is given a place.
-        with Recording(keep, at_once(len(by_number)) if destination.dicom is not None else 1) as recording:
+        bound, sending = 1, 1
+        if destination.dicom is not None:
+            bound, sending = at_once(len(by_number)), side_by_side(len(by_number), destination.associations)
+        with Recording(keep, bound, sending) as recording:
             self.reach("delivery begins")
             target.deliver(
                 [_parcel(w) for w in by_number.values()], record, lambda: self.stop() or not recording.wanted

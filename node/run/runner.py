@@ -62,10 +62,13 @@ class Runner:
     reach: Reach
     ahead: Ahead = field(default_factory=Ahead)
 
-    def begin(self, step: Step, items: Sequence[Item]) -> None:
+    def begin(self, chain: Sequence[Step], items: Sequence[Item]) -> None:
         """Run the first step of a route on instances whose job may come soon; see run/ahead.py."""
-        folder = results.ahead_folder(self.work, self.engine.process)
-        self.ahead.work(self.pool, step, items, folder, self.supply.for_step(step), lambda: self.engine.stopping)
+        folder, step = results.ahead_folder(self.work, self.engine.process), chain[0]
+        self.ahead.work(
+            self.pool, step, items, folder, self.supply.for_step(step), lambda: self.engine.stopping,
+            to_send=[one.name for one in chain[1:2]] == ["forward"],
+        )  # fmt: skip
 
     def step(self, job_id: str, number: int) -> Outcome:
         """Run one step of a job; the last one also finishes it."""
@@ -185,7 +188,7 @@ class Runner:
             received = jobs.identities(connection, job.id)
             given_up = jobs.given_up(connection, job.id, destination)
         items = tuple(item for item in batch.items if not given_up.issuperset(item.sources))
-        goods = goods_of(self.pool, items, kinds, received)
+        goods = goods_of(self.pool, items, kinds, received, self.ahead.known)
         # What is owed to a destination is owed until the last step that sends there.
         last = all(options.get("to") != destination for _, options in job.plan.steps[number + 1 :])
 
