@@ -8,6 +8,7 @@ uncompressed transfer syntax is it encoded anew.
 from __future__ import annotations
 
 import functools
+import select
 import socket
 import threading
 import time
@@ -316,7 +317,16 @@ class _Connected(AssociationSocket):
     def _look(self) -> bool:
         if isinstance(self.socket, Channel):
             return self.socket.fileno() >= 0 and self.socket.ready()
-        return bool(super().ready)
+        if self.socket is None or not self._is_connected:
+            return False
+        # pynetdicom's own asks select(), which knows no descriptor over 1023: a node with hundreds of senders has them.
+        waiting = select.poll()
+        try:
+            waiting.register(self.socket, select.POLLIN)
+            return bool(waiting.poll(0))
+        except (OSError, ValueError):
+            self.event_queue.put("Evt17")  # transport connection closed (PS3.8 Table 9-2)
+            return False
 
     def connect(self, primitive: Any) -> None:
         primitive.result = "Evt2"  # transport connection confirmed (PS3.8 Table 9-2)
