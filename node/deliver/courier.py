@@ -34,6 +34,9 @@ Open = Callable[[Delivery, Destination, Collection[str]], Target]
 
 Answered = tuple[Waiting, Result]
 
+_AWAY = 5.0
+"""Seconds after which a delivery is tried again that met a database that was away."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Courier:
@@ -50,6 +53,14 @@ class Courier:
 
     def deliver(self, key: str, attempt: int) -> Outcome:
         """Send what waits. `attempt` counts how often the engine was given this delivery."""
+        try:
+            return self._deliver(key)
+        except sa.exc.OperationalError as error:
+            log.warning("delivery %s: the database is away, tried again: %s", key, type(error.orig).__name__)
+            return Outcome("again", _AWAY)
+
+    def _deliver(self, key: str) -> Outcome:
+        """Raises OperationalError when the database is away: at the first look, or when it is told what went wrong."""
         found = self.outbox.read(key)
         if found is None or found[0].state in ("held", "dropped", "delivered"):
             return STOP
@@ -71,9 +82,8 @@ class Courier:
             return self._later(delivery, destination, str(error))
         except OSError as error:
             return self._later(delivery, destination, error.strerror or type(error).__name__)
-        except sa.exc.OperationalError as error:
-            log.warning("delivery %s: the database is away, tried again: %s", key, type(error.orig).__name__)
-            return Outcome("again", 5.0)
+        except sa.exc.OperationalError:
+            raise
         except CannotSucceed as error:
             return self._hold(delivery, str(error))
         except Exception as error:  # worker loop: a bug holds this delivery, and the others go on

@@ -72,6 +72,14 @@ class Runner:
 
     def step(self, job_id: str, number: int) -> Outcome:
         """Run one step of a job; the last one also finishes it."""
+        try:
+            return self._attempt(job_id, number)
+        except sa.exc.OperationalError as error:
+            log.warning("job %s: the database is away, tried again: %s", job_id, type(error.orig).__name__)
+            return Outcome("again", _AGAIN)
+
+    def _attempt(self, job_id: str, number: int) -> Outcome:
+        """Raises OperationalError when the database is away: at the first look, or when it is told what went wrong."""
         with self.database.reader.connect() as connection:
             job = jobs.read(connection, job_id)
             before = jobs.earlier_running(connection, job) if job else None
@@ -89,9 +97,8 @@ class Runner:
             return Outcome("again", _AGAIN)
         except CannotSucceed as error:
             return self._hold(job, f"{_named(job, number)}: {error}")
-        except sa.exc.OperationalError as error:
-            log.warning("job %s: the database is away, tried again: %s", job.id, type(error.orig).__name__)
-            return Outcome("again", _AGAIN)
+        except sa.exc.OperationalError:
+            raise
         except Exception as error:  # worker loop: a bug holds this job, and the others go on
             return self._hold(job, f"{_named(job, number)}: {_bug(error)}", error)
 
