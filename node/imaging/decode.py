@@ -140,25 +140,18 @@ def _decoded(layout: Layout, data: bytes, stream: Codestream | None, where: str)
 
 def _components(layout: Layout, fragments: Fragments, numbers: Sequence[int]) -> Iterator[Array]:
     """PS3.5 8.2.5: each codestream has some frames as its components, one after the other."""
+    streams = fragments.streams()
     found: list[tuple[int, int]] = []  # by frame: its codestream and its component there
-    coded: list[bytes] = []
-    for place in fragments.every():
-        data = fragments.read(place)
-        stream = sniff(data)
-        if stream is None and coded:
-            coded[-1] += data
-            continue
-        if stream is None:
-            raise CannotSucceed(f"{_where(layout)}: no frame header found in its first fragment")
-        found += [(len(coded), n) for n in range(stream.samples)]
-        coded.append(data)
+    for number, places in enumerate(streams):
+        stream = sniff(fragments.read(places))
+        found += [(number, n) for n in range(stream.samples if stream else 0)]
     if len(found) != layout.frames:
         raise CannotSucceed(f"{_where(layout)}: {len(found)} components in all, {layout.frames} frames in the header")
     kept: tuple[int, Array] | None = None
     for n in numbers:
-        place_of, component = found[n]
-        if kept is None or kept[0] != place_of:
-            kept = place_of, _collection(layout, coded[place_of], n)
+        number, component = found[n]
+        if kept is None or kept[0] != number:
+            kept = number, _collection(layout, fragments.read(streams[number]), n)
         yield kept[1][..., component]
 
 

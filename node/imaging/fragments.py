@@ -42,7 +42,7 @@ class Fragments:
         places = self._by_table(number) if self._walked is None else None
         if places is None:
             places = self.walk()[number]
-        return b"".join(self._read(at, length) for at, length in places)
+        return self.read(places)
 
     def walk(self) -> list[list[Place]]:
         """Every frame's fragments, from the heads of all items. Raises CannotSucceed when these are not the frames
@@ -51,13 +51,19 @@ class Fragments:
             self._walked = self._grouped(self._items(self._first, None))
         return self._walked
 
-    def every(self) -> list[Place]:
-        """All fragments in their order, to whichever frames they belong."""
-        return self._items(self._first, None)
+    def first(self) -> bytes:
+        """The first fragment; b"" where there is none."""
+        places = self._items(self._first, None)
+        return self._read(*places[0]) if places else b""
 
-    def read(self, place: Place) -> bytes:
-        """One fragment."""
-        return self._read(*place)
+    def streams(self) -> list[list[Place]]:
+        """Fragments by how they begin, however many frames each codestream has."""
+        items = self._items(self._first, None)
+        return _from_beginnings(items, self._beginnings(items))
+
+    def read(self, places: Sequence[Place]) -> bytes:
+        """The fragments at `places`, put together."""
+        return b"".join(self._read(at, length) for at, length in places)
 
     def _basic_table(self, start: int) -> tuple[int, bytes]:
         """Where the first fragment's item is, and the value of the Basic Offset Table."""
@@ -105,17 +111,15 @@ class Fragments:
             return [[item] for item in items]
         starts = {self._first + offset for offset in self._table}
         if len(starts) != self._frames or not starts <= {at - _HEAD for at, _ in items}:
-            starts = {at - _HEAD for at, length in items if self._read(at, min(length, 12)).startswith(_BEGINNINGS)}
+            starts = self._beginnings(items)
         if len(starts) != self._frames or (items and items[0][0] - _HEAD not in starts):
             raise CannotSucceed(
                 f"{len(items)} fragments with {len(starts)} beginnings of frames, {self._frames} frames in the header"
             )
-        groups: list[list[Place]] = []
-        for at, length in items:
-            if at - _HEAD in starts:
-                groups.append([])
-            groups[-1].append((at, length))
-        return groups
+        return _from_beginnings(items, starts)
+
+    def _beginnings(self, items: Sequence[Place]) -> set[int]:
+        return {at - _HEAD for at, length in items if self._read(at, min(length, 12)).startswith(_BEGINNINGS)}
 
     def _tell(self, at: int) -> bytes | None:
         """The head of an item; None at the end of the file, which some leave without a delimiter."""
@@ -132,6 +136,15 @@ class Fragments:
         if len(data) < length:
             raise CannotSucceed("fragments are cut short: the file ends before they do")
         return data
+
+
+def _from_beginnings(items: Sequence[Place], starts: set[int]) -> list[list[Place]]:
+    groups: list[list[Place]] = []
+    for at, length in items:
+        if at - _HEAD in starts or not groups:
+            groups.append([])
+        groups[-1].append((at, length))
+    return groups
 
 
 def _offsets(table: bytes, kind: str, frames: int) -> tuple[int, ...]:

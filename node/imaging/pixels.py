@@ -134,6 +134,18 @@ def read_header(path: Path, *, limit: int = LIMIT) -> tuple[FileDataset, Pixels 
         return ds, Pixels(path=path, layout=layout, start=start, swapped=swapped, limit=limit, offsets=offsets)
 
 
+def has_pixels(path: Path) -> bool:
+    """Whether a file that is not deflated has a pixel data element. Raises CannotSucceed when it is no DICOM."""
+    with warnings.catch_warnings(), path.open("rb") as file:
+        warnings.simplefilter("ignore")
+        try:
+            ds = read(file, stop_before_pixels=True)
+            at, tail = file.tell(), file.read(12)
+        except READ_ERRORS as error:
+            raise CannotSucceed(f"not readable as DICOM ({type(error).__name__})") from error
+    return _element(tail, at, str(ds.file_meta.get("TransferSyntaxUID") or ""))[0] is not None
+
+
 def transfer_syntax_in(file: BinaryIO) -> str:
     """By the file meta information; "" where there is none that can be read."""
     try:

@@ -73,7 +73,8 @@ def transcode(
     loss   how much, where `to` loses something: the instance then is a new one, derived from the old
     limit  bytes that the decoded pixels may take
 
-    Pixels are what they were, sample by sample, but compressed colour becomes RGB where it is uncompressed.
+    An object without pixels becomes Explicit VR Little Endian, which is how the others are written around them (PS3.5
+    A.4). Pixels are what they were, sample by sample, but compressed colour becomes RGB where it is uncompressed.
     Returns what an operator should know (an icon that was dropped). Raises CannotSucceed, naming the frame, when it
     cannot be done with certainty; `target` is then not written.
     """
@@ -82,7 +83,8 @@ def transcode(
         try:
             ds = _whole(source, limit)
             notes = _change(ds, str(ds.file_meta.TransferSyntaxUID), to, loss, limit)
-            ds.file_meta.TransferSyntaxUID = UID(to.uid)
+            applies = not to.encapsulated or "PixelData" in ds
+            ds.file_meta.TransferSyntaxUID = UID(to.uid if applies else EXPLICIT_LITTLE_ENDIAN)
             ds.file_meta.MediaStorageSOPInstanceUID = ds.get("SOPInstanceUID", "")
             dcmwrite(target, ds, implicit_vr=False, little_endian=True)
         except READ_ERRORS as error:
@@ -165,7 +167,7 @@ def _lost_before(ds: Dataset, syntax: str, limit: int) -> None:
 def _loses(layout: Layout, fragments: Fragments) -> bool:
     if layout.native or layout.transfer_syntax == "1.2.840.10008.1.2.5":
         return False
-    stream = sniff(fragments.read(fragments.every()[0])) if fragments.every() else None
+    stream = sniff(fragments.first())
     return stream is not None and stream.exact is False
 
 

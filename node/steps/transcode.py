@@ -21,6 +21,7 @@ from typing import ClassVar, Literal
 from node.errors import CannotSucceed
 from node.imaging.capabilities import cannot_decode, cannot_encode
 from node.imaging.compress import Loss, Unfit
+from node.imaging.pixels import has_pixels
 from node.imaging.targets import TARGETS, Target
 from node.imaging.transcode import EXPLICIT_LITTLE_ENDIAN, LOSSY, is_lossy, transcode, transfer_syntax_of
 from node.model import Batch, Held, Item, Kind, Work
@@ -94,6 +95,7 @@ class Transcode:
     def _one(self, source: Path, target: Path) -> tuple[str, ...]:
         to, syntax = TARGETS[self.to], transfer_syntax_of(source)
         there = syntax == to.uid and (not to.lossy or is_lossy(source))
+        there = there or (to.encapsulated and syntax == EXPLICIT_LITTLE_ENDIAN and not has_pixels(source))
         if there or (self.keep_lossy and syntax in LOSSY):
             link(source, target)
             return ()

@@ -291,11 +291,11 @@ def test_jpeg_xl_without_loss_is_exact(bits: int, colour: bool) -> None:
     np.testing.assert_array_equal(found[0], pixels)
 
 
-def test_a_jpeg_inside_jpeg_xl_is_the_jpeg() -> None:
+def test_a_jpeg_inside_jpeg_xl_is_the_jpeg_but_for_rounding() -> None:
     picture = make.picture(32, 40, low=0, high=250).astype(np.uint8)
     jpeg = imagecodecs.jpeg8_encode(picture, level=90)
     found = decoded(layout(picture.shape, JPEG + "111", dtype=np.uint8), bytes(imagecodecs.jpegxl_encode_jpeg(jpeg)))
-    assert np.abs(found[0].astype(int) - imagecodecs.jpeg8_decode(jpeg)).max() <= 2
+    assert np.abs(found[0].astype(int) - imagecodecs.jpeg8_decode(jpeg)).max() <= 4
 
 
 @pytest.mark.parametrize("allocated", [1, 8, 16, 32])
@@ -367,7 +367,7 @@ def test_jpeg_is_decoded_by_what_it_is_whatever_its_syntax_claims(syntax: str) -
     np.testing.assert_array_equal(found, imagecodecs.jpeg8_decode(lossy))
 
 
-def test_lossless_jpeg_that_is_not_plain_goes_to_the_decoder_that_knows_all_of_it(
+def test_lossless_jpeg_that_is_not_plain_goes_to_the_decoder_that_knows_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def never(*_: object, **__: object) -> None:
