@@ -15,8 +15,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +23,7 @@ import numpy as np
 
 from benchmarks.figures import table
 from benchmarks.other_decoders import Decoded, Refused, dcmtk, plug_ins
-from node.dicom.uids import TRANSFER_SYNTAXES, name_of
+from node.dicom.uids import TRANSFER_SYNTAXES
 from node.errors import CannotSucceed
 from node.imaging.layout import Array
 from node.imaging.pixels import read_header
@@ -70,7 +69,7 @@ def _distance(one: Array, other: Array) -> int:
     return max(int(np.ceil(np.abs(one.astype(wide) - other.astype(wide)).max())), 1)
 
 
-def agreed(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+def agreed(verdicts: Sequence[Verdict]) -> str:
     """One cell of the table: of how many files the decoder saw the same, how far it was off, what it did not decode."""
     seen = [v.distance for v in verdicts if v.distance is not None]
     same = sum(distance == 0 for distance in seen)
@@ -79,7 +78,7 @@ def agreed(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
         parts.append(f"±{max(seen)}")
     if len(verdicts) > len(seen):
         parts.append(f"{len(verdicts) - len(seen)} refused")
-    return (", ".join(parts),)
+    return ", ".join(parts)
 
 
 def lines(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, ...]]:
@@ -88,13 +87,13 @@ def lines(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, ...]]:
         v.syntax for v in sorted(verdicts, key=lambda v: list(TRANSFER_SYNTAXES).index(v.syntax))
     ):
         mine = [v for v in verdicts if v.syntax == syntax]
-        cells = [agreed([v for v in mine if v.decoder == decoder])[0] for decoder in decoders]
-        yield (f"{name_of(syntax)} ({len({v.path for v in mine})})", *cells)
+        cells = [agreed([v for v in mine if v.decoder == decoder]) for decoder in decoders]
+        yield (f"{TRANSFER_SYNTAXES[syntax].name} ({len({v.path for v in mine})})", *cells)
 
 
-def unconfirmed(verdicts: Sequence[Verdict]) -> list[Path]:
-    """Lossless files of which no other decoder sees the same samples."""
-    confirmed: dict[Path, bool] = defaultdict(bool)
+def unconfirmed(verdicts: Sequence[Verdict], known: Mapping[Path, str]) -> list[Path]:
+    """Lossless files of which no other decoder sees the same samples. `known`: the syntax of each that ours decoded."""
+    confirmed = {path: False for path, syntax in known.items() if TRANSFER_SYNTAXES[syntax].lossless}
     for verdict in verdicts:
         if TRANSFER_SYNTAXES[verdict.syntax].lossless:
             confirmed[verdict.path] |= verdict.distance == 0
@@ -108,8 +107,8 @@ def files(given: Sequence[Path]) -> list[Path]:
     return found
 
 
-def judge(paths: Sequence[Path], python: str) -> tuple[list[Verdict], list[str]]:
-    """Every verdict, and what ours did not decode."""
+def judge(paths: Sequence[Path], python: str) -> tuple[list[Verdict], dict[Path, str], list[str]]:
+    """Every verdict, the syntax of every file that ours decoded, and what it did not decode."""
     verdicts: list[Verdict] = []
     refused: list[str] = []
     known: dict[Path, tuple[str, Array]] = {}
@@ -120,11 +119,11 @@ def judge(paths: Sequence[Path], python: str) -> tuple[list[Verdict], list[str]]
         except CannotSucceed as error:
             refused.append(f"{path.parent.name}/{path.name}: {error}")
     with tempfile.TemporaryDirectory() as work:
-        for path, others in plug_ins(python, {path: syntax for path, (syntax, _) in known.items()}, Path(work)):
-            verdicts += compare(path, *known[path], others)
+        for path, other in plug_ins(python, {path: syntax for path, (syntax, _) in known.items()}, Path(work)):
+            verdicts += compare(path, *known[path], [other])
         for path, (syntax, expected) in known.items():
             verdicts += compare(path, syntax, expected, dcmtk(path, syntax, Path(work)))
-    return verdicts, refused
+    return verdicts, {path: syntax for path, (syntax, _) in known.items()}, refused
 
 
 def main() -> int:
@@ -132,7 +131,7 @@ def main() -> int:
     parser.add_argument("folders", nargs="*", type=Path)
     parser.add_argument("--python", default=sys.executable)
     options = parser.parse_args()
-    verdicts, refused = judge(files(options.folders), options.python)
+    verdicts, known, refused = judge(files(options.folders), options.python)
     decoders = sorted({v.decoder for v in verdicts})
     print(table(("transfer syntax (files)", *decoders), lines(verdicts)))
     for verdict in verdicts:
@@ -141,10 +140,10 @@ def main() -> int:
             print(f"{verdict.path.parent.name}/{verdict.path.name}, {verdict.decoder}: {said}")
     for text in refused:
         print(f"not decoded by ours: {text}")
-    alone = unconfirmed(verdicts)
+    alone = unconfirmed(verdicts, known)
     for path in alone:
         print(f"seen so by ours alone: {path.parent.name}/{path.name}")
-    lossless = {v.path for v in verdicts if TRANSFER_SYNTAXES[v.syntax].lossless}
+    lossless = [path for path, syntax in known.items() if TRANSFER_SYNTAXES[syntax].lossless]
     print(f"{len(lossless) - len(alone)} of {len(lossless)} lossless files are the same to a second decoder")
     return 1 if alone else 0
 

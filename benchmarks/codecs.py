@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.figures import number, table
 from benchmarks.machine import machine, median_seconds
-from node.dicom.uids import name_of
+from node.dicom.uids import TRANSFER_SYNTAXES
 from node.imaging.codecs import DECODERS, fallback
 from node.imaging.codestream import sniff
 from node.imaging.encode import ENCODERS
@@ -119,7 +119,9 @@ def works(rows: int) -> Iterator[Work]:
         "1.2.840.10008.1.2.4.110": lambda: bytes(imagecodecs.jpegxl_encode(word, lossless=True, bitspersample=12)),
     }
     for uid, encode in others.items():
-        yield Work(name=name_of(uid), frame=word, encode=encode, decode=_decoding(uid, layout(word, uid, 12)))
+        yield Work(
+            name=TRANSFER_SYNTAXES[uid].name, frame=word, encode=encode, decode=_decoding(uid, layout(word, uid, 12))
+        )
     for name in ("rle", "jpeg-2000", "htj2k"):
         uid = TARGETS[name].uid
         source = layout(word, uid, 12)

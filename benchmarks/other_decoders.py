@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,57 +32,63 @@ class Decoded:
     frames: Array | Refused
 
 
-# A whole program, because the other Python need have nothing of ours. Some plug-ins abort the process: it says what it
-# begins, and the caller starts another one behind that.
+# A whole program, because the other Python need have nothing of ours. Some plug-ins abort the process, so it says what
+# it has done, and the caller starts another one behind the file that ended it.
 _PROGRAM = r"""
 import json, sys, warnings
 import numpy as np, pydicom
 from pydicom.pixels import get_decoder
 warnings.simplefilter("ignore")
-tasks, rgb = json.load(sys.stdin)
-for number, (path, plugin) in enumerate(tasks):
-    print(json.dumps({"begun": number}), flush=True)
+paths, plugin, lossy, out = json.load(sys.stdin)
+for number, path in enumerate(paths):
     try:
         ds = pydicom.dcmread(path)
         syntax = ds.file_meta.TransferSyntaxUID
         decoder = get_decoder(syntax)
-        names = list(decoder.available_plugins) if syntax.is_encapsulated else ["pydicom"]
         if plugin is None:
-            print(json.dumps({"plugins": names}), flush=True)
-            continue
+            print(json.dumps(list(decoder.available_plugins) if syntax.is_encapsulated else ["pydicom"]))
+            break
         how = {"decoding_plugin": plugin} if syntax.is_encapsulated else {}
-        frames, _ = decoder.as_array(ds, raw=str(syntax) not in rgb, **how)
-        np.save(sys.argv[1], frames)
-        print(json.dumps({"done": number}), flush=True)
+        frames, _ = decoder.as_array(ds, raw=str(syntax) not in lossy, **how)
+        np.save(f"{out}/{number}.npy", frames)
+        print(json.dumps([number, ""]), flush=True)
     except Exception as error:
-        print(json.dumps({"failed": number, "why": type(error).__name__}), flush=True)
+        print(json.dumps([number, type(error).__name__]), flush=True)
 """
 
 
-def plug_ins(python: str, files: Mapping[Path, str], work: Path) -> Iterator[tuple[Path, list[Decoded]]]:
-    """Each file, of which the transfer syntax is given, and what every plug-in there makes of it."""
-    of_syntax: dict[str, list[str]] = {}
+def plug_ins(python: str, files: Mapping[Path, str], work: Path) -> Iterator[tuple[Path, Decoded]]:
+    """What every plug-in there makes of each file, of which the transfer syntax is given."""
+    of_syntax: dict[str, list[Path]] = {}
     for path, syntax in files.items():
-        if syntax not in of_syntax:
-            said = _run(python, [(path, None)], work / "plugin.npy")
-            of_syntax[syntax] = next((list(line["plugins"]) for line in said if "plugins" in line), [])
-        yield path, [_decoded(python, path, plugin, work / "plugin.npy") for plugin in of_syntax[syntax]]
+        of_syntax.setdefault(syntax, []).append(path)
+    for paths in of_syntax.values():
+        for said in _run(python, paths[:1], None, work):
+            if not isinstance(said[0], str):
+                continue  # pydicom knows no such syntax
+            for plugin in map(str, said):
+                yield from _decoded(python, paths, plugin, work)
 
 
-def _decoded(python: str, path: Path, plugin: str, out: Path) -> Decoded:
-    said = _run(python, [(path, plugin)], out)
-    if any("done" in line for line in said):
-        return Decoded(plugin, np.load(out))
-    why = next((str(line["why"]) for line in said if "why" in line), "the process died")
-    return Decoded(plugin, Refused(why))
+def _decoded(python: str, paths: Sequence[Path], plugin: str, work: Path) -> Iterator[tuple[Path, Decoded]]:
+    left = list(paths)
+    while left:
+        said = _run(python, left, plugin, work)
+        for number, why in said:
+            array = work / f"{number}.npy"
+            yield left[int(str(number))], Decoded(plugin, Refused(str(why)) if why else np.load(array))
+            array.unlink(missing_ok=True)
+        if len(said) < len(left):
+            yield left[len(said)], Decoded(plugin, Refused("the process died"))
+        left = left[len(said) + 1 :]
 
 
-def _run(python: str, tasks: list[tuple[Path, str | None]], out: Path) -> list[dict[str, object]]:
-    given = json.dumps([[(str(path), plugin) for path, plugin in tasks], list(JPEG_LOSSY)])
+def _run(python: str, paths: Sequence[Path], plugin: str | None, work: Path) -> list[list[object]]:
+    given = json.dumps([[str(path) for path in paths], plugin, list(JPEG_LOSSY), str(work)])
     done = subprocess.run(
-        [python, "-c", _PROGRAM, str(out)], input=given, capture_output=True, text=True, check=False, timeout=300
+        [python, "-c", _PROGRAM], input=given, capture_output=True, text=True, check=False, timeout=600
     )
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
 
 
 def dcmtk(path: Path, syntax: str, work: Path) -> Iterator[Decoded]:
@@ -94,7 +100,10 @@ def dcmtk(path: Path, syntax: str, work: Path) -> Iterator[Decoded]:
         return
     out = work / "dcmtk.dcm"
     out.unlink(missing_ok=True)
-    done = subprocess.run([program, "+te", str(path), str(out)], capture_output=True, check=False, timeout=300)
+    as_coded = ["+cn"] if syntax in JPEG_LOSSLESS else []  # else YBR becomes RGB
+    done = subprocess.run(
+        [program, *as_coded, "+te", str(path), str(out)], capture_output=True, check=False, timeout=300
+    )
     if done.returncode or not out.exists():
         yield Decoded(program, Refused(f"exit {done.returncode}"))
         return

@@ -121,15 +121,15 @@ DECODERS: Mapping[str, Decoder] = {
 }
 
 CODECS: Mapping[Decoder, tuple[str, ...]] = {
-    jpeg: ("JPEG8",),
-    jpeg_lossless: ("LJPEG", "JPEG8"),
-    jpeg_ls: ("JPEGLS",),
-    jpeg_2000: ("JPEG2K",),
-    htj2k: ("HTJ2K", "JPEG2K"),
-    jpeg_xl: ("JPEGXL",),
-    rle: ("DICOMRLE",),
+    jpeg: ("jpeg8",),
+    jpeg_lossless: ("ljpeg", "jpeg8"),
+    jpeg_ls: ("jpegls",),
+    jpeg_2000: ("jpeg2k",),
+    htj2k: ("htj2k", "jpeg2k"),
+    jpeg_xl: ("jpegxl",),
+    rle: ("imcd",),
 }
-"""The parts of imagecodecs that each decoder needs; a build may lack some."""
+"""The modules of imagecodecs that each decoder needs; a build may lack some."""
 
 
 def native_frame(data: bytes, layout: Layout) -> bytes:

@@ -153,3 +153,10 @@ def with_precision(data: bytes, precision: int, *, signed: bool) -> bytes:
     for n in range(samples):
         changed[start + 42 + 3 * n] = precision - 1 | (0x80 if signed else 0)
     return bytes(changed)
+
+
+def without_colour(data: bytes) -> bytes:
+    """A JPEG without its first marker, Adobe's, which says that colour is RGB: Photometric Interpretation decides."""
+    assert data[2:4] == b"\xff\xee"
+    (length,) = struct.unpack_from(">H", data, 4)
+    return data[:2] + data[4 + length :]

@@ -15,7 +15,7 @@ from pydicom.pixels.encoders.base import get_encoder
 from pydicom.uid import RLELossless
 
 from node.errors import CannotSucceed
-from node.imaging.codestream import with_precision
+from node.imaging.codestream import with_precision, without_colour
 from node.imaging.decode import CODEC_ERRORS, SECONDS, decode_frame
 from node.imaging.layout import Array, Layout
 from node.imaging.targets import TARGETS, Target, written
@@ -120,14 +120,19 @@ def _rle(frame: Array, layout: Layout, to: Layout, level: float) -> bytes:
 
 
 def _jpeg_lossless(frame: Array, layout: Layout, to: Layout, level: float) -> bytes:
-    """Selection value 1, as the transfer syntax says: the left neighbour predicts."""
-    space = None if layout.samples == 1 else "RGB" if layout.photometric == "RGB" else "YCBCR"
-    return bytes(
+    """Selection value 1, as the transfer syntax says: the left neighbour predicts.
+
+    Of the precision of Bits Stored, but where other decoders were seen to fail: below 8 bits, and below 9 in words.
+    """
+    precision = layout.stored if layout.stored > 8 else layout.allocated
+    space = None if layout.samples == 1 else "RGB"  # no transform; and one table for all, which every decoder takes
+    coded = bytes(
         imagecodecs.jpeg8_encode(
-            _patterns(frame, layout.stored), lossless=True, predictor=1, bitspersample=max(layout.stored, 2),
+            _patterns(frame, precision), lossless=True, predictor=1, bitspersample=precision,
             colorspace=space, outcolorspace=space,
         )
     )  # fmt: skip
+    return coded if layout.photometric != "YBR_FULL" else without_colour(coded)
 
 
 def _jpeg(frame: Array, layout: Layout, to: Layout, level: float) -> bytes:
@@ -140,7 +145,9 @@ def _jpeg(frame: Array, layout: Layout, to: Layout, level: float) -> bytes:
 
 
 def _jpeg_ls(frame: Array, layout: Layout, to: Layout, level: float) -> bytes:
-    patterns = _patterns(frame, to.stored)
+    """All bits of bytes or words, which is the precision that the codec writes: other decoders look for the sign in the
+    highest of them."""
+    patterns = _patterns(frame, layout.allocated)
     # Noise grows when it is coded, and the codec's own guess of room is then too small.
     room = patterns.nbytes * 2 + 4096
     return bytes(imagecodecs.jpegls_encode(patterns, level=int(level) or None, out=room))
@@ -160,14 +167,13 @@ def _jpeg_2000(frame: Array, layout: Layout, to: Layout, level: float) -> bytes:
 
 def _htj2k(frame: Array, layout: Layout, to: Layout, level: float) -> bytes:
     """As signed samples, without the level shift; the precision is written afterwards (see `with_precision`)."""
-    wide = np.int16 if layout.stored <= 16 else np.int32
-    centred = frame.astype(np.int64) - (0 if layout.signed else 1 << layout.stored - 1)
+    centred = frame.astype(np.int32) - (0 if layout.signed else 1 << layout.stored - 1)
     if level:
         # Quantized against the whole range of the type, which the samples therefore must fill.
         centred <<= 16 - layout.stored
     rgb = layout.photometric == "RGB" if layout.samples > 1 else None
     coded = imagecodecs.htj2k_encode(
-        np.ascontiguousarray(centred.astype(wide)), level=level or None, reversible=not level, rgb=rgb, tlm=True
+        np.ascontiguousarray(centred.astype(np.int16)), level=level or None, reversible=not level, rgb=rgb, tlm=True
     )
     return with_precision(bytes(coded), layout.stored, signed=layout.signed)
 

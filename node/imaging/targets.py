@@ -35,6 +35,7 @@ class Target:
 
 _PREFIX = "1.2.840.10008.1.2"
 
+# Less than the tables allow where a common decoder reads less: OpenJPEG takes 16 bits of HTJ2K, some 24 of JPEG 2000.
 _ALL = (
     Target(name="explicit", uid=f"{_PREFIX}.1", words="uncompressed", encapsulated=False),
     Target(name="deflated", uid=f"{_PREFIX}.1.99", words="deflated", encapsulated=False),
@@ -47,11 +48,9 @@ _ALL = (
     ),
     Target(
         name="htj2k", uid=f"{_PREFIX}.4.201", words="HTJ2K lossless", transformed="YBR_RCT",
-        allocated=(8, 16, 32), stored=(1, 32), ybr=(8, 16, 32),
     ),
     Target(
         name="htj2k-rpcl", uid=f"{_PREFIX}.4.202", words="HTJ2K lossless, RPCL", transformed="YBR_RCT",
-        allocated=(8, 16, 32), stored=(1, 32), ybr=(8, 16, 32),
     ),
     Target(
         name="jpeg-baseline", uid=f"{_PREFIX}.4.50", words="JPEG baseline", method="ISO_10918_1",

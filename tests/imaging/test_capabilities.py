@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import imagecodecs
@@ -12,6 +14,7 @@ from node.imaging import capabilities
 from node.imaging.capabilities import cannot_decode, cannot_encode
 from node.imaging.codecs import VIDEO
 from node.imaging.targets import TARGETS
+from tests.house.sources import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -21,10 +24,9 @@ def fresh() -> Iterator[None]:
     capabilities.capabilities.cache_clear()
 
 
-class Missing:
-    """A codec that a build of imagecodecs lacks."""
-
-    available = False
+def without(monkeypatch: pytest.MonkeyPatch, *missing: str) -> None:
+    """A build of imagecodecs that lacks some codecs."""
+    monkeypatch.setattr(capabilities, "_there", lambda codec: codec not in missing)
 
 
 def test_every_syntax_of_the_standard_is_decoded_or_has_a_reason() -> None:
@@ -49,24 +51,39 @@ def test_what_is_still_not_decoded_is_video_referenced_retired_or_private() -> N
 
 
 def test_a_codec_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imagecodecs, "JPEGLS", Missing)
+    without(monkeypatch, "jpegls")
     table = capabilities.capabilities()
     assert table["1.2.840.10008.1.2.4.80"].decode == ""
     assert table["1.2.840.10008.1.2.4.80"].encode == ""
-    assert "lacks JPEGLS" in cannot_decode()[0]
+    assert "lacks jpegls" in cannot_decode()[0]
     assert cannot_encode([TARGETS["jpeg-ls"].uid]) == ("JPEG-LS Lossless Image Compression",)
 
 
 def test_what_pydicom_decodes_without_imagecodecs_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imagecodecs, "JPEG2K", Missing)
+    without(monkeypatch, "jpeg2k")
     assert capabilities.capabilities()["1.2.840.10008.1.2.4.90"].decode == "pydicom"
 
 
-def test_an_encoder_that_does_not_work_is_not_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_table_loads_no_codec() -> None:
+    """It is made where rules.yaml is read, which is the process that answers associations."""
+    program = (
+        "import sys; from node.imaging.capabilities import capabilities; assert capabilities();"
+        "print([name for name in sys.modules if name.startswith('imagecodecs._') and name[12:] in "
+        "('_jpeg8', '_ljpeg', '_jpegls', '_jpeg2k', '_htj2k', '_jpegxl', '_imcd')])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_an_encoder_that_does_not_work_is_not_claimed_when_it_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> bytes:
         raise RuntimeError("built without it")
 
+    uid = TARGETS["jpeg-lossless"].uid
     monkeypatch.setattr(imagecodecs, "jpeg8_encode", refuse)
-    assert cannot_encode([TARGETS["jpeg-lossless"].uid]) == (
-        "JPEG Lossless, Non-Hierarchical, First-Order Prediction (Process 14 [Selection Value 1])",
-    )
+    assert capabilities.capabilities()[uid].encode == "imagecodecs"
+    assert capabilities.capabilities(tried=True)[uid].encode == ""
+
+
+def test_everything_that_is_claimed_works_when_it_is_tried() -> None:
+    assert dict(capabilities.capabilities(tried=True)) == dict(capabilities.capabilities())

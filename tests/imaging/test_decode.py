@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import imagecodecs
@@ -20,7 +21,7 @@ from pydicom.uid import RLELossless
 from node.errors import CannotSucceed
 from node.imaging.codecs import DECODERS
 from node.imaging.colour import rgb
-from node.imaging.decode import decode_frame, frames, layout_of, lowest_bits, photometric_of
+from node.imaging.decode import SECONDS, decode_frame, frames, layout_of, lowest_bits, photometric_of
 from node.imaging.encode import encode_frame
 from node.imaging.layout import DEFLATED_FRAMES, ENCAPSULATED_UNCOMPRESSED, Layout
 from node.imaging.pixels import read_header
@@ -406,3 +407,19 @@ def test_rubbish_is_refused_in_every_syntax(data: bytes, syntax: str, begun: boo
     start = bytes(imagecodecs.jpeg2k_encode(UNSIGNED, reversible=True, codecformat="J2K"))[:90] if begun else b""
     with pytest.raises(CannotSucceed):
         decode_frame(layout((300, 300), syntax), start + data)
+
+
+@pytest.mark.parametrize("work", ["decode", "encode"])
+def test_every_call_of_a_codec_has_an_end(work: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    @contextmanager
+    def recorded(seconds: float) -> Iterator[None]:
+        asked.append(seconds)
+        yield
+        asked.append(0)
+
+    monkeypatch.setattr(f"node.imaging.{work}.at_most", recorded)
+    data = encode_frame(TARGETS["jpeg-ls"], layout(UNSIGNED.shape), UNSIGNED)
+    decode_frame(layout(UNSIGNED.shape, JPEG + "80"), data)
+    assert set(asked) == {SECONDS, 0}

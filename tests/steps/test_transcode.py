@@ -324,8 +324,8 @@ def test_what_this_installation_cannot_do_is_refused_before_anything_is_received
 ) -> None:
     uid = TARGETS["htj2k"].uid
     whole = dict(capabilities.capabilities())
-    broken = {**whole, uid: Capability(uid=uid, name="HTJ2K", decode="", encode="", reason="it is not there")}
-    monkeypatch.setattr(capabilities, "capabilities", lambda: broken)
+    broken = {**whole, uid: Capability(uid=uid, name=whole[uid].name, decode="", encode="", reason="it is not there")}
+    monkeypatch.setattr(capabilities, "capabilities", lambda **_: broken)
     problems = Transcode(to="htj2k").problems()
     assert any("cannot decode High-Throughput" in p and "it is not there" in p for p in problems)
     assert any("cannot encode High-Throughput" in p for p in problems)
