@@ -102,9 +102,11 @@ def rle(data: bytes, layout: Layout, stream: Codestream | None) -> Array:
     """PS3.5 Annex G: samples come one plane after the other whatever 'Planar Configuration' says."""
     # Unsigned: the codec refuses a signed type, and the bits are the same.
     dtype = np.dtype(f"u{layout.dtype.itemsize}")
-    planes = np.frombuffer(imagecodecs.dicomrle_decode(data, dtype), dtype)
-    if planes.size != layout.rows * layout.columns * layout.samples:
-        raise ValueError(f"{planes.size} samples decoded, {layout.rows * layout.columns * layout.samples} expected")
+    expected = layout.rows * layout.columns * layout.samples
+    # Room for what is expected and no more: a byte of runs is 64 of samples.
+    planes = np.frombuffer(imagecodecs.dicomrle_decode(data, dtype, out=bytearray(expected * dtype.itemsize)), dtype)
+    if planes.size != expected:
+        raise ValueError(f"{planes.size} samples decoded, {expected} expected")
     if layout.samples == 1:
         return planes.reshape(layout.rows, layout.columns)
     return np.ascontiguousarray(planes.reshape(layout.samples, layout.rows, layout.columns).transpose(1, 2, 0))

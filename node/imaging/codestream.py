@@ -156,7 +156,15 @@ def with_precision(data: bytes, precision: int, *, signed: bool) -> bytes:
 
 
 def without_colour(data: bytes) -> bytes:
-    """A JPEG without its first marker, Adobe's, which says that colour is RGB: Photometric Interpretation decides."""
+    """A lossless JPEG of three components that says in no way that they are RGB: Photometric Interpretation decides.
+
+    It loses its first marker, Adobe's, and its components are 1, 2 and 3 and no longer R, G and B.
+    """
     assert data[2:4] == b"\xff\xee"
     (length,) = struct.unpack_from(">H", data, 4)
-    return data[:2] + data[4 + length :]
+    changed = bytearray(data[:2] + data[4 + length :])
+    frame = changed.index(bytes((0xFF, _LOSSLESS_JPEG)))
+    scan = changed.index(bytes((0xFF, _START_OF_SCAN)))
+    for n in range(3):
+        changed[frame + 10 + 3 * n] = changed[scan + 5 + 2 * n] = n + 1
+    return bytes(changed)

@@ -18,6 +18,7 @@ from node.imaging.layout import Array, Layout, layout_of
 from node.imaging.targets import Target, why_not, written
 
 _OFFSET_TABLES = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
+_CHUNK = 1 << 22
 _BASIC_TABLE_REACHES = 0xFFFFFFFF  # its offsets have 32 bits
 
 
@@ -50,6 +51,8 @@ def compress(ds: Dataset, syntax: str, to: Target, loss: Loss | None, limit: int
     layout = replace(given, photometric=photometric_of(given))
     if reason := why_not(to, layout):
         raise Unfit(reason)
+    if not given.encapsulated:
+        _refuse_bits_above(given, ds.PixelData)
     coded = list(_coded(frames(given, ds.PixelData, rgb=False), layout, to, loss))
     _put(ds, coded)
     after = written(to, layout)
@@ -106,3 +109,19 @@ def _refuse_overlays_in_pixels(ds: Dataset) -> None:
     for group in range(0x6000, 0x6020, 2):
         if (group, 0x0102) in ds and (group, 0x3000) not in ds:
             raise Unfit("an overlay lies in unused bits of its pixels, and would be lost")
+
+
+def _refuse_bits_above(layout: Layout, data: bytes) -> None:
+    """What is above Bits Stored is no part of a value and is left behind. Zeros and signs may be, but not padding or
+    marks that somebody put there all the same."""
+    unsigned = np.dtype(f"<u{layout.allocated // 8}")
+    sign, all_ones = layout.stored - 1, (1 << layout.allocated - layout.stored) - 1
+    if not all_ones:
+        return
+    samples = np.frombuffer(data, unsigned, len(data) // unsigned.itemsize)
+    for at in range(0, len(samples), _CHUNK):
+        part = samples[at : at + _CHUNK]
+        above = part >> layout.stored
+        negative = (part >> sign & 1 != 0) if layout.signed else False
+        if not ((above == 0) | ((above == all_ones) & negative)).all():
+            raise Unfit(f"bits above the {layout.stored} 'Bits Stored' are in use, and would be lost")

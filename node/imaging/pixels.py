@@ -59,8 +59,7 @@ class Pixels:
     swapped: bool = False
     """Bytes in big-endian words (OW of 8-bit samples, PS3.5 8.1.2): the first of each pair stands second."""
     limit: int = LIMIT
-    """Bytes that a deflated data set may have."""
-
+    """Bytes that the pixels of a deflated data set may have."""
     offsets: bytes = b""
     """The value of Extended Offset Table (7FE0,0001), where there is one."""
 

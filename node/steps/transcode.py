@@ -34,18 +34,19 @@ Syntax = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcode:
-    """Rewrite every instance in one transfer syntax; nothing leaves it that was not decoded again and compared.
+    """Rewrite every instance in one transfer syntax; each compressed frame is decoded again and compared.
 
     Without loss (`explicit`, `deflated`, `rle`, `jpeg-lossless`, `jpeg-ls`, `jpeg-2000`, `htj2k`, `htj2k-rpcl`) every
-    sample stays, and so does the SOP Instance UID. With loss (`jpeg-baseline` for 8 bits, `jpeg-ls-near`,
-    `jpeg-2000-lossy`, `htj2k-lossy`) the instance is a new one, derived from the old: 'Image Type' DERIVED, 'Derivation
-    Description', 'Derivation Code Sequence', 'Source Image Sequence', and the ratio and method of the compression after
-    those of earlier ones. How much is lost must be said, by `ratio`, `near` or `quality`.
+    sample stays, and so does the SOP Instance UID; only compressed YBR becomes RGB in the first two. With loss
+    (`jpeg-baseline` for 8 bits, `jpeg-ls-near`, `jpeg-2000-lossy`, `htj2k-lossy`) the instance is a new one, derived
+    from the old: 'Image Type' DERIVED, 'Derivation Description', 'Derivation Code Sequence', 'Source Image Sequence',
+    and the ratio and method of the compression after those of earlier ones. How much is lost must be said, by `ratio`,
+    `near` or `quality`.
 
     What already is in the syntax, and objects without pixels in Explicit VR Little Endian, are linked, not rewritten;
     others without pixels become that. What the syntax cannot hold (one-bit segmentations, floating point, 16 bits in
-    `jpeg-baseline`, palettes with loss) is held, or with `rest: explicit` written uncompressed. A frame that cannot be
-    decoded, and video, is held.
+    `jpeg-baseline`, palettes with loss, anything in bits above 'Bits Stored') is held, or with `rest: explicit` written
+    uncompressed. A frame that cannot be decoded, and video, is held.
     """
 
     to: Syntax
