@@ -20,7 +20,7 @@ def codecs(as_json: bool) -> int:
         rows = [{**asdict(one), "transcode": names.get(one.uid, "")} for one in table.values()]
         print(json.dumps({"syntaxes": rows, "missing": missing}))
         return 1 if missing else 0
-    lines = [("transfer syntax", "decoded by", "encoded by", "transcode")]
+    lines: list[tuple[str, ...]] = [("transfer syntax", "decoded by", "encoded by", "transcode")]
     for one in table.values():
         lines.append(
             (f"{one.name} ({one.uid})", one.decode or f"not: {one.reason}", one.encode, names.get(one.uid, ""))
