@@ -46,18 +46,27 @@ def encode_frame(target: Target, layout: Layout, frame: Array, level: float = 0.
 
     Raises CannotSucceed when the codec refuses, or when what comes back is not what went in.
     """
-    where, to = target.words, written(target, layout)
+    coded = _coded(target, layout, frame, level)
+    _check(target, layout, frame, level, coded)
+    return coded
+
+
+def _coded(target: Target, layout: Layout, frame: Array, level: float) -> bytes:
     with at_most(SECONDS):
         try:
-            coded = ENCODERS[target.uid].encode(frame, layout, to, level)
+            return ENCODERS[target.uid].encode(frame, layout, written(target, layout), level)
         except CODEC_ERRORS as error:
-            raise CannotSucceed(f"{where}: cannot be encoded ({type(error).__name__})") from error
-    back = decode_frame(to, coded, rgb=False)
+            raise CannotSucceed(f"{target.words}: cannot be encoded ({type(error).__name__})") from error
+
+
+def _check(target: Target, layout: Layout, frame: Array, level: float, coded: bytes) -> None:
+    back = decode_frame(written(target, layout), coded, rgb=False)
     if not target.lossy and not np.array_equal(back, frame):
-        raise CannotSucceed(f"{where}: what was encoded does not decode to the same values")
+        raise CannotSucceed(f"{target.words}: what was encoded does not decode to the same values")
     if target.name == "jpeg-ls-near" and _distance(back, frame) > level:
-        raise CannotSucceed(f"{where}: values at the end of their range wrap around and differ by more than {level:g}")
-    return coded
+        raise CannotSucceed(
+            f"{target.words}: values at the end of their range wrap around and differ by more than {level:g}"
+        )
 
 
 def encode_within(target: Target, layout: Layout, frame: Array, most: int, number: int) -> tuple[bytes, int]:
@@ -71,12 +80,13 @@ def encode_within(target: Target, layout: Layout, frame: Array, most: int, numbe
     made: dict[int, bytes] = {}
 
     def fits(n: int) -> bool:
-        made[n] = encode_frame(target, layout, frame, encoder.level(n))
+        made[n] = _coded(target, layout, frame, encoder.level(n))
         return len(made[n]) <= most
 
     best = _largest(fits, encoder.finest, number)
     if best is None:
         raise CannotSucceed(f"{target.words}: no level makes a frame as small as {most} bytes")
+    _check(target, layout, frame, encoder.level(best), made[best])
     return made[best], best
 
 
