@@ -36,6 +36,9 @@ NATIVE_FRAMES = (ENCAPSULATED_UNCOMPRESSED, DEFLATED_FRAMES)
 # MPEG2, MPEG-4 AVC/H.264, HEVC/H.265 and their fragmentable twins.
 VIDEO = tuple(f"1.2.840.10008.1.2.4.{n}{f}" for n in (*range(100, 109),) for f in ("", ".1"))
 
+_SURPLUS = 256
+"""Samples; the longest run has 128."""
+
 Decoder = Callable[[bytes, Layout, Codestream | None], Array]
 
 
@@ -103,8 +106,9 @@ def rle(data: bytes, layout: Layout, stream: Codestream | None) -> Array:
     # Unsigned: the codec refuses a signed type, and the bits are the same.
     dtype = np.dtype(f"u{layout.dtype.itemsize}")
     expected = layout.rows * layout.columns * layout.samples
-    # Room for what is expected and no more: a byte of runs is 64 of samples.
-    planes = np.frombuffer(imagecodecs.dicomrle_decode(data, dtype, out=bytearray(expected * dtype.itemsize)), dtype)
+    # Not as much room as it asks for, a byte of runs being 64 of samples; but enough to see that it is too long.
+    room = bytearray((expected + _SURPLUS) * dtype.itemsize)
+    planes = np.frombuffer(imagecodecs.dicomrle_decode(data, dtype, out=room), dtype)
     if planes.size != expected:
         raise ValueError(f"{planes.size} samples decoded, {expected} expected")
     if layout.samples == 1:

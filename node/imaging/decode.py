@@ -133,6 +133,8 @@ def _decoded(layout: Layout, data: bytes, stream: Codestream | None, where: str)
             raise CannotSucceed(f"{where}: {error}") from None
         except CODEC_ERRORS as first:
             try:
+                if layout.transfer_syntax in RLE and not isinstance(first, imagecodecs.DelayedImportError):
+                    raise first  # the other decoder passes over runs that are too many
                 return fallback(data, layout)
             except CODEC_ERRORS:
                 raise CannotSucceed(f"{where}: cannot be decoded ({type(first).__name__})") from first

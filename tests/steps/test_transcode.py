@@ -17,10 +17,12 @@ from pydicom.encaps import encapsulate, generate_frames
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import (
     JPEG2000,
+    MPEG2MPML,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEGBaseline8Bit,
+    JPEGLSLossless,
     RLELossless,
 )  # fmt: skip
 
@@ -298,6 +300,43 @@ def test_what_is_damaged_is_held_whatever_the_rest_is(tmp_path: Path) -> None:
     assert "end before it does" in result.held[0].reason
     result, _ = one(ds, tmp_path, to="explicit")
     assert result.items, "nothing is decoded"
+
+
+def coded(syntax: str, *frames: bytes) -> FileDataset:
+    """A 64 x 48 image of bytes whose frames are said to be these."""
+    ds = make.secondary_capture(np.zeros((64, 48), np.uint8))
+    ds.NumberOfFrames = max(len(frames), 1)
+    ds.file_meta.TransferSyntaxUID = syntax
+    ds.PixelData = encapsulate(list(frames)) if frames else b"\xfe\xff\x00\xe0\0\0\0\0"
+    ds["PixelData"].is_undefined_length = True
+    ds["PixelData"].VR = "OB"
+    return ds
+
+
+PICTURE = make.picture(64, 48, low=0, high=250).astype(np.uint8)
+WIDER = make.picture(64, 50, low=0, high=250).astype(np.uint8)
+JPEG_2000 = bytes(imagecodecs.jpeg2k_encode(PICTURE, reversible=True, codecformat="J2K"))
+RUNS = b"\x01\0\0\0\x40\0\0\0" + bytes(56) + b"\x81\xff" * 50_000  # 6.4 MB of samples in 100 KB
+
+
+@pytest.mark.parametrize(
+    ("ds", "reason"),
+    [
+        (lambda: coded(JPEG2000, JPEG_2000[:200]), "frame 1: "),
+        (lambda: coded(JPEGLSLossless, bytes(imagecodecs.jpegls_encode(WIDER))), r"announces .*\(64, 50, 1\)"),
+        (lambda: coded(RLELossless, RUNS), "frame 1: cannot be decoded"),
+        (lambda: coded(JPEG2000, JPEG_2000, b"rubbish!"), "frame 2: no frame header found"),
+        (lambda: coded(JPEG2000), "0 fragments"),
+        (lambda: coded(MPEG2MPML, b"\0\0\1\xb3"), "is video"),
+        (lambda: coded("1.2.840.10008.1.2.4.59", b"\xff\xd8\xff\xd9"), "hierarchical"),
+    ],
+    ids=["cut short", "lies about its size", "bomb of runs", "second frame", "no fragment", "video", "hierarchical"],
+)
+@pytest.mark.parametrize("name", ["explicit", "htj2k"])
+def test_pixels_that_cannot_be_decoded_with_certainty_are_held(name: str, ds: Any, reason: str, tmp_path: Path) -> None:
+    result, _ = one(ds(), tmp_path, to=name, rest="explicit")
+    assert re.search(reason, result.held[0].reason), result.held[0].reason
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_one_bad_instance_holds_itself_alone(tmp_path: Path) -> None:
