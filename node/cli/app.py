@@ -53,6 +53,14 @@ def schema() -> None:
     raise typer.Exit(run())
 
 
+@app.command(epilog="Example: dicom-node codecs --json")
+def codecs(json: Json = False) -> None:
+    """Show which transfer syntaxes this installation decodes and encodes, and by which library."""
+    from node.cli.codecs import codecs as run
+
+    raise typer.Exit(run(json))
+
+
 @app.command(epilog="Example: dicom-node show image.dcm PatientName")
 def show(
     file: Annotated[Path, typer.Argument(help="A DICOM file, with or without file meta.")],

@@ -9,22 +9,37 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from io import BytesIO
 
 import imagecodecs
 import numpy as np
-from pydicom.encaps import generate_frames
-from pydicom.pixels.processing import convert_color_space
 
 from node.errors import CannotSucceed
-from node.imaging.codecs import DECODERS, JPEG_LOSSY, can_decode, decoder_of, fallback
+from node.imaging import colour
+from node.imaging.codecs import (
+    DECODERS,
+    JPEG_2000_COMPONENTS,
+    JPEG_LOSSY,
+    NATIVE_FRAMES,
+    RLE,
+    decoder_of,
+    fallback,
+    native_frame,
+)
 from node.imaging.codestream import Codestream, sniff
+from node.imaging.fragments import Fragments
 from node.imaging.layout import LIMIT, Array, Layout, layout_of, pixel_keyword
+from node.pool import at_most
 
-__all__ = ["LIMIT", "Layout", "can_decode", "compressed_frames", "decode_frame", "frames", "layout_of", "pixel_keyword"]
+__all__ = ["LIMIT", "Layout", "decode_frame", "frames", "layout_of", "pixel_keyword"]
+
+SECONDS = 300.0
+"""A frame that takes longer has caught its decoder in a loop; the slowest codec does 4 GB in that time."""
 
 # What codecs raise on bytes that are not what they claim: imagecodecs' own errors are RuntimeErrors, pydicom's and
 # pylibjpeg's plug-ins let the rest through. No OSError: a codec that touches a file is a bug.
-_CODEC_ERRORS = (
+CODEC_ERRORS = (
     RuntimeError,
     ValueError,
     TypeError,
@@ -37,59 +52,126 @@ _CODEC_ERRORS = (
 )
 
 
-def frames(layout: Layout, data: bytes, wanted: Sequence[int] | None = None) -> Iterator[Array]:
+def frames(
+    layout: Layout, data: bytes | Fragments, wanted: Sequence[int] | None = None, *, rgb: bool = True
+) -> Iterator[Array]:
     """Decode frames one by one, in the order of `wanted` (from 0; all frames by default).
 
-    data  the value of the pixel data element; for a compressed one it starts at the Basic Offset Table item
+    data  the value of the pixel data element; for a compressed one it starts at the Basic Offset Table item, or is
+          the fragments of an open file
+    rgb   convert YBR (PS3.3 C.7.6.3.1.2); False leaves samples as they were coded: see `photometric_of`
 
-    Yields arrays of shape `layout.shape` and type `layout.dtype`, colour as RGB (YBR is converted, PS3.3
-    C.7.6.3.1.2), palette colour as its indices. Raises CannotSucceed, naming frame and transfer syntax.
+    Yields arrays of shape `layout.shape` and type `layout.dtype`, palette colour as its indices. Raises
+    CannotSucceed, naming frame and transfer syntax.
     """
     numbers = range(layout.frames) if wanted is None else wanted
     if not layout.encapsulated:
+        assert isinstance(data, bytes)
         for n in numbers:
-            yield _native(layout, data, n)
+            yield _native(layout, data, n, rgb=rgb)
         return
-    compressed = compressed_frames(layout, data)
+    if layout.transfer_syntax not in NATIVE_FRAMES:
+        decoder_of(layout.transfer_syntax)
+    fragments = _fragments(layout, data)
+    if layout.transfer_syntax in JPEG_2000_COMPONENTS and layout.samples == 1:
+        yield from _components(layout, fragments, numbers)
+        return
     for n in numbers:
-        yield decode_frame(layout, compressed[n], n)
+        yield decode_frame(layout, _one(layout, fragments, n), n, rgb=rgb)
 
 
-def compressed_frames(layout: Layout, data: bytes) -> list[bytes]:
-    """Cut encapsulated pixel data into frames, each of one or many fragments, with or without offset table.
+def photometric_of(layout: Layout) -> str:
+    """The photometric interpretation of frames that were decoded with `rgb=False`."""
+    if layout.samples == 3 and layout.transfer_syntax in JPEG_LOSSY:
+        return "RGB"
+    return colour.stands_for(layout.photometric)
 
-    Raises CannotSucceed when there are fewer or more frames than the header says (PS3.5 A.4).
-    """
-    decoder_of(layout.transfer_syntax)
+
+def _fragments(layout: Layout, data: bytes | Fragments) -> Fragments:
+    if isinstance(data, Fragments):
+        return data
     try:
-        found = list(generate_frames(data, number_of_frames=layout.frames))
-    except (ValueError, EOFError, struct.error, IndexError) as error:
-        raise CannotSucceed(f"{_where(layout)}: fragments are not well formed ({type(error).__name__})") from error
-    if len(found) != layout.frames:
-        raise CannotSucceed(f"{_where(layout)}: {len(found)} frames found, {layout.frames} in the header")
+        found = Fragments(BytesIO(data), 0, layout.frames)
+        if layout.transfer_syntax not in JPEG_2000_COMPONENTS:
+            found.walk()
+    except CannotSucceed as error:
+        raise CannotSucceed(f"{_where(layout)}: {error}") from None
     return found
 
 
-def decode_frame(layout: Layout, data: bytes, number: int = 0) -> Array:
+def _one(layout: Layout, fragments: Fragments, number: int) -> bytes:
+    try:
+        return fragments[number]
+    except CannotSucceed as error:
+        raise CannotSucceed(f"{_where(layout)}, frame {number + 1}: {error}") from None
+
+
+def decode_frame(layout: Layout, data: bytes, number: int = 0, *, rgb: bool = True) -> Array:
     """Decode one compressed frame; `number` (from 0) is for the message. See `frames`."""
     where = f"{_where(layout)}, frame {number + 1}"
-    decoder, stream = decoder_of(layout.transfer_syntax), sniff(data)
-    _check_stream(layout, stream, data, where)
-    try:
-        decoded, rgb = decoder(data, layout, stream), layout.transfer_syntax in JPEG_LOSSY
-    except _CODEC_ERRORS as first:
+    if layout.native:
         try:
-            decoded, rgb = fallback(data, layout), True
-        except _CODEC_ERRORS:
-            raise CannotSucceed(f"{where}: cannot be decoded ({type(first).__name__})") from first
+            return _native(replace(layout, frames=1), native_frame(data, layout), 0, rgb=rgb)
+        except CannotSucceed as error:
+            raise CannotSucceed(f"{where}: {error}") from None
+    stream = sniff(data)
+    _check_stream(layout, stream, data, where)
+    decoded = _decoded(layout, data, stream, where)
     if decoded.shape != layout.shape:
         raise CannotSucceed(f"{where}: decoded to {decoded.shape}, the header says {layout.shape}")
     values = _values(layout, decoded, stream.precision if stream else layout.stored, where)
-    return values if rgb else _rgb(layout, values)
+    converted = layout.transfer_syntax in JPEG_LOSSY or layout.samples == 1 or not rgb
+    return values if converted else _rgb(layout, values)
+
+
+def _decoded(layout: Layout, data: bytes, stream: Codestream | None, where: str) -> Array:
+    decoder = decoder_of(layout.transfer_syntax)
+    with at_most(SECONDS):
+        try:
+            return decoder(data, layout, stream)
+        except CannotSucceed as error:
+            raise CannotSucceed(f"{where}: {error}") from None
+        except CODEC_ERRORS as first:
+            try:
+                if layout.transfer_syntax in RLE and not isinstance(first, imagecodecs.DelayedImportError):
+                    raise first  # the other decoder passes over runs that are too many
+                return fallback(data, layout)
+            except CODEC_ERRORS:
+                raise CannotSucceed(f"{where}: cannot be decoded ({type(first).__name__})") from first
+
+
+def _components(layout: Layout, fragments: Fragments, numbers: Sequence[int]) -> Iterator[Array]:
+    """PS3.5 8.2.5: each codestream has some frames as its components, one after the other."""
+    streams = fragments.streams()
+    found: list[tuple[int, int]] = []  # by frame: its codestream and its component there
+    for number, places in enumerate(streams):
+        stream = sniff(fragments.read(places))
+        found += [(number, n) for n in range(stream.samples if stream else 0)]
+    if len(found) != layout.frames:
+        raise CannotSucceed(f"{_where(layout)}: {len(found)} components in all, {layout.frames} frames in the header")
+    kept: tuple[int, Array] | None = None
+    for n in numbers:
+        number, component = found[n]
+        if kept is None or kept[0] != number:
+            kept = number, _collection(layout, fragments.read(streams[number]), n)
+        yield kept[1][..., component]
+
+
+def _collection(layout: Layout, data: bytes, number: int) -> Array:
+    where = f"{_where(layout)}, frame {number + 1}"
+    stream = sniff(data)
+    assert stream is not None  # it was counted by it
+    together = replace(layout, samples=stream.samples)
+    _check_stream(together, stream, data, where)
+    decoded = _decoded(together, data, stream, where)
+    if decoded.shape != together.shape:
+        raise CannotSucceed(f"{where}: decoded to {decoded.shape}, the header says {together.shape}")
+    values = _values(together, decoded, stream.precision, where)
+    return values if values.ndim == 3 else values[..., np.newaxis]
 
 
 def _check_stream(layout: Layout, stream: Codestream | None, data: bytes, where: str) -> None:
-    if layout.transfer_syntax == "1.2.840.10008.1.2.5":
+    if layout.transfer_syntax in RLE:
         return
     if stream is None:
         raise CannotSucceed(f"{where}: no frame header found in its {len(data)} bytes")
@@ -133,7 +215,7 @@ def lowest_bits(values: Array, bits: int) -> Array:
     return values
 
 
-def _native(layout: Layout, data: bytes, number: int) -> Array:
+def _native(layout: Layout, data: bytes, number: int, *, rgb: bool) -> Array:
     bits = layout.frame_bits
     first, last = number * bits // 8, -(-(number + 1) * bits // 8)
     if number >= layout.frames or last > len(data):
@@ -144,36 +226,24 @@ def _native(layout: Layout, data: bytes, number: int) -> Array:
     stored = layout.dtype.newbyteorder("<" if layout.little_endian else ">")
     flat = np.frombuffer(data, stored, bits // layout.allocated, first).astype(layout.dtype)
     if layout.subsampled:
-        return _rgb(layout, _upsampled(layout, flat))
-    if layout.samples > 1 and layout.planar:
+        frame = colour.upsampled(flat, layout.rows, layout.columns)
+    elif layout.samples > 1 and layout.planar:
         planes = flat.reshape(layout.samples, layout.rows, layout.columns)
         frame = np.ascontiguousarray(planes.transpose(1, 2, 0))
     else:
         frame = flat.reshape(layout.shape)
     if layout.keyword == "PixelData":
         frame = lowest_bits(frame, layout.stored)
-    return _rgb(layout, frame)
-
-
-def _upsampled(layout: Layout, flat: Array) -> Array:
-    """Y1 Y2 Cb Cr for each pair of pixels of a row (PS3.3 C.7.6.3.1.2 YBR_FULL_422) -> three samples per pixel."""
-    if layout.columns % 2:
-        raise CannotSucceed(f"{_where(layout)}: YBR_FULL_422 with {layout.columns} columns, which pairs cannot make")
-    pairs = flat.reshape(layout.rows, layout.columns // 2, 4)
-    full = np.empty((layout.rows, layout.columns, 3), flat.dtype)
-    full[:, 0::2, 0], full[:, 1::2, 0] = pairs[:, :, 0], pairs[:, :, 1]
-    full[:, :, 1:] = np.repeat(pairs[:, :, 2:], 2, axis=1)
-    return full
+    return _rgb(layout, frame) if rgb and layout.samples > 1 else frame
 
 
 def _rgb(layout: Layout, frame: Array) -> Array:
-    if layout.photometric not in ("YBR_FULL", "YBR_FULL_422"):
-        return frame
-    if frame.dtype != np.uint8:
-        raise CannotSucceed(f"{_where(layout)}: {layout.photometric} of {layout.allocated} bits is not converted")
-    return np.asarray(convert_color_space(frame, layout.photometric, "RGB", per_frame=True))
+    try:
+        return colour.rgb(layout.photometric, frame, layout.stored)
+    except CannotSucceed as error:
+        raise CannotSucceed(f"{_where(layout)}: {error}") from None
 
 
 def _where(layout: Layout) -> str:
-    known = "" if not layout.encapsulated or layout.transfer_syntax in DECODERS else " (unknown)"
+    known = "" if layout.native or layout.transfer_syntax in DECODERS else " (unknown)"
     return f"transfer syntax {layout.transfer_syntax}{known}"

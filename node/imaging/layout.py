@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
 
+from node.dicom.uids import transfer_syntax as transfer_syntax_named
 from node.errors import CannotSucceed
 
 PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -29,7 +29,15 @@ _PHOTOMETRIC_SAMPLES = {
     "YBR_FULL_422": 3,
     "YBR_RCT": 3,
     "YBR_ICT": 3,
+    "YBR_PARTIAL_422": 3,
+    "XYB": 3,
 }
+
+ENCAPSULATED_UNCOMPRESSED = "1.2.840.10008.1.2.1.98"
+DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
+"""Encapsulated syntaxes whose frames are native pixels (PS3.5 A.4.11, A.4.13)."""
+
+SUBSAMPLED = ("YBR_FULL_422", "YBR_PARTIAL_422")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +76,12 @@ class Layout:
     @property
     def subsampled(self) -> bool:
         """Native YBR_FULL_422 keeps two samples per pixel, not three (PS3.3 C.7.6.3.1.2)."""
-        return self.photometric == "YBR_FULL_422" and not self.encapsulated
+        return self.photometric in SUBSAMPLED and self.native
+
+    @property
+    def native(self) -> bool:
+        """Frames are plain samples, each in fragments or not."""
+        return not self.encapsulated or self.transfer_syntax in (ENCAPSULATED_UNCOMPRESSED, DEFLATED_FRAMES)
 
     @property
     def frame_bits(self) -> int:
@@ -98,7 +111,7 @@ def layout_of(ds: Dataset, transfer_syntax: str, keyword: str = "PixelData", *, 
     Raises CannotSucceed when an attribute is missing, absurd or contradicts another one.
     """
     allocated = _integer(ds, "BitsAllocated", {"FloatPixelData": 32, "DoubleFloatPixelData": 64}.get(keyword))
-    uid = UID(transfer_syntax)
+    syntax = transfer_syntax_named(transfer_syntax)
     found = Layout(
         transfer_syntax=str(transfer_syntax),
         keyword=keyword,
@@ -111,8 +124,8 @@ def layout_of(ds: Dataset, transfer_syntax: str, keyword: str = "PixelData", *, 
         signed=_integer(ds, "PixelRepresentation", 0) == 1,
         photometric=str(ds.get("PhotometricInterpretation") or "").strip().upper(),
         planar=_integer(ds, "PlanarConfiguration", 0) == 1,
-        little_endian=uid != "1.2.840.10008.1.2.2",
-        encapsulated=not uid.is_transfer_syntax or uid.is_encapsulated,
+        little_endian=not syntax.big_endian,
+        encapsulated=syntax.encapsulated,
     )
     _check(found, _integer(ds, "HighBit", found.stored - 1))
     if found.bytes_decoded > limit:

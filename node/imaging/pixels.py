@@ -1,6 +1,6 @@
 """The header of a file, and where in the file its pixels are, so that they are read when they are wanted.
 
-Native little-endian pixels are read from their place frame by frame; nothing else of the file is read twice.
+Pixels are read from their place frame by frame, native ones and fragments; nothing else of the file is read twice.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import struct
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,14 +17,20 @@ import numpy as np
 import pydicom
 from pydicom.dataset import FileDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.filereader import read_dataset
 
 from node.dicom.dataset import read
+from node.dicom.encoding import inflate
+from node.dicom.part10 import read_meta
 from node.errors import CannotSucceed
 from node.imaging.decode import frames
-from node.imaging.layout import LIMIT, PIXEL_KEYWORDS, Array, Layout, layout_of, pixel_keyword
+from node.imaging.fragments import Fragments
+from node.imaging.layout import LIMIT, Array, Layout, layout_of, pixel_keyword
 
-_DEFLATED = "1.2.840.10008.1.2.1.99"
+DEFLATED = "1.2.840.10008.1.2.1.99"
 _UNDEFINED = 0xFFFFFFFF
+HEADER_LIMIT = 64 * 1024**2
+"""Bytes that a deflated data set may have beside its pixels."""
 _PIXEL_TAGS = {0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData", 0x7FE00010: "PixelData"}
 
 # What pydicom raises on bytes that are no data set, besides its own errors.
@@ -51,27 +58,50 @@ class Pixels:
     """Offset in the file of the pixel data's value, or None where the file must be read through (deflated)."""
     swapped: bool = False
     """Bytes in big-endian words (OW of 8-bit samples, PS3.5 8.1.2): the first of each pair stands second."""
+    limit: int = LIMIT
+    """Bytes that the pixels of a deflated data set may have."""
+    offsets: bytes = b""
+    """The value of Extended Offset Table (7FE0,0001), where there is one."""
 
-    def frames(self, wanted: Sequence[int] | None = None) -> Iterator[Array]:
-        """Decode frames (numbers from 0, all by default); see `decode.frames`. Raises CannotSucceed."""
+    def frames(self, wanted: Sequence[int] | None = None, *, rgb: bool = True) -> Iterator[Array]:
+        """Decode frames (numbers from 0, all by default); see `decode.frames`. Of the file no more is read than they
+        need, but where the whole data set is deflated. Raises CannotSucceed."""
         if self.start is None:
-            yield from frames(self.layout, _whole(self.path, self.layout.keyword), wanted)
+            whole = _inflated(self.path, self.layout.keyword, self.limit)
+            yield from frames(self.layout, whole, wanted, rgb=rgb)
             return
         with self.path.open("rb") as file:
-            if self.layout.encapsulated or self.layout.frame_bits % 8 or self.swapped:
-                file.seek(self.start)
-                data = file.read()
-                yield from frames(self.layout, swap_words(data) if self.swapped else data, wanted)
+            if self.layout.encapsulated:
+                yield from frames(self.layout, self._fragments(file), wanted, rgb=rgb)
                 return
-            size = self.layout.frame_bits // 8
             for n in range(self.layout.frames) if wanted is None else wanted:
-                file.seek(self.start + n * size)
-                yield from self._one(file.read(size), n)
+                yield from self._native(file, self.start, n, rgb)
 
-    def _one(self, data: bytes, number: int) -> Iterator[Array]:
-        if len(data) < self.layout.frame_bits // 8:
+    def _fragments(self, file: BinaryIO) -> Fragments:
+        assert self.start is not None
+        try:
+            return Fragments(file, self.start, self.layout.frames, self.offsets)
+        except CannotSucceed as error:
+            raise CannotSucceed(f"transfer syntax {self.layout.transfer_syntax}: {error}") from None
+
+    def _native(self, file: BinaryIO, start: int, number: int, rgb: bool) -> Iterator[Array]:
+        """One frame from the bytes that it lies in; frames of one-bit pixels need not begin on a byte."""
+        bits = self.layout.frame_bits
+        first, last = number * bits // 8, -(-(number + 1) * bits // 8)
+        words = first // 2 * 2 if self.swapped else first
+        file.seek(start + words)
+        data = file.read(last + (last % 2 if self.swapped else 0) - words)
+        if self.swapped:
+            data = swap_words(data)
+        data = data[first - words :]
+        if len(data) < last - first:
             raise CannotSucceed(f"frame {number + 1}: the file ends before its pixels do")
-        yield from frames(self.layout, data, [0])
+        loose = number * bits % 8
+        if loose:
+            # Its bits to the front of the bytes that it does not have for itself.
+            shifted = int.from_bytes(data, "little") >> loose
+            data = shifted.to_bytes(len(data), "little")
+        yield from frames(self.layout, data, [0], rgb=rgb)
 
 
 def read_header(path: Path, *, limit: int = LIMIT) -> tuple[FileDataset, Pixels | None]:
@@ -82,6 +112,8 @@ def read_header(path: Path, *, limit: int = LIMIT) -> tuple[FileDataset, Pixels 
     with warnings.catch_warnings(), path.open("rb") as file:
         warnings.simplefilter("ignore")  # a value that is not quite legal is no reason to stop; what we use we check
         try:
+            if transfer_syntax_in(file) == DEFLATED:
+                return _deflated(path, limit)
             ds = read(file, stop_before_pixels=True)
             at, tail = file.tell(), file.read(12)
             syntax = str(ds.file_meta.get("TransferSyntaxUID") or "")
@@ -89,8 +121,6 @@ def read_header(path: Path, *, limit: int = LIMIT) -> tuple[FileDataset, Pixels 
             raise CannotSucceed(f"not readable as DICOM ({type(error).__name__})") from error
         if not syntax:
             raise CannotSucceed("no transfer syntax in the file meta information")
-        if syntax == _DEFLATED:
-            return ds, _deflated(path, limit)
         keyword, start, length = _element(tail, at, syntax)
         if keyword is None:
             return ds, None
@@ -99,7 +129,28 @@ def read_header(path: Path, *, limit: int = LIMIT) -> tuple[FileDataset, Pixels 
             layout = replace(layout, little_endian=True)  # in every transfer syntax (PS3.5 6.2.2 note 2)
         _check_length(file, layout, start, length)
         swapped = layout.allocated == 8 and not layout.little_endian and tail[4:6] == b"OW"
-        return ds, Pixels(path=path, layout=layout, start=start, swapped=swapped)
+        offsets = bytes(ds.get("ExtendedOffsetTable") or b"")
+        return ds, Pixels(path=path, layout=layout, start=start, swapped=swapped, limit=limit, offsets=offsets)
+
+
+def has_pixels(path: Path) -> bool:
+    """Whether a file that is not deflated has a pixel data element. Raises CannotSucceed when it is no DICOM."""
+    with warnings.catch_warnings(), path.open("rb") as file:
+        warnings.simplefilter("ignore")
+        try:
+            ds = read(file, stop_before_pixels=True)
+            at, tail = file.tell(), file.read(12)
+        except READ_ERRORS as error:
+            raise CannotSucceed(f"not readable as DICOM ({type(error).__name__})") from error
+    return _element(tail, at, str(ds.file_meta.get("TransferSyntaxUID") or ""))[0] is not None
+
+
+def transfer_syntax_in(file: BinaryIO) -> str:
+    """By the file meta information; "" where there is none that can be read."""
+    try:
+        return read_meta(file).transfer_syntax
+    except CannotSucceed:
+        return ""
 
 
 def _element(tail: bytes, at: int, syntax: str) -> tuple[str | None, int, int]:
@@ -128,12 +179,28 @@ def _check_length(file: BinaryIO, layout: Layout, start: int, length: int) -> No
         raise CannotSucceed(f"{min(length, there)} bytes of pixels, {expected} expected by the header")
 
 
-def _deflated(path: Path, limit: int) -> Pixels | None:
-    ds = pydicom.dcmread(path)
+def _deflated(path: Path, limit: int) -> tuple[FileDataset, Pixels | None]:
+    """The header of a deflated data set, which is inflated to be read, and once more for its pixels."""
+    ds = inflated(path, limit + HEADER_LIMIT)
     keyword = pixel_keyword(ds)
     if keyword is None:
-        return None
-    return Pixels(path=path, layout=layout_of(ds, _DEFLATED, keyword, limit=limit), start=None)
+        return ds, None
+    layout = layout_of(ds, DEFLATED, keyword, limit=limit)
+    del ds[keyword]
+    return ds, Pixels(path=path, layout=layout, start=None, limit=limit)
+
+
+def inflated(path: Path, limit: int) -> FileDataset:
+    """A data set that is deflated as a whole, of at most `limit` bytes: 1 KB may inflate to 1 MB. Raises Malformed, and
+    what pydicom does."""
+    meta = read_meta(path)
+    data = path.read_bytes()
+    head = pydicom.dcmread(BytesIO(data[: meta.dataset_offset]))
+    plain = BytesIO(inflate(memoryview(data)[meta.dataset_offset :], limit))
+    found = read_dataset(plain, is_implicit_VR=False, is_little_endian=True)
+    ds = FileDataset(str(path), found, head.preamble, head.file_meta, is_implicit_VR=False, is_little_endian=True)
+    ds.set_original_encoding(False, True, found.original_character_set)
+    return ds
 
 
 def swap_words(data: bytes, size: int = 2) -> bytes:
@@ -141,11 +208,10 @@ def swap_words(data: bytes, size: int = 2) -> bytes:
     return np.frombuffer(data, f">u{size}", len(data) // size).astype(f"<u{size}").tobytes()
 
 
-def _whole(path: Path, keyword: str) -> bytes:
-    assert keyword in PIXEL_KEYWORDS
+def _inflated(path: Path, keyword: str, limit: int) -> bytes:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return bytes(pydicom.dcmread(path)[keyword].value)
+        return bytes(inflated(path, limit + HEADER_LIMIT)[keyword].value)
 
 
 def as_float64(frame: Array, slope: float, intercept: float) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

@@ -1,33 +1,41 @@
-"""Rewrite one data set as Explicit VR Little Endian (PS3.5 A.2), its identity and its meaning unchanged.
+"""One data set in another transfer syntax, its meaning unchanged.
 
-The transfer syntax is no part of the SOP Instance: the SOP Instance UID stays (PS3.4 B.4.1.3).
+The transfer syntax is no part of the SOP Instance: where nothing is lost the SOP Instance UID stays (PS3.4 B.4.1.3).
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 from pydicom import config
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.filewriter import dcmwrite
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID
 
 from node.dicom.dataset import read
 from node.errors import CannotSucceed
+from node.imaging import compress, lossy
 from node.imaging.codecs import JPEG_LOSSY, VIDEO
+from node.imaging.codestream import sniff
+from node.imaging.compress import Loss, Unfit
 from node.imaging.decode import frames
+from node.imaging.fragments import Fragments
 from node.imaging.layout import LIMIT, Layout, layout_of, pixel_keyword
-from node.imaging.pixels import READ_ERRORS
+from node.imaging.pixels import DEFLATED, HEADER_LIMIT, READ_ERRORS, inflated, transfer_syntax_in
+from node.imaging.targets import TARGETS, Target
 
-EXPLICIT_LITTLE_ENDIAN = str(ExplicitVRLittleEndian)
+EXPLICIT_LITTLE_ENDIAN = TARGETS["explicit"].uid
 
-# Syntaxes that lose something, or may: near-lossless JPEG-LS, JPEG 2000 and HTJ2K can be either.
-LOSSY = frozenset({*JPEG_LOSSY, "1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.203", *VIDEO})
+# Syntaxes that lose something, or may: near-lossless JPEG-LS, JPEG 2000, HTJ2K and JPEG XL can be either.
+LOSSY = frozenset({
+    *JPEG_LOSSY, "1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.93",
+    "1.2.840.10008.1.2.4.203", "1.2.840.10008.1.2.4.111", "1.2.840.10008.1.2.4.112", *VIDEO,
+})  # fmt: skip
 
-_OFFSET_TABLES = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
 _LONGEST_VALUE = 0xFFFFFFFE  # PS3.5 7.1.1: the length has 32 bits, is even, and all ones mean undefined
 
 
@@ -35,7 +43,7 @@ def transfer_syntax_of(path: Path) -> str:
     """Raises CannotSucceed when the file is no DICOM or does not say."""
     try:
         with path.open("rb") as file:
-            found = read(file, stop_before_pixels=True).file_meta.get("TransferSyntaxUID")
+            found = transfer_syntax_in(file) or read(file, stop_before_pixels=True).file_meta.get("TransferSyntaxUID")
     except READ_ERRORS as error:
         raise CannotSucceed(f"not readable as DICOM ({type(error).__name__})") from error
     if not found:
@@ -43,44 +51,76 @@ def transfer_syntax_of(path: Path) -> str:
     return str(found)
 
 
-def to_explicit_little_endian(source: Path, target: Path, *, limit: int = LIMIT) -> tuple[str, ...]:
-    """Write `source` as Explicit VR Little Endian to `target`; file meta but the transfer syntax is kept.
+def is_lossy(path: Path) -> bool:
+    """Whether 'Lossy Image Compression' says 01. Raises CannotSucceed when the file is no DICOM."""
+    try:
+        with path.open("rb") as file:
+            return str(read(file, stop_before_pixels=True).get("LossyImageCompression")) == "01"
+    except READ_ERRORS as error:
+        raise CannotSucceed(f"not readable as DICOM ({type(error).__name__})") from error
 
+
+def to_explicit_little_endian(source: Path, target: Path, *, limit: int = LIMIT) -> tuple[str, ...]:
+    """`transcode` to Explicit VR Little Endian (PS3.5 A.2)."""
+    return transcode(source, target, TARGETS["explicit"], limit=limit)
+
+
+def transcode(
+    source: Path, target: Path, to: Target, loss: Loss | None = None, *, limit: int = LIMIT
+) -> tuple[str, ...]:
+    """Write `source` in the transfer syntax `to` to `target`; file meta but that and the SOP Instance UID is kept.
+
+    loss   how much, where `to` loses something: the instance then is a new one, derived from the old
     limit  bytes that the decoded pixels may take
 
-    Returns what an operator should know (an icon that was dropped). Raises CannotSucceed, naming the frame, when
-    it cannot be done with certainty; `target` is then not written.
+    An object without pixels becomes Explicit VR Little Endian, which is how the others are written around them (PS3.5
+    A.4). Pixels are what they were, sample by sample, but compressed colour becomes RGB where it is uncompressed.
+    Returns what an operator should know (an icon that was dropped). Raises CannotSucceed, naming the frame, when it
+    cannot be done with certainty; `target` is then not written.
     """
     with warnings.catch_warnings(), config.disable_value_validation():
         warnings.simplefilter("ignore")  # values that are not quite legal pass through as they came
         try:
-            with source.open("rb") as file:
-                ds = read(file)
-            notes = _make_native(ds, str(ds.file_meta.TransferSyntaxUID), limit)
-            ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+            ds = _whole(source, limit)
+            notes = _change(ds, str(ds.file_meta.TransferSyntaxUID), to, loss, limit)
+            applies = not to.encapsulated or "PixelData" in ds
+            ds.file_meta.TransferSyntaxUID = UID(to.uid if applies else EXPLICIT_LITTLE_ENDIAN)
+            ds.file_meta.MediaStorageSOPInstanceUID = ds.get("SOPInstanceUID", "")
             dcmwrite(target, ds, implicit_vr=False, little_endian=True)
         except READ_ERRORS as error:
             target.unlink(missing_ok=True)
-            raise CannotSucceed(f"cannot be written as Explicit VR Little Endian ({type(error).__name__})") from error
+            raise CannotSucceed(f"cannot be written as {to.words} ({type(error).__name__})") from error
     return tuple(notes)
 
 
-def _make_native(ds: FileDataset, syntax: str, limit: int) -> list[str]:
+def _whole(source: Path, limit: int) -> FileDataset:
+    with source.open("rb") as file:
+        if transfer_syntax_in(file) == DEFLATED:
+            return inflated(source, limit + HEADER_LIMIT)
+        return read(file)
+
+
+def _change(ds: FileDataset, syntax: str, to: Target, loss: Loss | None, limit: int) -> list[str]:
     # By what was read, not by the syntax: some files are implicit whatever they say.
     if any(getattr(ds.get_item(tag), "VR", None) is None for tag in list(ds.keys())):
         _parse_all(ds)
-    compressed = [holder for holder in _holders(ds) if holder["PixelData"].is_undefined_length]
     notes = []
-    for holder in compressed:
-        try:
-            _decompress(holder, syntax, limit)
-        except CannotSucceed as error:
-            if holder is ds:
-                raise
-            # An icon is a convenience; compressed bytes in a native object are an error in every reader.
-            del holder["PixelData"]
-            notes.append(f"a nested image was dropped: {error}")
+    for holder in list(_holders(ds)):
+        if holder is ds and to.encapsulated:
+            _lost_before(ds, syntax, limit)
+            compress.compress(ds, syntax, to, loss, limit)
+        elif holder["PixelData"].is_undefined_length:
+            try:
+                _decompress(holder, syntax, limit, whole=holder is ds)
+            except CannotSucceed as error:
+                if holder is ds:
+                    raise
+                # An icon is a convenience; compressed bytes in a native object are an error in every reader.
+                del holder["PixelData"]
+                notes.append(f"a nested image was dropped: {error}")
     _drop_empty_icons(ds)
+    if to.encapsulated and pixel_keyword(ds) not in (None, "PixelData"):
+        raise Unfit(f"floating point pixels cannot be {to.words}")
     return notes
 
 
@@ -95,30 +135,40 @@ def _holders(ds: Dataset) -> Iterator[Dataset]:
                 yield from _holders(item)
 
 
-def _decompress(ds: Dataset, syntax: str, limit: int) -> None:
+def _decompress(ds: Dataset, syntax: str, limit: int, *, whole: bool) -> None:
     layout = layout_of(ds, syntax, limit=limit)
     if layout.bytes_decoded > _LONGEST_VALUE:
         raise CannotSucceed(f"{layout.bytes_decoded} bytes of pixels do not fit one element of {_LONGEST_VALUE}")
+    if whole:
+        _lost_before(ds, syntax, limit)
     # '<': the machine's order is little-endian on all we run on, but the file must be so on any.
     native = layout.dtype.newbyteorder("<")
-    data = b"".join(frame.astype(native, copy=False).tobytes() for frame in frames(layout, ds.PixelData))
+    if layout.allocated == 1:
+        data = compress.packed(frames(layout, ds.PixelData))
+    else:
+        data = b"".join(frame.astype(native, copy=False).tobytes() for frame in frames(layout, ds.PixelData))
     ds["PixelData"] = DataElement("PixelData", "OB" if layout.allocated <= 8 else "OW", data + b"\0" * (len(data) % 2))
     if layout.samples > 1:
         ds.PhotometricInterpretation = "RGB"
         ds.PlanarConfiguration = 0
-    for keyword in _OFFSET_TABLES:
-        if keyword in ds:
-            del ds[keyword]
-    _mark_lossy(ds, layout)
+    compress.remove_offset_tables(ds)
 
 
-def _mark_lossy(ds: Dataset, layout: Layout) -> None:
-    """Once lossy, always lossy (PS3.3 C.7.6.1.1.5); without its syntax nothing else would tell."""
-    if layout.transfer_syntax not in JPEG_LOSSY:
+def _lost_before(ds: Dataset, syntax: str, limit: int) -> None:
+    """Once lossy, always lossy (PS3.3 C.7.6.1.1.5), by what the first frame is; without it nothing else would tell."""
+    if not ds["PixelData"].is_undefined_length:
         return
-    ds.LossyImageCompression = "01"
-    if not ds.get("LossyImageCompressionMethod"):
-        ds.LossyImageCompressionMethod = "ISO_10918_1"
+    layout = layout_of(ds, syntax, limit=limit)
+    data = ds.PixelData
+    if _loses(layout, Fragments(BytesIO(data), 0, layout.frames)):
+        lossy.mark(ds, layout, len(data))
+
+
+def _loses(layout: Layout, fragments: Fragments) -> bool:
+    if layout.native or layout.transfer_syntax == "1.2.840.10008.1.2.5":
+        return False
+    stream = sniff(fragments.first())
+    return stream is not None and stream.exact is False
 
 
 def _drop_empty_icons(ds: Dataset) -> None:

@@ -161,6 +161,8 @@ class _Worker:
 
 def _how(process: subprocess.Popen[bytes]) -> str:
     code = process.wait()
+    if code == -signal.SIGALRM:
+        return "a decoder that came to no end was stopped"
     if code < 0:
         with contextlib.suppress(ValueError):
             return f"signal {signal.Signals(-code).name}"

@@ -20,6 +20,7 @@ import warnings
 from typing import BinaryIO
 
 from node.errors import CannotSucceed, NodeError, TryAgain
+from node.pool.deadline import keep_deadlines
 
 LENGTH = struct.Struct(">Q")
 
@@ -32,6 +33,7 @@ def main() -> None:
     if memory:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     _end_with(int(sys.argv[2]))
+    keep_deadlines()
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     _silence()
     tasks = os.fdopen(0, "rb")

@@ -11,5 +11,8 @@ from node.steps.drop import Drop
 from node.steps.forward import Forward
 from node.steps.nifti import Nifti
 from node.steps.set import Set
+from node.steps.transcode import Transcode
 
-STEPS: Mapping[str, type[Step]] = {step.name: step for step in (Anonymize, Decompress, Drop, Forward, Nifti, Set)}
+STEPS: Mapping[str, type[Step]] = {
+    step.name: step for step in (Anonymize, Decompress, Drop, Forward, Nifti, Set, Transcode)
+}

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from node.cli.rules import check
+from node.imaging import capabilities
 from tests.authority import Authority
 from tests.cli.command import dicom_node
 from tests.house.sources import ROOT
@@ -95,3 +97,20 @@ def test_check_looks_into_the_files_of_tls(tmp_path: Path) -> None:
     ran = dicom_node("serve", "--config", rules)
     assert ran.code == 2
     assert "is not that of the certificate" in ran.err
+
+
+def test_check_refuses_a_route_that_this_installation_cannot_do(
+    rules: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules.write_text(GOOD.replace("[{forward: out}]", "[{transcode: jpeg-ls}, {forward: out}]"))
+    assert check(rules, as_json=False) == 0
+    monkeypatch.setattr(capabilities, "_there", lambda codec: codec != "jpegls")
+    capabilities.capabilities.cache_clear()
+    try:
+        assert check(rules, as_json=False) == 2
+    finally:
+        capabilities.capabilities.cache_clear()
+    said = capsys.readouterr().err
+    assert "rules.yaml:4:" in said
+    assert "this installation cannot decode JPEG-LS Lossless Image Compression (this build of imagecodecs lacks" in said
+    assert "this installation cannot encode JPEG-LS Lossless Image Compression" in said

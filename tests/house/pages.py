@@ -8,7 +8,8 @@ from pathlib import Path
 from node.config.reference import reference
 from node.dicom.status import TABLE
 from node.dicom.uids import STORAGE_SOP_CLASSES, TRANSFER_SYNTAXES, TransferSyntax, name_of
-from node.imaging.codecs import DECODERS, NATIVE
+from node.imaging.codecs import DECODERS, NATIVE, NATIVE_FRAMES
+from node.imaging.targets import TARGETS
 from node.steps import STEPS
 from tests.flow.matrix import Cell, Fault, Point, cells
 from tests.house.sources import ROOT
@@ -37,12 +38,13 @@ def _sop_classes() -> str:
 
 
 def _transfer_syntaxes() -> str:
-    decoded = {*NATIVE, *DECODERS}
+    decoded = {*NATIVE, *NATIVE_FRAMES, *DECODERS}
+    written = {target.uid: f"`{target.name}`" for target in TARGETS.values()}
     rows = [
-        (t.name, f"`{t.uid}`", _pixels(t), "yes" if t.uid in decoded else "no: held")
+        (t.name, f"`{t.uid}`", _pixels(t), "yes" if t.uid in decoded else "no: held", written.get(t.uid, ""))
         for t in TRANSFER_SYNTAXES.values()
     ]
-    return _table(("transfer syntax", "UID", "pixels", "decoded"), rows)
+    return _table(("transfer syntax", "UID", "pixels", "decoded", "written by `transcode`"), rows)
 
 
 def _pixels(syntax: TransferSyntax) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.imaging.codestream import sniff
+from node.imaging.codestream import sniff, with_precision, without_colour
 
 GREY = np.arange(12 * 20, dtype=np.uint16).reshape(12, 20)
 COLOUR = np.arange(12 * 20 * 3, dtype=np.uint8).reshape(12, 20, 3)
@@ -65,3 +65,62 @@ def test_component_names_of_rgb_mean_rgb() -> None:
 @given(st.binary(max_size=80), st.sampled_from([b"", b"\xff\xd8", b"\xff\xd8\xff\xee", b"\xff\x4f\xff\x51"]))
 def test_no_bytes_make_it_raise(tail: bytes, head: bytes) -> None:
     sniff(head + tail)
+
+
+@pytest.mark.parametrize(
+    ("data", "exact"),
+    [
+        (imagecodecs.jpeg8_encode(COLOUR), False),
+        (imagecodecs.jpeg8_encode(GREY, lossless=True, predictor=1, bitspersample=16), True),
+        (imagecodecs.jpegls_encode(GREY), True),
+        (imagecodecs.jpegls_encode(GREY, level=2), False),
+        (imagecodecs.jpeg2k_encode(GREY, reversible=True, codecformat="J2K"), None),
+        (imagecodecs.jpeg2k_encode(GREY, reversible=False, level=60, codecformat="J2K"), False),
+        (imagecodecs.htj2k_encode(GREY, reversible=False, level=0.01), False),
+    ],
+    ids=["DCT", "predicted", "JPEG-LS", "near", "5/3", "9/7", "9/7 of HT"],
+)
+def test_whether_a_coding_loses_something_is_said_where_it_can_be(data: bytes, exact: bool | None) -> None:
+    found = sniff(data)
+    assert found is not None
+    assert found.exact is exact
+
+
+def test_transformations_of_part_2_are_seen() -> None:
+    data = bytes(imagecodecs.jpeg2k_encode(GREY, reversible=True, codecformat="J2K"))
+    at = data.index(b"\xff\x90")
+    found, plain = sniff(data[:at] + b"\xff\x75\0\x03\0" + data[at:]), sniff(data)
+    assert found is not None
+    assert plain is not None
+    assert (found.extended, plain.extended) == (True, False)
+
+
+def test_restart_markers_and_several_scans_are_seen() -> None:
+    data = bytes(imagecodecs.jpeg8_encode(GREY, lossless=True, predictor=1, bitspersample=16))
+    scan = data.index(b"\xff\xda")
+    every_row, never, plain = (
+        sniff(data[:scan] + marker + data[scan:]) for marker in (b"\xff\xdd\0\x04\0\x14", b"\xff\xdd\0\x04\0\0", b"")
+    )
+    assert every_row is not None
+    assert never is not None
+    assert plain is not None
+    assert (every_row.plain, never.plain, plain.plain) == (False, True, True)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_the_precision_of_jpeg_2000_is_written_for_every_component(signed: bool) -> None:
+    changed = with_precision(bytes(imagecodecs.htj2k_encode(COLOUR, reversible=True)), 5, signed=signed)
+    at = changed.index(b"\xff\x51")
+    assert [changed[at + 40 + 3 * n] for n in range(3)] == [4 | (0x80 if signed else 0)] * 3
+    found = sniff(changed)
+    assert found is not None
+    assert (found.precision, found.signed) == (5, signed)
+
+
+def test_a_claim_of_rgb_is_taken_out() -> None:
+    data = bytes(imagecodecs.jpeg8_encode(COLOUR, lossless=True, predictor=1, colorspace="RGB", outcolorspace="RGB"))
+    claimed, silent = sniff(data), sniff(without_colour(data))
+    assert claimed is not None
+    assert silent is not None
+    assert (claimed.ycbcr, silent.ycbcr) == (False, None)
+    np.testing.assert_array_equal(imagecodecs.ljpeg_decode(without_colour(data)), COLOUR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -12,6 +13,7 @@ import warnings
 from pathlib import Path
 
 from node.errors import CannotSucceed, Refused, TryAgain
+from node.pool import at_most
 
 SECRET = "^".join(["Doe", "John"])
 
@@ -81,3 +83,22 @@ def chatter() -> str:
     logging.getLogger("pydicom").warning(SECRET)
     logging.getLogger("deid").error(SECRET)
     return "done"
+
+
+def loop_in_c(seconds: float) -> int:
+    """What a codec does that is caught in a loop: no signal handler of Python runs, no other thread does."""
+    with at_most(seconds):
+        return sum(range(10**12))
+
+
+def in_time(seconds: float) -> str:
+    with at_most(seconds):
+        done = "in time"
+    time.sleep(2 * seconds)
+    return done
+
+
+def in_time_again(seconds: float) -> str:
+    with contextlib.suppress(KeyError), at_most(seconds):
+        raise KeyError
+    return in_time(seconds)

@@ -1,7 +1,7 @@
 """Steps that do to an instance what its Image Comments say: worker processes import them by name.
 
 hold, drop, vanish, same (handed back as it came): one member.
-fail, again, bug, die, full: raised by, or done to the process in, the step.
+fail, again, bug, die, loop, full: raised by, or done to the process in, the step.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pydicom import dcmread
 
 from node.errors import CannotSucceed, TryAgain
 from node.model import Batch, Disclosure, Held, Item, Kind, Work
+from node.pool import at_most
 
 
 def wish(path: Path) -> str:
@@ -85,6 +86,9 @@ def act(wanted: str) -> None:
             raise ValueError("Doe^John is no date")
         case "die":
             os.kill(os.getpid(), signal.SIGKILL)
+        case "loop":
+            with at_most(0.3):
+                sum(range(10**12))  # in C, as a codec would
         case "full":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/data/Doe^John")
 

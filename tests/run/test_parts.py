@@ -70,6 +70,12 @@ def test_a_worker_that_dies_on_one_instance_holds_that_one(
     assert "worker process died" in caplog.text
 
 
+def test_a_decoder_that_loops_on_one_instance_holds_that_one_and_the_pool_goes_on(pool: Pool, tmp_path: Path) -> None:
+    made, _ = perform_in_parts(pool, Obey(), batch(tmp_path, "", "loop", "", ""), tmp_path / "out", {})
+    assert len(made.items) == 3
+    assert held(made) == {1: "the worker process died (a decoder that came to no end was stopped)"}
+
+
 def test_a_bug_met_in_one_instance_holds_that_one_and_says_no_values(
     pool: Pool, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import warnings
+import zlib
 from pathlib import Path
 
 import imagecodecs
@@ -25,6 +26,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from node.imaging.layout import DEFLATED_FRAMES, ENCAPSULATED_UNCOMPRESSED
 from node.imaging.pixels import read_header
 from node.model import Batch, Disclosure, Held, Item, Kind, ReceiptId
 from node.steps.decompress import Decompress
@@ -308,3 +310,24 @@ def test_jpeg_2000_colour_transform_is_undone_and_no_longer_claimed(tmp_path: Pa
     assert found is not None
     assert found.PhotometricInterpretation == "RGB"
     np.testing.assert_array_equal(found.pixel_array, pixels)
+
+
+def test_frames_of_one_bit_that_were_deflated_are_packed_again(tmp_path: Path) -> None:
+    bits = np.random.default_rng(3).integers(0, 2, (3, 5, 7)).astype(np.uint8)
+    ds = make.secondary_capture(bits)
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit = 1, 1, 0
+    deflaters = [zlib.compressobj(wbits=-15) for _ in bits]
+    frames = [
+        deflater.compress(np.packbits(frame, bitorder="little").tobytes()) + deflater.flush()
+        for deflater, frame in zip(deflaters, bits, strict=True)
+    ]
+    ds.file_meta.TransferSyntaxUID = ENCAPSULATED_UNCOMPRESSED
+    ds.PixelData = encapsulate(frames)
+    ds["PixelData"].is_undefined_length = True
+    path = make.write(ds, tmp_path / "in" / "a.dcm")
+    # pydicom does not write the syntax yet, whose UID is one character shorter.
+    path.write_bytes(path.read_bytes().replace(ENCAPSULATED_UNCOMPRESSED.encode(), DEFLATED_FRAMES.encode() + b"\0"))
+    found = pydicom.dcmread(run_step(STEP, batch_of([path]), tmp_path).items[0].path)
+    packed = np.packbits(bits.ravel(), bitorder="little").tobytes()
+    assert bytes(found.PixelData) == packed + bytes(len(packed) % 2)
+    assert "LossyImageCompression" not in found
