@@ -30,9 +30,9 @@ class Check:
     """Look whether the images of each series fit together; the instances pass on, with a JSON report per series.
 
     Sizes, pixels, orientation, spacing, positions that are missing, double, uneven or off the line, rescale, frame of
-    reference, and as many instances as headers announce. The report also has the order of the frames: by position
-    projected onto the normal of their plane, else by Slice Location, else by Instance Number. Series without images
-    are not judged.
+    reference, and as many instances as headers, C-FIND answers and procedure steps announce. The report also has the
+    order of the frames: by position projected onto the normal of their plane, else by Slice Location, else by Instance
+    Number. Series without images are not judged.
     """
 
     name: ClassVar[str] = "check"
@@ -40,7 +40,7 @@ class Check:
     accepts: ClassVar[frozenset[Kind]] = frozenset({Kind.DICOM})
     gives: ClassVar[frozenset[Kind]] = frozenset({Kind.DICOM, Kind.REPORT})
     whole: ClassVar[bool] = True
-    needs: ClassVar[frozenset[str]] = frozenset()
+    needs: ClassVar[frozenset[str]] = frozenset({"announced"})
 
     on_fail: Literal["hold", "note"] = "hold"
     """What becomes of a series that does not fit together: `hold` it, or `note` the findings and pass it on."""
@@ -61,7 +61,7 @@ class Check:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for members in _by_series([read_instance(item) for item in batch.items]):
-                judged = judge(members)
+                judged = judge(members, work.given["announced"], frozenset(batch.dropped))
                 sources = _receipts([member.item for member in judged.members])
                 found = faults(judged, self.allow)
                 if found and self.on_fail == "hold":

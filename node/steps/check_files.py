@@ -10,7 +10,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from node.complete.facts import HeaderCount
+from node.complete.facts import Announced, HeaderCount
 from node.complete.headers import header_counts
 from node.dicom.dataset import read
 from node.dicom.header import read_header_of
@@ -21,7 +21,7 @@ from node.imaging.functional import value_of
 from node.imaging.ordering import Ordered, ordered, trend
 from node.imaging.pixels import READ_ERRORS, read_header
 from node.imaging.planes import Plane, planes_of
-from node.model import Item
+from node.model import Item, ReceiptId
 from node.steps.picture_names import series_name
 
 _LISTED = 100
@@ -77,8 +77,12 @@ def _header_alone(path: Path) -> Dataset:
         return Dataset()
 
 
-def judge(members: Sequence[Checked]) -> Judged:
-    """Judge one series. The result does not depend on the order of its members."""
+def judge(members: Sequence[Checked], announced: Sequence[Announced], dropped: frozenset[ReceiptId]) -> Judged:
+    """Judge one series. The result does not depend on the order of its members.
+
+    announced   what is said of this series and others
+    dropped     what a rule took out of the batch: it came, and is not missing
+    """
     members = sorted(members, key=lambda member: (member.uid, member.item.path.name))
     planes = [replace(plane, member=n) for n, member in enumerate(members) for plane in member.planes]
     findings, stacks = consistency(planes)
@@ -86,10 +90,17 @@ def judge(members: Sequence[Checked]) -> Judged:
     if unreadable:
         text = f"{len(unreadable)} instances; the first: {members[unreadable[0]].unreadable}"
         findings.append(Finding(what="unreadable", text=text, members=tuple(unreadable)))
-    counts = header_counts([_indexed(member.item.path) for member in members if _counted(member.ds)])
+    headers = header_counts([_indexed(member.item.path) for member in members if _counted(member.ds)])
+    here = {source for member in members for source in member.item.sources}
+    said = [
+        HeaderCount(what=one.says, announced=one.count, here=len(one.receipts & (here | dropped)), exact=True)
+        for one in announced
+        if one.receipts & here
+    ]
+    counts = (*headers, *said)
     for count in counts:
         if count.exact and count.here < count.announced:
-            text = f"{count.here} of {count.announced} instances of {count.what}"
+            text = f"{count.here} of {count.announced} instances: {count.what}"
             findings.append(Finding(what="fewer_than_announced", text=text))
     name = min(series_name(member.ds) for member in members)
     return Judged(
@@ -168,7 +179,7 @@ def _assumptions(stacks: Sequence[Stack]) -> list[str]:
 
 
 def _count(count: HeaderCount) -> dict[str, Any]:
-    return {"of": count.what, "announced": count.announced, "here": count.here, "exact": count.exact}
+    return {"says": count.what, "announced": count.announced, "here": count.here, "exact": count.exact}
 
 
 def _numbers(planes: Sequence[Plane]) -> dict[str, Any]:

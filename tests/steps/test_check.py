@@ -5,21 +5,31 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydicom.dataset import FileDataset
 
+from node.complete import Announced
 from node.errors import CannotSucceed
 from node.imaging.consistency import FINDINGS
 from node.model import Batch, Held, Item, Kind, ReceiptId
 from node.steps.check import Check
 from tests import make
 from tests.data import real, real_folders
-from tests.steps.run_step import RealWork, batch_of, check_contract, run_step
+from tests.steps.run_step import RealWork, batch_of, check_contract
+from tests.steps.run_step import run_step as run_any
 
 PET_IMAGE = "1.2.840.10008.5.1.4.1.1.128"
+
+
+NOTHING: dict[str, Any] = {"announced": ()}
+
+
+def run_step(step: Check, batch: Batch, tmp_path: Path, announced: Sequence[Announced] = ()) -> Batch:
+    return run_any(step, batch, tmp_path, {"announced": announced})
 
 
 def checked(instances: Sequence[FileDataset], tmp_path: Path, step: Check | None = None) -> tuple[Batch, Batch]:
@@ -69,7 +79,7 @@ def test_or_it_is_noted_and_passes(tmp_path: Path) -> None:
     series = make.ct_series(6)
     del series[3]
     batch = batch_of(make.write_all(series, tmp_path / "in"))
-    work = RealWork(tmp_path / "out")
+    work = RealWork(tmp_path / "out", NOTHING)
     work.out.mkdir()
     step = Check(on_fail="note")
     result = step.run(batch, work)
@@ -133,7 +143,31 @@ def test_fewer_instances_than_a_concatenation_announces_are_a_finding(tmp_path: 
     ds = make.enhanced_mr(3, 1)
     ds.ConcatenationUID, ds.InConcatenationNumber, ds.InConcatenationTotalNumber = "1.2.3.4", 1, 3
     _, result = checked([ds], tmp_path)
-    assert "fewer_than_announced: 1 of 3 instances of concatenation 1.2.3.4" in result.held[0].reason
+    assert "fewer_than_announced: 1 of 3 instances: concatenation 1.2.3.4" in result.held[0].reason
+
+
+def test_fewer_than_a_source_counted_are_a_finding_of_that_series(tmp_path: Path) -> None:
+    batch = batch_of(make.write_all([*make.ct_series(3), *make.ct_series(2, series="other")], tmp_path / "in"))
+    receipts = [item.sources[0] for item in batch.items]
+    said = (
+        Announced(receipts=frozenset(receipts[:3]), count=4, says="PACS counted (C-FIND)"),
+        Announced(receipts=frozenset(receipts[3:]), count=2, says="PACS counted (C-FIND)"),
+    )
+    result = run_step(Check(), batch, tmp_path, said)
+    (held,) = result.held
+    assert set(held.sources) == set(receipts[:3])
+    assert "fewer_than_announced: 3 of 4 instances: PACS counted (C-FIND)" in held.reason
+    assert reports(result)[0]["count"]["announced"][0]["announced"] == 2
+
+
+def test_what_a_rule_took_out_is_not_missing_and_what_is_held_is(tmp_path: Path) -> None:
+    batch = batch_of(make.write_all(make.ct_series(4), tmp_path / "in"))
+    gone = batch.items[3].sources[0]
+    said = [Announced(receipts=frozenset(item.sources[0] for item in batch.items), count=4, says="CT1 made")]
+    dropped = replace(batch, items=batch.items[:3], dropped=(gone,))
+    assert run_step(Check(), dropped, tmp_path, said).held == ()
+    held = replace(batch, items=batch.items[:3], held=(Held(sources=(gone,), reason="why"),))
+    assert "3 of 4 instances" in run_step(Check(), held, tmp_path, said).held[1].reason
 
 
 def test_what_pet_announces_is_told_and_is_the_most_there_may_be(tmp_path: Path) -> None:
@@ -143,7 +177,7 @@ def test_what_pet_announces_is_told_and_is_the_most_there_may_be(tmp_path: Path)
         ds.Modality, ds.SeriesType, ds.NumberOfSlices, ds.RescaleSlope = "PT", ["WHOLE BODY", "IMAGE"], 5, n + 1
     _, result = checked(series, tmp_path)
     (facts,) = reports(result)
-    assert facts["count"]["announced"] == [{"of": "the PET series", "announced": 5, "here": 3, "exact": False}]
+    assert facts["count"]["announced"] == [{"says": "the PET series", "announced": 5, "here": 3, "exact": False}]
     assert facts["consistent"] is True
 
 
