@@ -103,7 +103,7 @@ def display_of(ds: Dataset, layout: Layout, number: int) -> Display:
         signed = False
     return Display(
         modality=modality,
-        voi=_voi(attributes, signed, notes),
+        voi=_voi(attributes, layout, signed, notes),
         inverted=_inverted(ds, layout, notes),
         padding=_padding(ds, layout, notes),
         notes=tuple(notes),
@@ -130,7 +130,7 @@ def _modality(attributes: FrameAttributes, layout: Layout) -> Rescale | Lookup:
     return Rescale(slope=1.0 if slope is None else slope, intercept=intercept or 0.0)
 
 
-def _voi(attributes: FrameAttributes, signed: bool, notes: list[str]) -> Window | Lookup | None:
+def _voi(attributes: FrameAttributes, layout: Layout, signed: bool, notes: list[str]) -> Window | Lookup | None:
     tables = attributes.get("FrameVOILUTSequence", "VOILUTSequence")
     if tables:
         return read_lookup(tables[0], signed=signed, name="VOI LUT Sequence")
@@ -140,9 +140,10 @@ def _voi(attributes: FrameAttributes, signed: bool, notes: list[str]) -> Window 
         return None
     said = attributes.get("FrameVOILUTSequence", "VOILUTFunction")
     found = Window(center=center[0], width=width[0], function=_function(said, notes))
-    if found.function == "LINEAR" and 0 < found.width < 1:
-        # Of images of small fractions (normalised, parametric); the only meaning that it can have.
-        notes.append("a LINEAR window narrower than 1 is taken as LINEAR_EXACT")
+    floats = layout.keyword != "PixelData"
+    if found.function == "LINEAR" and (0 < found.width < 1 or (floats and found.width == 1)):
+        # Of fractions (normalised, parametric maps). The only meaning that it can have: LINEAR counts whole numbers.
+        notes.append("a LINEAR window of fractions is taken as LINEAR_EXACT")
         found = replace(found, function="LINEAR_EXACT")
     if problem := found.problem():
         notes.append(f"the header has {problem}, which the standard does not allow; it is not used")

@@ -23,6 +23,8 @@ from node.steps.picture_names import Pictured, frame_name
 
 Show = Literal["frames", "middle", "montage"]
 Encode = Callable[[Array], bytes]
+_Refused = dict[int, tuple[Item, str]]
+"""What is held and why, by id() of its item."""
 _SHEET = 1536
 """Pixels of the longer side of a montage where the route does not say."""
 
@@ -64,12 +66,14 @@ def problems_of(
 def draw(batch: Batch, work: Work, order: Order) -> Batch:
     """The batch with its pictures; what cannot be shown is held with the reason."""
     members: list[Pictured] = []
-    held: dict[int, tuple[Item, str]] = {}
+    held: _Refused = {}
     for item in batch.items:
         try:
-            members.append(_read(item))
+            member = _read(item)
         except CannotSucceed as error:
             held[id(item)] = item, str(error)
+        else:
+            members += [member] if member else []
     # pydicom parses on first use and warns with the value in the text, which no log may carry.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -81,14 +85,14 @@ def draw(batch: Batch, work: Work, order: Order) -> Batch:
     return replace(batch, items=(*kept, *made), held=(*batch.held, *reasons))
 
 
-def _read(item: Item) -> Pictured:
+def _read(item: Item) -> Pictured | None:
+    """None for what is no image: a report, a structure set."""
     ds, pixels = read_header(item.path)
-    if pixels is None:
+    if pixels is not None:
+        return Pictured(item=item, ds=ds, pixels=pixels)
+    if "Rows" in ds or "Columns" in ds:
         raise CannotSucceed("no pixel data")
-    return Pictured(item=item, ds=ds, pixels=pixels)
-
-
-_Refused = dict[int, tuple[Item, str]]
+    return None
 
 
 def _every_frame(members: Sequence[Pictured], work: Work, order: Order, held: _Refused) -> Iterator[Item]:

@@ -27,8 +27,8 @@ class Png:
     """Pictures of every frame, or one of each series, as PNG files without text; the instances pass on.
 
     Grey images are shown as PS3.3 C.11 says: Modality LUT or rescale, VOI LUT or window, Presentation LUT Shape.
-    MONOCHROME1 comes out upright, padding black, palettes in their colours. Rows and columns stay as stored. What has
-    no pixels, or cannot be decoded or shown with certainty, is held.
+    MONOCHROME1 comes out upright, padding black, palettes in their colours. Rows and columns stay as stored. An image
+    that cannot be decoded or shown with certainty is held; what is no image passes on.
     """
 
     name: ClassVar[str] = "png"

@@ -187,7 +187,7 @@ def test_a_window_of_an_enhanced_frame_is_its_own() -> None:
 @pytest.mark.parametrize(
     ("center", "width", "function", "expected", "words"),
     [
-        (0.3, 0.5, "LINEAR", Window(center=0.3, width=0.5, function="LINEAR_EXACT"), "narrower than 1"),
+        (0.3, 0.5, "LINEAR", Window(center=0.3, width=0.5, function="LINEAR_EXACT"), "of fractions"),
         (40, 0, "LINEAR", None, "width 0"),
         (40, 400, "BENT", Window(center=40, width=400), "does not have"),
     ],
