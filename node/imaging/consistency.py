@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from node.errors import CannotSucceed
-from node.imaging.geometry import TILT, check_plane
+from node.imaging.geometry import ORTHONORMAL, TILT, check_plane
 from node.imaging.ordering import directions, heights_of, levels, nearness, stackable, stacks_of
 from node.imaging.planes import Plane
 
@@ -47,7 +47,7 @@ SMALLEST, LARGEST, FARTHEST = 0.0005, 30.0, 100.0
 is below what micro CT does, 30 mm above the largest pixels of nuclear medicine."""
 
 _SAME = 1e-4
-"""Relative, for spacings, and absolute, for cosines: what rounding in a header does."""
+"""Relative, for spacings: what rounding in a header does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +140,11 @@ def _geometry(planes: Sequence[Plane]) -> Iterator[Finding]:
     if placed and not stackable(placed):
         text = f"{len(directions(placed))} orientations in {len(placed)} frames"
         yield Finding(what="mixed_orientation", text=text)
+    for alike in directions(placed):
+        cosines = np.array([plane.orientation for plane in alike])
+        if (apart := float(np.ptp(cosines, axis=0).max())) > ORTHONORMAL:
+            text = f"{len(alike)} frames that are nearly parallel: cosines up to {apart:.4f} apart"
+            yield Finding(what="mixed_orientation", text=text)
 
 
 def _spacing(planes: Sequence[Plane]) -> Iterator[Finding]:

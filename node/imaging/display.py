@@ -9,6 +9,7 @@ them out of the window that the header has for them, and depends on what happens
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -72,17 +73,24 @@ class Display:
 
     def levels(self, stored: Array, bits: int) -> Array:
         """The same as whole numbers of 8 or 16 bits, rounded to the nearest."""
-        if stored.dtype.kind not in "iu" or stored.dtype.itemsize > 2:
+        size = stored.dtype.itemsize
+        if stored.dtype.kind not in "iu" or size > 2 or stored.size < 1 << (8 * size):
             return quantized(self.share(stored), bits)
-        # Computed once for every value that there can be: a look-up for each pixel then, to the same result.
-        bare: npt.DTypeLike = f"u{stored.dtype.itemsize}"
-        every = np.arange(1 << (8 * stored.dtype.itemsize), dtype=bare)
-        return np.take(quantized(self.share(every.view(stored.dtype)), bits), stored.view(bare))
+        # For every value that there can be, once: then a look-up for each pixel, to the same result.
+        return np.take(_table(self, stored.dtype.char, bits), np.ascontiguousarray(stored).view(f"u{size}"))
 
     def _padded(self, stored: Array) -> npt.NDArray[np.bool_]:
         assert self.padding is not None
         low, high = self.padding
         return np.asarray(np.greater_equal(stored, low) & np.less_equal(stored, high))
+
+
+@lru_cache(maxsize=4)
+def _table(display: Display, kind: str, bits: int) -> Array:
+    """The level of each value of 8 or 16 bits, by its bit pattern. Frames of a cine have one display."""
+    dtype = np.dtype(kind)
+    every = np.arange(1 << (8 * dtype.itemsize), dtype=f"u{dtype.itemsize}")
+    return quantized(display.share(every.view(dtype)), bits)
 
 
 def quantized(share: Floats, bits: int) -> Array:

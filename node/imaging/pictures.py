@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+import numpy as np
 from pydicom.dataset import Dataset
 
 from node.errors import CannotSucceed
@@ -87,9 +88,15 @@ class Shown:
         Raises CannotSucceed, naming the frame, as `Pixels.frames` does.
         """
         numbers = range(self.layout.frames) if numbers is None else numbers
-        if window is None and any(self.automatic(n) for n in numbers):
-            window = percentile_window(self.values([n for n in numbers if self.automatic(n)]), self._look.percentiles)
-        for number, frame in zip(numbers, self._pixels.frames(numbers), strict=True):
+        frames = self._pixels.frames(numbers)
+        without = [n for n in numbers if self.automatic(n)] if window is None else []
+        if len(numbers) == 1 and without:
+            only = next(frames)  # decoded once for both
+            window = percentile_window([self._display(numbers[0]).values(only)], self._look.percentiles)
+            frames = iter([only])
+        elif without:
+            window = percentile_window(self.values(without), self._look.percentiles)
+        for number, frame in zip(numbers, frames, strict=True):
             yield self._sized(self._brightness(frame, number, window), number)
 
     @property
@@ -159,7 +166,7 @@ def stays(ds: Dataset, frames: int) -> tuple[list[float], bool]:
 def _colour(frame: Array, layout: Layout, bits: int) -> Array:
     """RGB in 8 or 16 bits; samples of other sizes are spread over the whole of these."""
     if layout.stored == bits and not layout.signed:
-        return frame
+        return np.asarray(frame.astype(np.uint8 if bits == 8 else np.uint16, copy=False))
     if layout.keyword != "PixelData" or layout.signed:
         raise CannotSucceed("colour that is signed or not of whole numbers, for which there is no rule")
     return quantized(frame.astype(float) / (2**layout.stored - 1), bits)

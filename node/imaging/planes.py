@@ -9,6 +9,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from pydicom.dataset import Dataset
 
 from node.imaging.functional import FrameAttributes, number_of, numbers_of, value_of
@@ -78,9 +79,14 @@ def _plane(ds: Dataset, has: FrameAttributes, layout: Layout, member: int, frame
     spacing = _of_length(has.get(measures, "PixelSpacing"), 2)
     slope = number_of(has.get("PixelValueTransformationSequence", "RescaleSlope"))
     intercept = number_of(has.get("PixelValueTransformationSequence", "RescaleIntercept"))
-    # At the top of an object of many frames, these are of none of them.
-    single = has.enhanced or layout.frames == 1
+    # At the top of an object of many frames it is of the first one; only dose says where the others are.
+    offset = None if has.enhanced or layout.frames == 1 else _dose_offset(ds, layout, frame)
+    single = has.enhanced or layout.frames == 1 or offset is not None
     number = number_of(value_of(ds, "InstanceNumber"))
+    orientation = _of_length(has.get("PlaneOrientationSequence", "ImageOrientationPatient"), 6)
+    if position and orientation and offset:
+        normal = np.cross(orientation[:3], orientation[3:])
+        position = tuple(float(x) for x in np.array(position) + offset * normal)
     return Plane(
         member=member,
         frame=frame,
@@ -89,7 +95,7 @@ def _plane(ds: Dataset, has: FrameAttributes, layout: Layout, member: int, frame
         size=(layout.rows, layout.columns),
         pixel=(layout.photometric, layout.samples, layout.allocated, layout.stored, layout.signed),
         position=(position[0], position[1], position[2]) if position and single else None,
-        orientation=_of_length(has.get("PlaneOrientationSequence", "ImageOrientationPatient"), 6),
+        orientation=orientation,
         spacing=(spacing[0], spacing[1]) if spacing else None,
         thickness=number_of(has.get(measures, "SliceThickness")),
         between=number_of(has.get(measures, "SpacingBetweenSlices")),
@@ -134,6 +140,13 @@ def _moment(ds: Dataset, has: FrameAttributes) -> tuple[Hashable, ...]:
         words(gradient if gradient is not None else has.top("DiffusionGradientOrientation")),
         words(has.get("CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime")),
     )
+
+
+def _dose_offset(ds: Dataset, layout: Layout, frame: int) -> float | None:
+    """mm along the normal, of a frame of RT Dose from its first one (PS3.3 C.8.8.3.2): both ways to write them differ
+    by a constant."""
+    vector = numbers_of(value_of(ds, "GridFrameOffsetVector"))
+    return vector[frame] - vector[0] if len(vector) == layout.frames else None
 
 
 def _mosaic(ds: Dataset) -> bool:

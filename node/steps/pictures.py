@@ -206,7 +206,7 @@ def _drawn(
 
 def _say(shown: Shown, work: Work) -> None:
     for note in shown.notes:
-        work.note(f"of {{}} instances: {note}", 1)
+        work.note(f"{{}} instances: {note}", 1)
 
 
 def _receipts(items: Iterable[Item]) -> tuple[ReceiptId, ...]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom.data import get_testdata_file
 from pydicom.dataset import FileDataset
 
 from node.imaging.consistency import FINDINGS, Finding, Stack, consistency
@@ -77,6 +79,11 @@ FAULTS: dict[str, tuple[Callable[[Series], None], str, str]] = {
         "5 of MONOCHROME2 1 16 16 True",
     ),
     "other orientation": (other_orientation, "mixed_orientation", "2 orientations in 6 frames"),
+    "nearly parallel": (
+        put("ImageOrientationPatient", [1, 0, 0, 0, 0.99998, 0.0063]),
+        "mixed_orientation",
+        "up to 0.0063 apart",
+    ),
     "skewed": (put_all("ImageOrientationPatient", [1, 0, 0, 0.3, 1, 0]), "skewed_orientation", "not orthonormal"),
     "no position": (put("ImagePositionPatient", None), "missing_geometry", "1 frames without 'Image Position"),
     "no orientation": (put("ImageOrientationPatient", None), "missing_geometry", "Orientation (Patient)'"),
@@ -164,6 +171,17 @@ def test_each_image_of_pet_may_have_its_own_rescale() -> None:
     for n, ds in enumerate(series):
         ds.Modality, ds.RescaleSlope = "PT", n + 1
     assert found(series) == []
+
+
+def test_frames_of_a_dose_lie_where_its_offsets_say() -> None:
+    ds = pydicom.dcmread(str(get_testdata_file("rtdose.dcm")))
+    for first in (0.0, -120.0):  # relative, and absolute
+        ds.GridFrameOffsetVector = [first + 3.0 * n for n in range(ds.NumberOfFrames)]
+        found, (stack,) = consistency(planes([ds]))
+        assert {finding.what for finding in found} <= {"contradicted_spacing"}
+        assert (stack.positions, stack.distance) == (ds.NumberOfFrames, pytest.approx(3.0))
+    del ds.GridFrameOffsetVector
+    assert "missing_geometry" in names([ds])
 
 
 def test_nobody_expects_positions_of_a_radiograph() -> None:

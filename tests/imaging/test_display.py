@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pydicom
 import pytest
@@ -96,6 +98,31 @@ def test_levels_are_the_brightness_rounded_for_every_value(values: list[int], bi
     expected = np.rint(display.share(stored) * (2**bits - 1))
     np.testing.assert_array_equal(display.levels(stored, bits), expected)
     np.testing.assert_array_equal(display.levels(stored.astype(np.int32), bits), expected)
+
+
+@given(
+    center=st.floats(width=32),
+    width=st.floats(width=32),
+    slope=st.floats(-1e6, 1e6),
+    padding=st.integers(-32768, 65535),
+    function=st.sampled_from(["LINEAR", "LINEAR_EXACT", "SIGMOID", "BENT"]),
+)
+def test_any_header_is_shown_from_black_to_white_or_refused(
+    center: float, width: float, slope: float, padding: int, function: str
+) -> None:
+    ds = ct(VOILUTFunction=function)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of values that overflow
+        for keyword, value in (("WindowCenter", center), ("WindowWidth", width), ("RescaleSlope", slope)):
+            setattr(ds, keyword, f"{value:.9g}")
+        ds.add_new("PixelPaddingValue", "SS" if padding < 0 else "US", padding)
+        try:
+            display, _ = shown(ds)
+        except CannotSucceed:
+            return
+        share = display.with_voi(display.voi or Window(center=0, width=2)).share(ds.pixel_array)
+    assert np.isfinite(share).all()
+    assert 0 <= share.min() <= share.max() <= 1
 
 
 def mono1(**values: object) -> FileDataset:

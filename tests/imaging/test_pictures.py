@@ -151,6 +151,14 @@ def test_colour_of_every_form_is_the_same_colour_as_pydicoms(name: str) -> None:
         np.testing.assert_allclose(picture(path), expected / 257, atol=0.51)
 
 
+def test_eight_bits_in_sixteen_are_not_dark(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(3).integers(0, 256, (5, 4, 3)).astype(np.uint16)
+    ds = make.secondary_capture(pixels, bits_stored=8)
+    found = picture(ds, tmp_path)
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, pixels)
+
+
 def test_real_mono1_is_upright() -> None:
     """A chest or a hand: the air around it is dark, and the bright part is what absorbs."""
     for folder in ("cr_mono1_j2k", "dx_mono1"):
