@@ -3,7 +3,8 @@
 ```yaml
 steps:
   - jpeg
-  - jpeg: {show: middle, window: soft_tissue, longest: 256}
+  - jpeg: middle
+  - jpeg: {show: montage, window: soft_tissue, longest: 256}
 ```
 """
 
@@ -31,6 +32,7 @@ class Jpeg:
     """
 
     name: ClassVar[str] = "jpeg"
+    short: ClassVar[str] = "show"
     accepts: ClassVar[frozenset[Kind]] = frozenset({Kind.DICOM})
     gives: ClassVar[frozenset[Kind]] = frozenset({Kind.DICOM, Kind.IMAGE})
     needs: ClassVar[frozenset[str]] = frozenset()

@@ -4,7 +4,7 @@
 steps:
   - png
   - png: {window: lung, longest: 512}
-  - png: {show: montage, tiles: 12}
+  - png: montage
   - png: {window: [40, 400], bits: 16}
 ```
 """
@@ -32,6 +32,7 @@ class Png:
     """
 
     name: ClassVar[str] = "png"
+    short: ClassVar[str] = "show"
     accepts: ClassVar[frozenset[Kind]] = frozenset({Kind.DICOM})
     gives: ClassVar[frozenset[Kind]] = frozenset({Kind.DICOM, Kind.IMAGE})
     needs: ClassVar[frozenset[str]] = frozenset()

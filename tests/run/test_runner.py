@@ -15,8 +15,7 @@ from pydicom.dataset import FileDataset
 
 from node.engine.engine import Engine
 from node.engine.runs import DONE, STOP
-from node.index import jobs, readings
-from node.index.readings import Subject
+from node.index import jobs
 from node.index.schema import history, job, obligation, parcel, receipt
 from node.lifecycle import Body
 from node.model import Disclosure, ReceiptId
@@ -50,17 +49,6 @@ def queued(kit: Kit, rules: str, instances: Sequence[FileDataset]) -> tuple[str,
 
 def notes(kit: Kit, key: str, what: str) -> list[str]:
     return [h["text"] for h in kit.rows(history, history.c.subject == key, history.c.what == what)]
-
-
-def test_a_step_is_told_what_others_counted_also_after_anonymize(working: Kit) -> None:
-    series = make.ct_series(3)
-    key, _ = queued(working, "routes: [{name: r, when: always, steps: [anonymize, check]}]", series)
-    of = Subject(peer="PACS", called_ae="NODE", study=series[0].StudyInstanceUID)
-    with working.database.durable.begin() as connection:
-        readings.claim(connection, of, 1, 1.0)
-        readings.answer(connection, of, 1, 1.0, study=None, series={series[0].SeriesInstanceUID: 4}, instances={})
-    working.run(key)
-    assert "fewer_than_announced: 3 of 4 instances: PACS counted (C-FIND)" in working.reasons(key).pop()
 
 
 # ---- the whole way -----------------------------------------------------------------------------------------

@@ -16,9 +16,11 @@ from pydicom.dataset import FileDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGLSLossless
 
+from node.config import freeze, load, thaw
 from node.errors import CannotSucceed
 from node.imaging.picture_files import chunks
 from node.model import Batch, Held, Item, Kind, ReceiptId
+from node.steps import STEPS
 from node.steps.anonymize import Anonymize
 from node.steps.pictures import spread
 from node.steps.png import Png
@@ -247,6 +249,26 @@ def test_an_option_that_means_nothing_is_named(step: Png, words: str, tmp_path: 
     assert any(words in problem for problem in step.problems())
     with pytest.raises(CannotSucceed):
         run_step(step, batch_of([]), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("written", "step"),
+    [
+        ("png", Png()),
+        ("png: montage", Png(show="montage")),
+        ("png: {window: [40, 400], bits: 16}", Png(window=(40, 400), bits=16)),
+        ("png: {window: lung, percentiles: [5, 95]}", Png(window="lung", percentiles=(5, 95))),
+    ],
+)
+def test_it_is_written_in_rules_and_kept_in_the_plan_of_a_job(written: str, step: Png, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(
+        "node: {ae_title: NODE, listen: 127.0.0.1:11112}\n"
+        f"routes: [{{name: r, when: always, steps: [{written if ':' not in written else '{' + written + '}'}]}}]\n"
+    )
+    (route,) = load(rules, STEPS).routes
+    assert route.chain == (step,)
+    assert thaw(freeze(route), STEPS) == (step,)
 
 
 @pytest.mark.parametrize("folder", real_folders(), ids=lambda path: path.name)
