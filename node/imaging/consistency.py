@@ -32,7 +32,7 @@ FINDINGS: Mapping[str, str] = {
     "missing_position": "a slice is missing between others",
     "uneven_spacing": "slices are not evenly spaced",
     "contradicted_spacing": "slices lie elsewhere than Spacing Between Slices says",
-    "scattered_positions": "slices are not on one straight line",
+    "scattered_positions": "slices are not on one straight line, or lie beside each other",
     "duplicate_position": "images at one position that nothing tells apart",
     "ragged": "not the same number of images at every position",
     "mixed_rescale": "rescale slope or intercept differ; not looked at in PET, where they do by design",
@@ -188,6 +188,11 @@ def _stack(planes: Sequence[Plane]) -> tuple[Stack, list[Finding]]:
             findings.append(
                 Finding(what="scattered_positions", text=f"a slice {worst:.3f} mm off the line of the others")
             )
+    positions = np.array([plane.position for plane in planes])
+    aside = max(float(np.linalg.norm(positions[place] - positions[place[0]], axis=1).max()) for place in places)
+    if aside > 2 * near:
+        text = f"images at one height lie {aside:.3f} mm beside each other"
+        findings.append(Finding(what="scattered_positions", text=text))
     counts = [len(place) for place in places]
     return Stack(
         planes=len(planes), positions=len(places), images_per_position=(min(counts), max(counts)), distance=distance,
@@ -202,18 +207,19 @@ def _occupied(planes: Sequence[Plane], places: Sequence[Sequence[int]]) -> Itera
         odd = [planes[n] for place in places if len(place) != usual for n in place]
         shown = ", ".join(f"{times} with {count}" for count, times in sorted(counts.items()))
         yield Finding(what="ragged", text=f"images at {len(places)} positions: {shown}", members=_of(odd))
-    twice = [
-        planes[n] for place in places for n in place if sum(_twins(planes[n], planes[other]) for other in place) > 1
-    ]
+    twice = [planes[n] for place in places for n in _twins(planes, place)]
     if twice:
         yield Finding(
             what="duplicate_position", text=f"{len(twice)} images share position, number and time", members=_of(twice)
         )
 
 
-def _twins(a: Plane, b: Plane) -> bool:
-    """Nothing tells them apart; frames of one instance have their frame numbers."""
-    return (a.number, a.moment) == (b.number, b.moment) and (a.member != b.member or a.frame == b.frame)
+def _twins(planes: Sequence[Plane], place: Sequence[int]) -> list[int]:
+    """Those at one place that nothing tells apart; frames of one instance have their frame numbers."""
+    alike: dict[tuple[Hashable, ...], list[int]] = {}
+    for n in place:
+        alike.setdefault((planes[n].number, planes[n].moment), []).append(n)
+    return [n for group in alike.values() for n in group if len({planes[other].member for other in group}) > 1]
 
 
 def _steps(steps: Any, usual: float, near: float) -> Iterator[Finding]:
@@ -226,9 +232,11 @@ def _steps(steps: Any, usual: float, near: float) -> Iterator[Finding]:
         missing, where = int((times[gaps] - 1).sum()), int(gaps.sum())
         text = f"missing slices: {missing}; neighbours lie {usual:.3f} mm apart, in {where} of {len(steps)} places "
         yield Finding(what="missing_position", text=f"{text}up to {steps[gaps].max():.3f} mm")
-    if uneven.any():
+    along = np.concatenate([[0.0], np.cumsum(steps)])
+    drift = float(np.abs(along - np.linspace(0, along[-1], len(along))).max())
+    if uneven.any() or (drift > near and not gaps.any()):
         text = f"slices {steps.min():.3f} to {steps.max():.3f} mm apart, most {usual:.3f} mm"
-        yield Finding(what="uneven_spacing", text=text)
+        yield Finding(what="uneven_spacing", text=f"{text}; evenly spaced, one would be {drift:.3f} mm elsewhere")
 
 
 def _announced(planes: Sequence[Plane], distance: float, near: float) -> Iterator[Finding]:

@@ -109,6 +109,8 @@ def display_of(ds: Dataset, layout: Layout, number: int) -> Display:
     signed = layout.signed if isinstance(modality, Rescale) and modality.intercept >= 0 else True
     if isinstance(modality, Lookup):
         signed = False
+    if str(value_of(ds, "PixelPresentation") or "").strip().upper() in ("COLOR", "MIXED"):
+        notes.append("a supplemental palette (PS3.3 C.7.6.19) is not applied: its colours are shown grey")
     return Display(
         modality=modality,
         voi=_voi(attributes, layout, signed, notes),

@@ -59,9 +59,9 @@ def may_go_ahead(step: Step) -> bool:
     """Whether a step takes instances one by one, and its options say all that it depends on."""
     return (
         not step.whole
+        and step.gives == frozenset({Kind.DICOM})  # an instance for an instance, nothing beside it
         and step.name != "forward"
         and Kind.DICOM in step.accepts
-        and step.gives == frozenset({Kind.DICOM})  # an instance for an instance, nothing beside it
         and step.needs <= {"secret"}
         # A file, as a recipe is, may be edited before the job reads it.
         and not any(isinstance(getattr(step, f.name), Path) for f in fields(step))  # type: ignore[arg-type]  # every Step is a dataclass

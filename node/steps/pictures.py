@@ -123,7 +123,8 @@ def _files(member: Pictured, shown: Shown, work: Work, order: Order) -> Iterator
         path = work.out / f"{member.instance}{order.suffix}"
         times, said = stays(member.ds, frames)
         if not said:
-            work.note("no frame time in the header: frames of an animation stay {:.0f} ms", round(times[0]))
+            # Counts of equal notes are added up, so that no count can be a time.
+            work.note(f"{{}} instances: no frame time in the header: frames of the animation stay {times[0]:g} ms", 1)
         write_animation(path, shown.pictures(), times, frames)
         yield path
         return
@@ -151,20 +152,15 @@ def _previews(members: Sequence[Pictured], work: Work, order: Order, held: _Refu
 
 def _preview(group: Sequence[Pictured], work: Work, order: Order, held: _Refused) -> Array | None:
     """The picture of one series, or None when no frame of it can be shown."""
+    planes = [planes_of(member.ds, member.pixels.layout, n) for n, member in enumerate(group)]
     while able := [n for n, member in enumerate(group) if id(member.item) not in held]:
-        frames = _in_order(group, able)
+        frames = [(plane.member, plane.frame) for plane in main_stack([p for n in able for p in planes[n]])]
+        frames = frames or [(n, frame) for n in able for frame in range(group[n].pixels.layout.frames)]
         chosen = [frames[len(frames) // 2]] if order.show == "middle" else spread(frames, order.tiles)
         pictures = _drawn(group, chosen, work, order, held)
         if pictures is not None:  # else the instance of one is held now, and its place is another's
             return pictures[0] if order.show == "middle" else montage(pictures)
     return None
-
-
-def _in_order(group: Sequence[Pictured], able: Sequence[int]) -> list[tuple[int, int]]:
-    """(member, frame) of the frames to choose from: those of the main stack, else all."""
-    planes = [plane for n in able for plane in planes_of(group[n].ds, group[n].pixels.layout, n)]
-    found = [(plane.member, plane.frame) for plane in main_stack(planes)]
-    return found or [(n, frame) for n in able for frame in range(group[n].pixels.layout.frames)]
 
 
 def spread(frames: Sequence[tuple[int, int]], most: int) -> list[tuple[int, int]]:

@@ -63,6 +63,19 @@ def two_fewer(series: Series) -> None:
     del series[2:4]
 
 
+def drifting(series: Series) -> None:
+    """Each distance is within what rounding does, and all of them are not."""
+    for n, ds in enumerate(series):
+        ds.ImagePositionPatient = [-20, -30, 100 + 2.5 * n + 0.02 * max(0, n - 2)]
+
+
+def beside(series: Series) -> None:
+    for ds in make.ct_series(6):
+        ds.InstanceNumber += 6
+        ds.ImagePositionPatient = [-17, -30, ds.ImagePositionPatient[2]]
+        series.append(ds)
+
+
 def twice(series: Series) -> None:
     series.append(series[2])
 
@@ -94,7 +107,9 @@ FAULTS: dict[str, tuple[Callable[[Series], None], str, str]] = {
     "missing slice": (drop(2), "missing_position", "missing slices: 1; neighbours lie 2.500 mm apart, in 1 of 4"),
     "two missing": (two_fewer, "missing_position", "missing slices: 2"),
     "moved slice": (move(2, -20, -30, 106), "uneven_spacing", "1.500 to 3.500 mm apart, most 2.500 mm"),
+    "slices that drift": (drifting, "uneven_spacing", "2.500 to 2.520 mm apart, most 2.520 mm; evenly spaced, one"),
     "shifted slice": (move(2, -19, -30, 105), "scattered_positions", "1.000 mm off the line"),
+    "beside each other": (beside, "scattered_positions", "images at one height lie 3.000 mm beside each other"),
     "double": (twice, "duplicate_position", "2 images share position, number and time"),
     "one more somewhere": (twice, "ragged", "images at 6 positions: 5 with 1, 1 with 2"),
     "wrong step": (put_all("SpacingBetweenSlices", 5), "contradicted_spacing", "2.500 mm apart, 'Spacing Between"),

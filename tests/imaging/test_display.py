@@ -227,6 +227,11 @@ def test_a_window_against_the_standard_is_noted(
     assert any(words in note for note in display.notes)
 
 
+def test_a_supplemental_palette_is_said_to_be_left_out() -> None:
+    assert any("supplemental palette" in note for note in shown(ct(PixelPresentation="MIXED"))[0].notes)
+    assert shown(ct(PixelPresentation="MONOCHROME"))[0].notes == ()
+
+
 def test_a_rescale_slope_of_zero_is_refused() -> None:
     with pytest.raises(CannotSucceed, match="'Rescale Slope' is 0"):
         shown(ct(RescaleSlope=0))

@@ -90,7 +90,7 @@ def test_an_animation_without_times_says_so(tmp_path: Path) -> None:
     work = RealWork(tmp_path / "out")
     work.out.mkdir()
     Png(animated=True).run(batch_of([make.write(ds, tmp_path / "a.dcm")]), work)
-    assert "no frame time in the header: frames of an animation stay 100 ms" in work.notes
+    assert "1 instances: no frame time in the header: frames of the animation stay 100 ms" in work.notes
 
 
 def test_what_cannot_be_shown_is_held_alone_and_leaves_no_file(tmp_path: Path) -> None:
@@ -185,6 +185,17 @@ def test_a_preview_does_without_an_instance_that_cannot_be_decoded(tmp_path: Pat
     (preview,) = pictures(result)
     assert not set(batch.items[2].sources) & set(preview.sources)
     assert len(found) == 1
+
+
+def test_a_named_window_holds_a_series_that_is_not_in_hounsfield_units(tmp_path: Path) -> None:
+    series = make.ct_series(4)
+    for ds in series:
+        ds.RescaleType = "US"
+    for step in (Png(window="lung"), Png(window="lung", show="montage")):
+        _, result, found = drawn(series, tmp_path / step.show, step)
+        assert found == []
+        assert len(result.held) == 4
+        assert all("Hounsfield" in held.reason for held in result.held)
 
 
 def test_each_series_has_its_own_preview_and_a_series_of_nothing_has_none(tmp_path: Path) -> None:
