@@ -39,7 +39,7 @@ def ordered(planes: Sequence[Plane]) -> Ordered:
         return Ordered(planes=tuple(numbered[n] for level in places for n in level), by="position")
     if len(planes) and all(plane.location is not None for plane in planes):
         return Ordered(planes=tuple(sorted(numbered, key=lambda plane: plane.location or 0.0)), by="slice location")
-    by = "instance number" if all(plane.number is not None for plane in planes) else "none"
+    by = "instance number" if planes and all(plane.number is not None for plane in planes) else "none"
     return Ordered(planes=tuple(numbered), by=by)
 
 

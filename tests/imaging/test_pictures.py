@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut, convert_color_space
@@ -211,3 +214,21 @@ def test_a_frame_stays_as_long_as_the_header_says(values: dict[str, Any], expect
     for keyword, value in values.items():
         setattr(ds, keyword, value)
     assert stays(ds, 3) == (expected, said)
+
+
+DCMTK = shutil.which("dcmj2pnm")
+SHIPPED = ("MR_small.dcm", "MR_small_RLE.dcm", "ExplVR_BigEnd.dcm", "SC_rgb_jpeg_dcmtk.dcm", "examples_palette.dcm",
+           "examples_ybr_color.dcm", "SC_ybr_full_422_uncompressed.dcm")  # fmt: skip
+FOLDERS = ("ct_straight_28", "fmri_ge_4d", "dx_mono1", "localizer3", "ph_dualecho")
+
+
+@pytest.mark.skipif(DCMTK is None, reason="DCMTK is not installed")
+@pytest.mark.parametrize("name", [*SHIPPED, *FOLDERS])
+def test_dcmtk_shows_the_same_picture(name: str, tmp_path: Path) -> None:
+    """Another program, within the one level that it cuts off and does not round."""
+    path = sorted(real(name).iterdir())[0] if name in FOLDERS else Path(str(get_testdata_file(name)))
+    grey = pydicom.dcmread(path, stop_before_pixels=True).SamplesPerPixel == 1
+    window = ["+Wi", "1"] if "WindowCenter" in pydicom.dcmread(path) and grey else []
+    subprocess.run([str(DCMTK), "+op", *window, str(path), str(tmp_path / "a.pnm")], check=True, capture_output=True)
+    with Image.open(tmp_path / "a.pnm") as theirs:
+        assert np.abs(picture(path, square=False).astype(int) - np.asarray(theirs)).max() <= 1
