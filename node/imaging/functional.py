@@ -11,9 +11,21 @@ import struct
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 
-# What pydicom raises when a value is not of its VR, which it finds on first use.
-UNREADABLE = (TypeError, ValueError, OverflowError, AttributeError, NotImplementedError, struct.error)
+# What pydicom raises when a value is not of its VR, or a sequence is cut short: it parses on first use, from memory.
+UNREADABLE = (
+    TypeError,
+    ValueError,
+    OverflowError,
+    AttributeError,
+    NotImplementedError,
+    KeyError,
+    EOFError,
+    OSError,
+    BytesLengthException,
+    struct.error,
+)
 
 
 class FrameAttributes:

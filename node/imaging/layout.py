@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 from pydicom.uid import UID
 
 from node.errors import CannotSucceed
@@ -19,6 +20,9 @@ PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 LIMIT = 4 * 1024**3
 """Decoded bytes of one instance above which it is refused unless the caller allows more."""
+
+# What pydicom raises when a value is not of its VR, or its VR is none: it parses on first use.
+_UNREADABLE = (TypeError, ValueError, OverflowError, NotImplementedError, BytesLengthException)
 
 _PHOTOMETRIC_SAMPLES = {
     "MONOCHROME1": 1,
@@ -109,7 +113,7 @@ def layout_of(ds: Dataset, transfer_syntax: str, keyword: str = "PixelData", *, 
         allocated=allocated,
         stored=_integer(ds, "BitsStored", allocated),
         signed=_integer(ds, "PixelRepresentation", 0) == 1,
-        photometric=str(ds.get("PhotometricInterpretation") or "").strip().upper(),
+        photometric=_word(ds, "PhotometricInterpretation"),
         planar=_integer(ds, "PlanarConfiguration", 0) == 1,
         little_endian=uid != "1.2.840.10008.1.2.2",
         encapsulated=not uid.is_transfer_syntax or uid.is_encapsulated,
@@ -124,11 +128,18 @@ def _integer(ds: Dataset, keyword: str, default: int | None = None) -> int:
     try:
         value = ds.get(keyword)  # parsed on first use, so it may raise as well
         found = default if value is None or value == "" else int(value)
-    except (TypeError, ValueError, OverflowError):
+    except _UNREADABLE:
         raise CannotSucceed(f"'{keyword}' is not one whole number") from None
     if found is None:
         raise CannotSucceed(f"no value for '{keyword}'")
     return found
+
+
+def _word(ds: Dataset, keyword: str) -> str:
+    try:
+        return str(ds.get(keyword) or "").strip().upper()
+    except _UNREADABLE:
+        raise CannotSucceed(f"'{keyword}' is not readable") from None
 
 
 def _check(found: Layout, high_bit: int) -> None:
