@@ -165,11 +165,15 @@ class Step(Protocol):
     """Kinds it transforms. Items of other kinds are passed on unchanged by `run/`."""
     gives: ClassVar[frozenset[Kind]]
     """Kinds that its output may have, beside what was passed on."""
-    whole: ClassVar[bool]
-    """True: needs the whole unit at once, and a member held before it holds the unit unless the route
-    says `partial: proceed`. False: may be given any part of the batch, several parts side by side."""
     needs: ClassVar[frozenset[str]]
     """Names of what it wants in `Work.given`; see run/supply.py for what there is."""
+
+    @property
+    def whole(self) -> bool:
+        """True: needs the whole unit at once, and a member held before it holds the unit unless the route
+        says `partial: proceed`. False: may be given any part of the batch, several parts side by side.
+        A ClassVar, where it does not depend on the options."""
+        ...
 
     def run(self, batch: Batch, work: Work) -> Batch: ...
 

@@ -5,7 +5,7 @@ There is no end-of-study signal in C-STORE. So completeness is judged from evide
 `headers` what instances say of their series, `judge` the decision.
 """
 
-from node.complete.facts import Evidence, Facts, HeaderCount, Missing, Policy, Reading, Statement
+from node.complete.facts import Announced, Evidence, Facts, HeaderCount, Missing, Policy, Reading, Statement
 from node.complete.headers import header_counts
 from node.complete.judge import Complete, Wait, judge
 from node.complete.sources import LACKING, SOURCES
@@ -13,6 +13,7 @@ from node.complete.sources import LACKING, SOURCES
 __all__ = [
     "LACKING",
     "SOURCES",
+    "Announced",
     "Complete",
     "Evidence",
     "Facts",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from node.model import Unit
+from node.model import ReceiptId, Unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +65,17 @@ class HeaderCount:
     here: int
     exact: bool
     """False: no more than that many, and fewer is no sign of anything missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announced:
+    """What one source says of one series of a job: `Work.given["announced"]` is a tuple of these."""
+
+    receipts: frozenset[ReceiptId]
+    """All that the job has of the series. Not its UID, which `anonymize` changes."""
+    count: int
+    says: str
+    """Who says so, and how."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ before the shared one. What is not here does not influence how frames are put to
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from node.errors import CannotSucceed
+from node.imaging.functional import UNREADABLE
 from node.imaging.layout import Layout
 
 _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
@@ -50,7 +50,7 @@ def frames_of(ds: Dataset, layout: Layout, instance: int) -> list[Frame]:
     """Read every frame of `ds`. Raises CannotSucceed when one has no geometry or a kind that is no stack of planes."""
     try:
         return _frames(ds, layout, instance)
-    except (TypeError, ValueError, OverflowError, AttributeError, NotImplementedError, struct.error) as error:
+    except UNREADABLE as error:
         # pydicom parses a value on first use: what it raises then says that the value is not of its VR. The value
         # itself stays out of the message, it may be anything.
         raise CannotSucceed(f"an attribute of its geometry is not readable ({type(error).__name__})") from None

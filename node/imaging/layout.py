@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 
 from node.dicom.uids import transfer_syntax as transfer_syntax_named
 from node.errors import CannotSucceed
+from node.imaging.functional import UNREADABLE
 
 PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 """PS3.3 C.7.6.3, C.7.6.24, C.7.6.25; an instance has at most one of them."""
@@ -122,7 +123,7 @@ def layout_of(ds: Dataset, transfer_syntax: str, keyword: str = "PixelData", *, 
         allocated=allocated,
         stored=_integer(ds, "BitsStored", allocated),
         signed=_integer(ds, "PixelRepresentation", 0) == 1,
-        photometric=str(ds.get("PhotometricInterpretation") or "").strip().upper(),
+        photometric=_word(ds, "PhotometricInterpretation"),
         planar=_integer(ds, "PlanarConfiguration", 0) == 1,
         little_endian=not syntax.big_endian,
         encapsulated=syntax.encapsulated,
@@ -137,11 +138,18 @@ def _integer(ds: Dataset, keyword: str, default: int | None = None) -> int:
     try:
         value = ds.get(keyword)  # parsed on first use, so it may raise as well
         found = default if value is None or value == "" else int(value)
-    except (TypeError, ValueError, OverflowError):
+    except UNREADABLE:
         raise CannotSucceed(f"'{keyword}' is not one whole number") from None
     if found is None:
         raise CannotSucceed(f"no value for '{keyword}'")
     return found
+
+
+def _word(ds: Dataset, keyword: str) -> str:
+    try:
+        return str(ds.get(keyword) or "").strip().upper()
+    except UNREADABLE:
+        raise CannotSucceed(f"'{keyword}' is not readable") from None
 
 
 def _check(found: Layout, high_bit: int) -> None:

@@ -62,6 +62,7 @@ def may_go_ahead(step: Step) -> bool:
     """Whether a step takes instances one by one, and its options say all that it depends on."""
     return (
         not step.whole
+        and step.gives == frozenset({Kind.DICOM})  # an instance for an instance, nothing beside it
         and step.name != "forward"
         and Kind.DICOM in step.accepts
         and step.needs <= {"secret"}

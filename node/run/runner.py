@@ -17,11 +17,13 @@ from traceback import format_tb
 
 import sqlalchemy as sa
 
+from node.complete import Announced
 from node.config import thaw
 from node.engine.engine import Engine
 from node.engine.runs import DONE, STOP, Outcome
 from node.errors import CannotSucceed, TryAgain
 from node.index import Database, jobs
+from node.index.announced import announced
 from node.index.jobs import Job
 from node.model import Batch, Item, Kind, ReceiptId, Step
 from node.outbox import Outbox, delivery_id
@@ -158,8 +160,9 @@ class Runner:
             # under the courier's eyes, what is being sent.
             shutil.rmtree(out, ignore_errors=True)
             perform = self.ahead.perform if number == 0 else in_parts
-            made, given = perform(self.pool, step, batch, out, self.supply.for_step(step))
-            notes += lines(given)
+            given = self.supply.for_step(step, {"announced": lambda: self._announced(job)})
+            made, said = perform(self.pool, step, batch, out, given)
+            notes += lines(said)
         self.reach(f"step {number} made its files")
         self._account(job, step, number, batch, made, notes, time.monotonic() - began)
         results.write(folder, number, made, notes, of)
@@ -210,6 +213,10 @@ class Runner:
 
         count = self.outbox.put(job.id, destination, goods, batch.disclosure, step=number, also=also)
         return f"{count} files for {destination}"
+
+    def _announced(self, job: Job) -> tuple[Announced, ...]:
+        with self.database.reader.connect() as connection:
+            return announced(connection, job.id)
 
     def _hold(self, job: Job, reason: str, error: Exception | None = None) -> Outcome:
         if isinstance(error, Bug):

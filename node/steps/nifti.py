@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from node.errors import CannotSucceed
 from node.imaging.attributes import Frame
+from node.imaging.capabilities import cannot_decode
 from node.imaging.volumes import Unplaced, Volume, plan
 from node.model import Batch, Held, Item, Kind, ReceiptId, Work
 from node.steps.nifti_files import Member, Written, read_members, write_volume
@@ -33,6 +34,10 @@ class Nifti:
     gives: ClassVar[frozenset[Kind]] = frozenset({Kind.DICOM, Kind.NIFTI, Kind.REPORT})
     whole: ClassVar[bool] = True
     needs: ClassVar[frozenset[str]] = frozenset()
+
+    def problems(self) -> tuple[str, ...]:
+        """What this installation cannot decode."""
+        return tuple(f"this installation cannot decode {name}" for name in cannot_decode())
 
     def run(self, batch: Batch, work: Work) -> Batch:
         members, reasons = read_members([item for item in batch.items if item.kind is Kind.DICOM])

@@ -99,6 +99,20 @@ def test_check_looks_into_the_files_of_tls(tmp_path: Path) -> None:
     assert "is not that of the certificate" in ran.err
 
 
+@pytest.mark.parametrize("step", ["decompress", "nifti", "png", "{jpeg: middle}"])
+def test_check_refuses_every_step_that_needs_a_decoder_that_is_missing(
+    rules: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], step: str
+) -> None:
+    rules.write_text(GOOD.replace("[{forward: out}]", f"[{step}, {{forward: out}}]"))
+    monkeypatch.setattr(capabilities, "_there", lambda codec: codec != "jpegls")
+    capabilities.capabilities.cache_clear()
+    try:
+        assert check(rules, as_json=False) == 2
+    finally:
+        capabilities.capabilities.cache_clear()
+    assert "this installation cannot decode JPEG-LS Lossless Image Compression" in capsys.readouterr().err
+
+
 def test_check_refuses_a_route_that_this_installation_cannot_do(
     rules: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,7 @@ from node.config.reference import reference
 from node.dicom.status import TABLE
 from node.dicom.uids import STORAGE_SOP_CLASSES, TRANSFER_SYNTAXES, TransferSyntax, name_of
 from node.imaging.codecs import DECODERS, NATIVE, NATIVE_FRAMES
+from node.imaging.consistency import FINDINGS
 from node.imaging.targets import TARGETS
 from node.steps import STEPS
 from tests.flow.matrix import Cell, Fault, Point, cells
@@ -16,6 +17,7 @@ from tests.house.sources import ROOT
 
 CONFIGURATION = ROOT / "docs" / "CONFIGURATION.md"
 CONFORMANCE = ROOT / "docs" / "CONFORMANCE.md"
+CONVERSION = ROOT / "docs" / "CONVERSION.md"
 RELIABILITY = ROOT / "docs" / "RELIABILITY.md"
 
 _PART = "<!-- from the code: {} -->"
@@ -28,6 +30,7 @@ def parts() -> dict[Path, dict[str, str]]:
         CONFORMANCE: {
             "SOP classes": _sop_classes(), "transfer syntaxes": _transfer_syntaxes(), "statuses": _statuses(),
         },
+        CONVERSION: {"findings": _findings()},
         RELIABILITY: {"what is tried": _tried(), "what is promised": _promised(), "what says nothing": _says_nothing()},
     }  # fmt: skip
 
@@ -61,6 +64,10 @@ def _statuses() -> str:
     codes = [(f"0x{s.first:04X}" + (f" to 0x{s.last:04X}" if s.last != s.first else ""), s) for s in TABLE]
     rows = [(code, s.name, s.outcome.value, "yes" if s.retry else "no", s.source) for code, s in codes]
     return _table(("status", "meaning", "counts as", "tried again", "source"), rows)
+
+
+def _findings() -> str:
+    return _table(("finding", "meaning"), [(f"`{name}`", meaning) for name, meaning in FINDINGS.items()])
 
 
 def _tried() -> str:

@@ -14,11 +14,15 @@ import nibabel
 import numpy as np
 import pydicom
 import pytest
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.encaps import encapsulate
+from pydicom.tag import Tag
 from pydicom.uid import JPEGLSLossless
 
 from node.errors import CannotSucceed
+from node.imaging.attributes import frames_of
+from node.imaging.layout import layout_of
 from node.model import Batch, Disclosure, Item, Kind, ReceiptId
 from node.steps.nifti import Nifti
 from tests import make
@@ -254,6 +258,14 @@ def test_real_series_become_the_volumes_they_are(folder: str, volumes: int, reas
     assert len(of_kind(result, Kind.NIFTI)) == volumes
     assert all(reason and reason in held.reason for held in result.held)
     assert bool(result.held) == bool(reason)
+
+
+def test_a_binary_value_that_is_cut_short_is_a_reason() -> None:
+    ds = make.ct_series(1)[0]
+    tag = Tag("DiffusionBValue")
+    ds[tag] = RawDataElement(tag, "FD", 7, bytes(7), 0, False, True)
+    with pytest.raises(CannotSucceed, match="not readable"):
+        frames_of(ds, layout_of(ds, ds.file_meta.TransferSyntaxUID), 0)
 
 
 def test_a_real_ct_is_exact_pixel_by_pixel(tmp_path: Path) -> None:
