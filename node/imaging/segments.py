@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 
 from node.errors import CannotSucceed
 from node.imaging.attributes import Frame
-from node.imaging.geometry import affine_of, check_plane, tolerance_of
+from node.imaging.geometry import Floats, affine_of, check_plane, tolerance_of
 from node.imaging.grid import Grid
 from node.imaging.layout import Array
 from node.imaging.pixels import READ_ERRORS, Pixels, read_header
@@ -27,8 +27,8 @@ SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 LABEL_MAP_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.7"
 SEGMENTATIONS = (SEGMENTATION, LABEL_MAP_SEGMENTATION)
 
-_WHOLE = 1e-3
-"""How far the distance of two slices may be from a whole number of steps, in steps."""
+_ROUNDED = 0.02
+"""How far the distance of two neighbours may be from a whole number of steps, in steps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,17 +100,22 @@ def own_grid(segmentation: Segmentation) -> tuple[Grid, list[int], list[str]]:
     heights = positions @ (normal / np.linalg.norm(normal))
     near = tolerance_of(first.spacing)
     order = np.argsort(heights, kind="stable")
-    levels = heights[order][np.insert(np.diff(heights[order]) > near, 0, True)]
-    step, why = _step(segmentation, levels)
+    begins = np.insert(np.diff(heights[order]) > near, 0, True)
+    levels = heights[order][begins]
+    base, why = _base(segmentation, levels)
     assumed += [why] if why else []
-    places = np.rint((heights - levels[0]) / step).astype(int)
+    # Counted gap by gap: a distance that is rounded in the header is wrong by a slice after some hundred.
+    counted = np.insert(np.cumsum(np.rint(np.diff(levels) / base)), 0, 0).astype(int)
+    step = float(levels[-1] - levels[0]) / int(counted[-1]) if counted[-1] else base
+    places = np.empty(len(heights), int)
+    places[order] = counted[np.cumsum(begins) - 1]
     start = positions[order[0]]
     unit = normal / np.linalg.norm(normal) * step
     apart = np.linalg.norm(positions - (start + np.outer(places, unit)), axis=1)
     same = all(
         frame.orientation == first.orientation and frame.spacing == first.spacing for frame in segmentation.frames
     )
-    if not same or float(apart.max()) > max(near, _WHOLE * step):
+    if not same or float(apart.max()) > near:
         raise CannotSucceed(f"its frames are on no uniform grid: one is {float(apart.max()):.3f} mm off its place")
     count = int(places.max()) + 1
     if count > len(levels):
@@ -129,16 +134,14 @@ def own_grid(segmentation: Segmentation) -> tuple[Grid, list[int], list[str]]:
     return Grid(volume=volume, shape=segmentation.shape), [int(k) for k in places], assumed
 
 
-def _step(segmentation: Segmentation, levels: Array) -> tuple[float, str]:
-    """The distance between slices, mm, and what was assumed to know it."""
-    gaps = np.diff(np.asarray(levels, np.float64))
+def _base(segmentation: Segmentation, levels: Floats) -> tuple[float, str]:
+    """About the distance between slices, mm, and what was assumed to know it."""
+    gaps = np.diff(levels)
     said, thickness = segmentation.between, segmentation.frames[0].thickness
-    smallest = float(gaps.min()) if gaps.size else 0.0
-    whole = said is not None and said > 0 and bool((np.abs(gaps / said - np.rint(gaps / said)) <= 0.02).all())
-    if said is not None and whole and (not gaps.size or smallest >= said * 0.98):
-        return (smallest / round(smallest / said) if gaps.size else said), ""
+    if said is not None and said > 0 and (np.abs(gaps / said - np.rint(gaps / said)) <= _ROUNDED).all():
+        return said, ""
     if gaps.size:
-        return smallest, "no 'Spacing Between Slices' that fits: the smallest distance of its frames stands for it"
+        return float(gaps.min()), "no 'Spacing Between Slices' that fits: the smallest distance of its frames is used"
     if thickness is not None and thickness > 0:
         return thickness, f"one slice position: the slice thickness of {thickness:g} mm is its third dimension"
     raise CannotSucceed("one slice position and no slice thickness: the third dimension is unknown")

@@ -1,0 +1,148 @@
+"""Segmentations that we write: read back by highdicom and by us, and looked at by dciodvfy."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import FileDataset
+
+from node.errors import CannotSucceed
+from node.imaging.grid import Grid, grids_of, places_in, read_image
+from node.imaging.raster import Patch
+from node.imaging.segmentation import NO_DATE, Origin, Segment, write_segmentation
+from node.imaging.segments import read_segmentation
+from tests import make
+from tests.contouring import OBLIQUE
+from tests.data import real
+
+highdicom = pytest.importorskip("highdicom")
+
+ORIGIN = Origin(sop_instance="1.2.3.4", series_number=9, date="20200103", time="111213")
+
+
+def grid_of(paths: list[Path]) -> Grid:
+    ((grid,), reasons) = grids_of(image for path in paths if (image := read_image(path)) is not None)
+    assert not reasons
+    return grid
+
+
+def blobs(grid: Grid, seed: int, slices: list[int]) -> dict[int, Patch]:
+    """Irregular patches somewhere on some slices."""
+    rng = np.random.default_rng(seed)
+    rows, columns = grid.shape
+    found = {}
+    for k in slices:
+        row, column = int(rng.integers(0, rows // 2)), int(rng.integers(0, columns // 2))
+        found[k] = Patch(row=row, column=column, pixels=rng.random((rows - row - 1, columns - column)) > 0.4)
+    return found
+
+
+def segments_of(grid: Grid) -> list[Segment]:
+    """Three that overlap, on other slices each."""
+    last = grid.volume.slices - 1
+    return [
+        Segment(label="Lung_L", algorithm="MANUAL", organ=True, slices=blobs(grid, 1, sorted({0, last // 2, last}))),
+        Segment(label="GTV prim\u00e4r", algorithm="SEMIAUTOMATIC", organ=False, slices=blobs(grid, 2, [last // 2])),
+        Segment(label="Body", algorithm="", organ=False, slices=blobs(grid, 3, list(range(last + 1)))),
+    ]
+
+
+def whole(grid: Grid, segment: Segment) -> np.ndarray:
+    found = np.zeros((grid.volume.slices, *grid.shape), np.uint8)
+    for k, patch in segment.slices.items():
+        patch.put(found[k])
+    return found
+
+
+def sets() -> dict[str, list[FileDataset]]:
+    rows, columns = 16, 24
+    return {
+        "axial": make.ct_series(5, rows=rows, columns=columns),
+        "oblique": make.ct_series(4, rows=rows, columns=columns, orientation=OBLIQUE),
+        "frames that end within a byte": make.ct_series(5, rows=7, columns=9),
+        "one slice": make.ct_series(1, rows=rows, columns=columns),
+    }
+
+
+@pytest.fixture(params=sets())
+def grid(request: pytest.FixtureRequest, tmp_path: Path) -> Grid:
+    return grid_of(make.write_all(sets()[request.param], tmp_path))
+
+
+def faults(path: Path) -> list[str]:
+    """Errors that dciodvfy finds."""
+    program = shutil.which("dciodvfy")
+    if program is None:
+        pytest.skip("dicom3tools is not installed")
+    said = subprocess.run([program, str(path)], capture_output=True, text=True, check=False)
+    return [line for line in (said.stdout + said.stderr).splitlines() if line.startswith("Error")]
+
+
+def test_what_was_written_is_read_back_segment_by_segment(grid: Grid, tmp_path: Path) -> None:
+    segments = segments_of(grid)
+    write_segmentation(tmp_path / "seg.dcm", segments, grid, ORIGIN)
+    found = read_segmentation(tmp_path / "seg.dcm")
+    assert [segment.label for segment in found.segments] == ["Lung_L", "GTV prim\u00e4r", "Body"]
+    assert found.referenced == (grid.images[0].series,)
+    places = places_in(grid, found.frames, found.shape)
+    assert places is not None
+    for n, segment in enumerate(segments, 1):
+        expected, got = whole(grid, segment), np.zeros((grid.volume.slices, *grid.shape), np.uint8)
+        for k, frame in found.slices_of(n, places).items():
+            got[k] = frame
+        assert np.array_equal(got, expected)
+
+
+def test_highdicom_reads_the_same(grid: Grid, tmp_path: Path) -> None:
+    segments = segments_of(grid)
+    write_segmentation(tmp_path / "seg.dcm", segments, grid, ORIGIN)
+    read = highdicom.seg.segread(tmp_path / "seg.dcm")
+    pixels = read.get_pixels_by_source_instance(list(grid.instances), assert_missing_frames_are_empty=True)
+    assert pixels.shape[-1] == 3
+    for n, segment in enumerate(segments):
+        assert np.array_equal(pixels[..., n], whole(grid, segment))
+
+
+def test_dciodvfy_finds_no_error(grid: Grid, tmp_path: Path) -> None:
+    write_segmentation(tmp_path / "seg.dcm", segments_of(grid), grid, ORIGIN)
+    assert faults(tmp_path / "seg.dcm") == []
+
+
+def test_a_real_ct_keeps_its_positions_to_the_letter(tmp_path: Path) -> None:
+    grid = grid_of(sorted(real("ct_straight_28").rglob("*.dcm")) or sorted(real("ct_straight_28").iterdir()))
+    write_segmentation(tmp_path / "seg.dcm", segments_of(grid), grid, ORIGIN)
+    assert faults(tmp_path / "seg.dcm") == []
+    ds, first = dcmread(tmp_path / "seg.dcm"), dcmread(grid.images[0].path, stop_before_pixels=True)
+    position = ds.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0].ImagePositionPatient
+    assert [str(x) for x in position] == [str(x) for x in first.ImagePositionPatient]
+    assert (ds.PatientID, ds.StudyInstanceUID) == (first.PatientID, first.StudyInstanceUID)
+
+
+def test_a_repeat_writes_the_same_bytes(grid: Grid, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write_segmentation(tmp_path / name, segments_of(grid), grid, ORIGIN)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_content_date_is_that_of_the_structure_set_or_plainly_none(tmp_path: Path) -> None:
+    grid = grid_of(make.write_all(make.ct_series(3), tmp_path))
+    for date, expected in (("20200103", "20200103"), ("", NO_DATE), ("2020-01", NO_DATE)):
+        origin = Origin(sop_instance="1.2", series_number=0, date=date, time="")
+        write_segmentation(tmp_path / "seg.dcm", segments_of(grid), grid, origin)
+        assert dcmread(tmp_path / "seg.dcm").ContentDate == expected
+
+
+def test_a_segment_without_a_pixel_and_multi_frame_images_are_refused(tmp_path: Path) -> None:
+    grid = grid_of(make.write_all(make.ct_series(3), tmp_path))
+    empty = Segment(label="x", algorithm="", organ=False, slices={})
+    for segments in ([], [empty], [*segments_of(grid), empty]):
+        with pytest.raises(CannotSucceed, match="without a pixel"):
+            write_segmentation(tmp_path / "seg.dcm", segments, grid, ORIGIN)
+    enhanced = grid_of([make.write(make.enhanced_mr(), tmp_path / "enhanced.dcm")])
+    with pytest.raises(CannotSucceed, match="multi-frame images is not built"):
+        write_segmentation(tmp_path / "seg.dcm", segments_of(enhanced), enhanced, ORIGIN)
