@@ -13,7 +13,7 @@ import numpy as np
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence as Items
 
-from node.imaging.structures import RT_STRUCTURE_SET
+from node.dicom.references import RT_STRUCTURE_SET
 from tests import make
 
 OBLIQUE = tuple(

@@ -153,17 +153,20 @@ def _functional_groups(
     places = sorted({k for _, k in frames})
     position = {k: n for n, k in enumerate(places, 1)}
     of_slice = {k: _of_slice(template, images[k]) for k in places}
-    identified = template.SegmentIdentificationSequence[0]
-    of_segment = {
-        n: _with(Dataset(), SegmentIdentificationSequence=Items([_with(identified, ReferencedSegmentNumber=n + 1)]))
-        for n in {n for n, _ in frames}
-    }
+    of_segment = {n: _of_segment(template, n + 1) for n in {n for n, _ in frames}}
     for n, k in frames:
         content = _with(Dataset(), DimensionIndexValues=[n + 1, position[k]])
         found = _with(Dataset(), FrameContentSequence=Items([content]))
         for element in (*of_slice[k], *of_segment[n]):
             found[element.tag] = element
         yield found
+
+
+def _of_segment(template: Dataset, number: int) -> Dataset:
+    identified = template.get("SegmentIdentificationSequence")
+    if identified is None:  # there is one segment, and all frames share it
+        return Dataset()
+    return _with(Dataset(), SegmentIdentificationSequence=Items([_with(identified[0], ReferencedSegmentNumber=number)]))
 
 
 def _of_slice(template: Dataset, image: Dataset) -> Dataset:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 
+from node.dicom.references import LABEL_MAP_SEGMENTATION, SEGMENTATION
 from node.errors import CannotSucceed
 from node.imaging.attributes import Frame
 from node.imaging.geometry import Floats, affine_of, check_plane, tolerance_of
@@ -23,8 +24,6 @@ from node.imaging.layout import Array
 from node.imaging.pixels import READ_ERRORS, Pixels, read_header
 from node.imaging.volumes import Volume
 
-SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
-LABEL_MAP_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.7"
 SEGMENTATIONS = (SEGMENTATION, LABEL_MAP_SEGMENTATION)
 
 _ROUNDED = 0.02

@@ -17,11 +17,10 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from node.dicom.dataset import read
+from node.dicom.references import RT_STRUCTURE_SET
 from node.errors import CannotSucceed
 from node.imaging.geometry import Floats
 from node.imaging.pixels import READ_ERRORS
-
-RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 
 CLOSED, CLOSED_XOR = "CLOSED_PLANAR", "CLOSEDPLANAR_XOR"
 """Contour Geometric Type (3006,0042) of those that have an inside, PS3.3 C.8.8.6.1."""

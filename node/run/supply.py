@@ -14,15 +14,20 @@ Supplier = Callable[[], Any]
 class Supply:
     """Named things that a step cannot make itself: it knows no database and no configuration.
 
-    secret    bytes, the key of every pseudonym and UID (`node.secret`)
+    secret        bytes, the key of every pseudonym and UID (`node.secret`)
+    referenced    node.model.Referenced, the instances that those of the batch refer to; see run/referenced.py
     """
 
     def __init__(self, suppliers: Mapping[str, Supplier]) -> None:
         self._suppliers = dict(suppliers)
 
-    def for_step(self, step: Step) -> dict[str, Any]:
-        """Raises CannotSucceed when a step needs what this node does not have."""
-        missing = sorted(step.needs - self._suppliers.keys())
+    def for_step(self, step: Step, own: Mapping[str, Supplier] | None = None) -> dict[str, Any]:
+        """What a step needs. `own`: what depends on the batch it is for.
+
+        Raises CannotSucceed when a step needs what this node does not have, and what a supplier raises.
+        """
+        suppliers = {**self._suppliers, **(own or {})}
+        missing = sorted(step.needs - suppliers.keys())
         if missing:
             raise CannotSucceed(f"{step.name} needs {', '.join(missing)}, which this node does not supply")
-        return {name: self._suppliers[name]() for name in sorted(step.needs)}
+        return {name: suppliers[name]() for name in sorted(step.needs)}

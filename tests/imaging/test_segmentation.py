@@ -42,6 +42,11 @@ def blobs(grid: Grid, seed: int, slices: list[int]) -> dict[int, Patch]:
     return found
 
 
+@pytest.fixture(params=[1, 3], ids=["one segment", "three"])
+def segments(request: pytest.FixtureRequest, grid: Grid) -> list[Segment]:
+    return segments_of(grid)[: request.param]
+
+
 def segments_of(grid: Grid) -> list[Segment]:
     """Three that overlap, on other slices each."""
     last = grid.volume.slices - 1
@@ -83,11 +88,10 @@ def faults(path: Path) -> list[str]:
     return [line for line in (said.stdout + said.stderr).splitlines() if line.startswith("Error")]
 
 
-def test_what_was_written_is_read_back_segment_by_segment(grid: Grid, tmp_path: Path) -> None:
-    segments = segments_of(grid)
+def test_what_was_written_is_read_back_segment_by_segment(grid: Grid, segments: list[Segment], tmp_path: Path) -> None:
     write_segmentation(tmp_path / "seg.dcm", segments, grid, ORIGIN)
     found = read_segmentation(tmp_path / "seg.dcm")
-    assert [segment.label for segment in found.segments] == ["Lung_L", "GTV prim\u00e4r", "Body"]
+    assert [segment.label for segment in found.segments] == ["Lung_L", "GTV prim\u00e4r", "Body"][: len(segments)]
     assert found.referenced == (grid.images[0].series,)
     places = places_in(grid, found.frames, found.shape)
     assert places is not None
@@ -98,18 +102,17 @@ def test_what_was_written_is_read_back_segment_by_segment(grid: Grid, tmp_path: 
         assert np.array_equal(got, expected)
 
 
-def test_highdicom_reads_the_same(grid: Grid, tmp_path: Path) -> None:
-    segments = segments_of(grid)
+def test_highdicom_reads_the_same(grid: Grid, segments: list[Segment], tmp_path: Path) -> None:
     write_segmentation(tmp_path / "seg.dcm", segments, grid, ORIGIN)
     read = highdicom.seg.segread(tmp_path / "seg.dcm")
     pixels = read.get_pixels_by_source_instance(list(grid.instances), assert_missing_frames_are_empty=True)
-    assert pixels.shape[-1] == 3
+    assert pixels.shape[-1] == len(segments)
     for n, segment in enumerate(segments):
         assert np.array_equal(pixels[..., n], whole(grid, segment))
 
 
-def test_dciodvfy_finds_no_error(grid: Grid, tmp_path: Path) -> None:
-    write_segmentation(tmp_path / "seg.dcm", segments_of(grid), grid, ORIGIN)
+def test_dciodvfy_finds_no_error(grid: Grid, segments: list[Segment], tmp_path: Path) -> None:
+    write_segmentation(tmp_path / "seg.dcm", segments, grid, ORIGIN)
     assert faults(tmp_path / "seg.dcm") == []
 
 
