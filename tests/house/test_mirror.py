@@ -29,6 +29,8 @@ ELSEWHERE = {
     # driven through the step, the way the node does it
     "steps._skeleton": "tests/steps/test_skeleton.py",
     "steps.nifti_files": "tests/steps/test_nifti.py",
+    "steps.masks.drawing": "tests/steps/masks/test_step.py",
+    "steps.masks.files": "tests/steps/masks/test_step.py",
     "steps.anonymize.coding": "tests/steps/anonymize/test_step.py",
     "steps.anonymize.evidence": "tests/steps/anonymize/test_instance.py",
     "steps.anonymize.fields": "tests/steps/anonymize/test_recipe.py",
