@@ -42,6 +42,7 @@ ELSEWHERE = {
     "imaging.layout": "tests/imaging/test_decode.py",
     "imaging.nifti": "tests/imaging/test_gate.py",
     "imaging.pixels": "tests/steps/test_decompress.py",
+    "imaging.segmentation_frames": "tests/imaging/test_segmentation.py",
     "imaging.transcode": "tests/steps/test_decompress.py",
     "imaging.values": "tests/imaging/test_gate.py",
     "receive.asked": "tests/receive/test_services.py",

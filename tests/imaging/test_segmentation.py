@@ -14,7 +14,7 @@ from pydicom.dataset import FileDataset
 from node.errors import CannotSucceed
 from node.imaging.grid import Grid, grids_of, places_in, read_image
 from node.imaging.raster import Patch
-from node.imaging.segmentation import NO_DATE, Origin, Segment, write_segmentation
+from node.imaging.segmentation import NO_DATE, Mask, Origin, write_segmentation
 from node.imaging.segments import read_segmentation
 from tests import make
 from tests.contouring import OBLIQUE
@@ -43,21 +43,21 @@ def blobs(grid: Grid, seed: int, slices: list[int]) -> dict[int, Patch]:
 
 
 @pytest.fixture(params=[1, 3], ids=["one segment", "three"])
-def segments(request: pytest.FixtureRequest, grid: Grid) -> list[Segment]:
+def segments(request: pytest.FixtureRequest, grid: Grid) -> list[Mask]:
     return segments_of(grid)[: request.param]
 
 
-def segments_of(grid: Grid) -> list[Segment]:
+def segments_of(grid: Grid) -> list[Mask]:
     """Three that overlap, on other slices each."""
     last = grid.volume.slices - 1
     return [
-        Segment(label="Lung_L", algorithm="MANUAL", organ=True, slices=blobs(grid, 1, sorted({0, last // 2, last}))),
-        Segment(label="GTV prim\u00e4r", algorithm="SEMIAUTOMATIC", organ=False, slices=blobs(grid, 2, [last // 2])),
-        Segment(label="Body", algorithm="", organ=False, slices=blobs(grid, 3, list(range(last + 1)))),
+        Mask(label="Lung_L", algorithm="MANUAL", organ=True, slices=blobs(grid, 1, sorted({0, last // 2, last}))),
+        Mask(label="GTV prim\u00e4r", algorithm="SEMIAUTOMATIC", organ=False, slices=blobs(grid, 2, [last // 2])),
+        Mask(label="Body", algorithm="", organ=False, slices=blobs(grid, 3, list(range(last + 1)))),
     ]
 
 
-def whole(grid: Grid, segment: Segment) -> np.ndarray:
+def whole(grid: Grid, segment: Mask) -> np.ndarray:
     found = np.zeros((grid.volume.slices, *grid.shape), np.uint8)
     for k, patch in segment.slices.items():
         patch.put(found[k])
@@ -88,7 +88,7 @@ def faults(path: Path) -> list[str]:
     return [line for line in (said.stdout + said.stderr).splitlines() if line.startswith("Error")]
 
 
-def test_what_was_written_is_read_back_segment_by_segment(grid: Grid, segments: list[Segment], tmp_path: Path) -> None:
+def test_what_was_written_is_read_back_segment_by_segment(grid: Grid, segments: list[Mask], tmp_path: Path) -> None:
     write_segmentation(tmp_path / "seg.dcm", segments, grid, ORIGIN)
     found = read_segmentation(tmp_path / "seg.dcm")
     assert [segment.label for segment in found.segments] == ["Lung_L", "GTV prim\u00e4r", "Body"][: len(segments)]
@@ -102,7 +102,7 @@ def test_what_was_written_is_read_back_segment_by_segment(grid: Grid, segments: 
         assert np.array_equal(got, expected)
 
 
-def test_highdicom_reads_the_same(grid: Grid, segments: list[Segment], tmp_path: Path) -> None:
+def test_highdicom_reads_the_same(grid: Grid, segments: list[Mask], tmp_path: Path) -> None:
     write_segmentation(tmp_path / "seg.dcm", segments, grid, ORIGIN)
     read = highdicom.seg.segread(tmp_path / "seg.dcm")
     pixels = read.get_pixels_by_source_instance(list(grid.instances), assert_missing_frames_are_empty=True)
@@ -111,7 +111,7 @@ def test_highdicom_reads_the_same(grid: Grid, segments: list[Segment], tmp_path:
         assert np.array_equal(pixels[..., n], whole(grid, segment))
 
 
-def test_dciodvfy_finds_no_error(grid: Grid, segments: list[Segment], tmp_path: Path) -> None:
+def test_dciodvfy_finds_no_error(grid: Grid, segments: list[Mask], tmp_path: Path) -> None:
     write_segmentation(tmp_path / "seg.dcm", segments, grid, ORIGIN)
     assert faults(tmp_path / "seg.dcm") == []
 
@@ -140,12 +140,45 @@ def test_content_date_is_that_of_the_structure_set_or_plainly_none(tmp_path: Pat
         assert dcmread(tmp_path / "seg.dcm").ContentDate == expected
 
 
-def test_a_segment_without_a_pixel_and_multi_frame_images_are_refused(tmp_path: Path) -> None:
+def test_frames_of_one_instance_are_named_by_their_number(tmp_path: Path) -> None:
+    grid = grid_of([make.write(make.enhanced_mr(slices=4, volumes=2, rows=16, columns=24), tmp_path / "enhanced.dcm")])
+    segments = segments_of(grid)
+    write_segmentation(tmp_path / "seg.dcm", segments, grid, ORIGIN)
+    assert faults(tmp_path / "seg.dcm") == []
+    ds = dcmread(tmp_path / "seg.dcm")
+    assert len(ds.ReferencedSeriesSequence[0].ReferencedInstanceSequence) == 1
+    named = [f.DerivationImageSequence[0].SourceImageSequence[0] for f in ds.PerFrameFunctionalGroupsSequence]
+    assert {image.ReferencedSOPInstanceUID for image in named} == set(grid.instances)
+    assert [image.ReferencedFrameNumber for image in named] == [1, 2, 4, 2, 1, 2, 3, 4]
+    found = read_segmentation(tmp_path / "seg.dcm")
+    places = places_in(grid, found.frames, found.shape)
+    assert places == [0, 1, 3, 1, 0, 1, 2, 3]
+    got = np.stack([found.slices_of(3, places)[k] for k in range(4)])
+    assert np.array_equal(got, whole(grid, segments[2]))
+
+
+@pytest.mark.parametrize("keyword", ["PatientSex", "AccessionNumber", "StudyID", "PatientBirthDate", "SliceThickness"])
+def test_images_that_lack_what_may_be_empty_are_taken(tmp_path: Path, keyword: str) -> None:
+    images = make.ct_series(3)
+    for ds in images:
+        delattr(ds, keyword)
+    grid = grid_of(make.write_all(images, tmp_path))
+    write_segmentation(tmp_path / "seg.dcm", segments_of(grid), grid, ORIGIN)
+    assert faults(tmp_path / "seg.dcm") == []
+
+
+def test_images_without_a_frame_of_reference_are_refused(tmp_path: Path) -> None:
+    images = make.ct_series(3)
+    for ds in images:
+        del ds.FrameOfReferenceUID
+    grid = grid_of(make.write_all(images, tmp_path))
+    with pytest.raises(CannotSucceed, match="no 'Frame of Reference UID'"):
+        write_segmentation(tmp_path / "seg.dcm", segments_of(grid), grid, ORIGIN)
+
+
+def test_a_segment_without_a_pixel_is_refused(tmp_path: Path) -> None:
     grid = grid_of(make.write_all(make.ct_series(3), tmp_path))
-    empty = Segment(label="x", algorithm="", organ=False, slices={})
+    empty = Mask(label="x", algorithm="", organ=False, slices={})
     for segments in ([], [empty], [*segments_of(grid), empty]):
         with pytest.raises(CannotSucceed, match="without a pixel"):
             write_segmentation(tmp_path / "seg.dcm", segments, grid, ORIGIN)
-    enhanced = grid_of([make.write(make.enhanced_mr(), tmp_path / "enhanced.dcm")])
-    with pytest.raises(CannotSucceed, match="multi-frame images is not built"):
-        write_segmentation(tmp_path / "seg.dcm", segments_of(enhanced), enhanced, ORIGIN)

@@ -21,7 +21,7 @@ from node.dicom.part10 import read_meta
 from node.dicom.references import REFERRING, RT_STRUCTURE_SET
 from node.errors import CannotSucceed
 from node.imaging.grid import Image, read_image
-from node.imaging.segmentation import Origin, Segment, write_segmentation
+from node.imaging.segmentation import Mask, Origin, write_segmentation
 from node.imaging.segments import Segmentation, read_segmentation
 from node.imaging.structures import StructureSet, read_structures
 from node.model import Batch, Held, Item, Kind, Referenced, Work
@@ -206,12 +206,12 @@ def _facts(source: StructureSet | Segmentation, sheet: Sheet, result: Result) ->
 
 
 def _write_segmentation(path: Path, source: StructureSet, sheet: Sheet) -> None:
-    segments = []
+    masks = []
     for region in sheet.regions:
         assert isinstance(region.slices, Patches)  # of a structure set
         roi = sheet.rois[region.called.file]
-        segments.append(
-            Segment(
+        masks.append(
+            Mask(
                 label=region.called.name, algorithm=roi.algorithm, organ=roi.interpreted == "ORGAN",
                 slices=region.slices.slices,
             )
@@ -219,4 +219,4 @@ def _write_segmentation(path: Path, source: StructureSet, sheet: Sheet) -> None:
     origin = Origin(
         sop_instance=source.sop_instance, series_number=source.series_number, date=source.date, time=source.time
     )
-    write_segmentation(path, segments, sheet.grid, origin)
+    write_segmentation(path, masks, sheet.grid, origin)
