@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 from pydicom import dcmread
+from pydicom.config import RAISE
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import MRImageStorage
+from pydicom.valuerep import validate_value
 
 from node.errors import CannotSucceed
 from node.imaging.grid import Grid
@@ -79,6 +82,7 @@ class Source:
         values: dict[str, Any] = {keyword: self.image.get(keyword, "") for keyword in _MAY_BE_EMPTY}
         for group, keyword in _PLANE:
             values[keyword] = self.plane(group, keyword)
+        values["SpecificCharacterSet"] = "ISO_IR 192"  # text is decoded here, and names of regions may need more
         values["SliceThickness"] = values["SliceThickness"] or f"{step:.10g}"
         if self.number is not None:
             values["SOPClassUID"] = MRImageStorage  # any classic one: highdicom looks for frames by the class
@@ -86,7 +90,22 @@ class Source:
         for keyword in _OF_MANY_FRAMES:
             if keyword in found:
                 delattr(found, keyword)
+        _leave_out_illegal(found)
         return found
+
+
+def _leave_out_illegal(image: Dataset) -> None:
+    """What an image says of the patient and is not legal, as an age of 0Y, is no reason to write it once more."""
+    for element in list(image.group_dataset(0x0010)):
+        texts = element.value if isinstance(element.value, MultiValue) else [element.value]
+        try:
+            for text in texts:
+                validate_value(element.VR, str(text), RAISE)
+        except ValueError:
+            if element.keyword in _MAY_BE_EMPTY:
+                setattr(image, element.keyword, "")
+            else:
+                del image[element.tag]
 
 
 def sources_of(grid: Grid) -> list[Source]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom import dcmread
+from pydicom.dataelem import DataElement
 from pydicom.dataset import FileDataset
 
 from node.errors import CannotSucceed
@@ -165,6 +166,34 @@ def test_images_that_lack_what_may_be_empty_are_taken(tmp_path: Path, keyword: s
     grid = grid_of(make.write_all(images, tmp_path))
     write_segmentation(tmp_path / "seg.dcm", segments_of(grid), grid, ORIGIN)
     assert faults(tmp_path / "seg.dcm") == []
+
+
+def test_what_is_not_legal_in_the_images_is_not_written_again(tmp_path: Path) -> None:
+    paths = make.write_all(make.ct_series(3), tmp_path)
+    for path in paths:
+        ds = dcmread(path)
+        ds.add(DataElement("PatientAge", "AS", "0Y", validation_mode=0))
+        ds.add(DataElement("PatientBirthDate", "DA", "1950", validation_mode=0))
+        ds.PatientSize = "1.8"
+        ds.save_as(path)
+    grid = grid_of(paths)
+    write_segmentation(tmp_path / "seg.dcm", segments_of(grid), grid, ORIGIN)
+    assert faults(tmp_path / "seg.dcm") == []
+    written = dcmread(tmp_path / "seg.dcm")
+    assert ("PatientAge" in written, written.PatientBirthDate, written.PatientSize) == (False, "", 1.8)
+
+
+@pytest.mark.parametrize("charset", ["ISO_IR 100", "ISO 2022 IR 100", ["", "ISO 2022 IR 87"]])
+def test_text_of_another_character_set_stays_the_same_text(tmp_path: Path, charset: str | list[str]) -> None:
+    images = make.ct_series(2)
+    name = "Yamada^Tarou=山田^太郎" if isinstance(charset, list) else "Müster^Invented"
+    for ds in images:
+        ds.SpecificCharacterSet, ds.PatientName = charset, name
+    grid = grid_of(make.write_all(images, tmp_path))
+    write_segmentation(tmp_path / "seg.dcm", segments_of(grid), grid, ORIGIN)
+    written = dcmread(tmp_path / "seg.dcm")
+    assert (str(written.PatientName), written.SpecificCharacterSet) == (name, "ISO_IR 192")
+    assert written.SegmentSequence[1].SegmentLabel == "GTV primär"
 
 
 def test_images_without_a_frame_of_reference_are_refused(tmp_path: Path) -> None:
