@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,35 @@ def even_odd(paths: Sequence[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
                 crosses = (ay > row) != (by > row)
                 found ^= crosses & (column > ax + (row - ay) * (bx - ax) / (by - ay))
     return found
+
+
+Point = tuple[Fraction, Fraction]
+
+
+def exactly(paths: Sequence[Sequence[Point]], shape: tuple[int, int]) -> np.ndarray:
+    """Pixels whose centre is enclosed by an odd number of paths or lies on one of them, each asked on its own, in
+    fractions, edge by edge."""
+    found = np.zeros(shape, bool)
+    edges = [edge for path in paths for edge in zip(path, [*path[1:], path[0]], strict=True)]
+    for row in range(shape[0]):
+        met = [(a, b) for a, b in edges if min(a[1], b[1]) <= row <= max(a[1], b[1])]
+        columns = [x for edge in met for x, _ in edge]
+        for column in range(shape[1]) if met else ():
+            if min(columns) <= column <= max(columns):
+                found[row, column] = _enclosed(met, column, row)
+    return found
+
+
+def _enclosed(edges: Sequence[tuple[Point, Point]], column: int, row: int) -> bool:
+    """By a ray to the left."""
+    inside = False
+    for (ax, ay), (bx, by) in edges:
+        across = (bx - ax) * (row - ay) - (by - ay) * (column - ax)
+        if across == 0 and min(ax, bx) <= column <= max(ax, bx) and min(ay, by) <= row <= max(ay, by):
+            return True
+        if (ay > row) != (by > row) and ax + (row - ay) * (bx - ax) / (by - ay) <= column:
+            inside = not inside
+    return inside
 
 
 def in_patient(image: Dataset, corners: np.ndarray, off: float = 0.0) -> np.ndarray:

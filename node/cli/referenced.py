@@ -9,7 +9,7 @@ from pathlib import Path
 from node.cli.gather import FileUnit, Found, Gathered, batch_of
 from node.dicom.header import read_header_of
 from node.dicom.references import REFERRING, references_of
-from node.errors import NodeError
+from node.errors import CannotSucceed, NodeError
 from node.model import Batch, Item, ReceiptId, Referenced
 
 
@@ -37,16 +37,24 @@ class AmongFiles:
             if one.identity.sop_class not in REFERRING:
                 continue
             try:
-                for series in self._series(one):
-                    wanted.update((other.receipt, other) for other in self.by_series[series])
-            except (NodeError, KeyError) as error:
-                why = "the series that it refers to is not among the files"
-                missing[one.receipt] = why if isinstance(error, KeyError) else str(error)
+                wanted.update((other.receipt, other) for other in self._referred(one))
+            except NodeError as error:
+                missing[one.receipt] = str(error)
         others = [one for receipt, one in wanted.items() if receipt not in mine]
         folder.mkdir(parents=True, exist_ok=True)
         items: tuple[Item, ...] = batch_of(FileUnit(kind=unit.kind, uid=unit.uid, members=others), folder).items
         return Referenced(items=items, missing=missing)
 
-    def _series(self, one: Found) -> list[str]:
+    def _referred(self, one: Found) -> list[Found]:
+        """All instances of the series that one names. Raises CannotSucceed when that is not all it names."""
         header = read_header_of(one.path, one.identity.transfer_syntax, one.dataset_offset).header
-        return [reference.series for reference in references_of(header)]
+        found: list[Found] = []
+        for reference in references_of(header):
+            there = self.by_series.get(reference.series, [])
+            if not there:
+                raise CannotSucceed("the series that it refers to is not among the files")
+            if absent := reference.instances - {other.identity.sop_instance for other in there}:
+                count = len(reference.instances)
+                raise CannotSucceed(f"{len(absent)} of {count} images that it refers to are not among the files")
+            found += there
+        return found

@@ -28,6 +28,7 @@ class Image:
     frames: tuple[Frame, ...]
     shape: tuple[int, int]
     """(rows, columns)"""
+    frame_of_reference: str = ""
     fault: str = ""
     """Why it has no place; then it has no frames."""
 
@@ -68,6 +69,7 @@ def read_image(path: Path) -> Image | None:
             path=path, series=str(ds.get("SeriesInstanceUID") or ""), sop_class=str(ds.get("SOPClassUID") or ""),
             sop_instance=str(ds.get("SOPInstanceUID") or ""), frames=(),
             shape=(pixels.layout.rows, pixels.layout.columns),
+            frame_of_reference=str(ds.get("FrameOfReferenceUID") or ""),
         )  # fmt: skip
         try:
             return replace(found, frames=tuple(frames_of(ds, pixels.layout, 0)))

@@ -30,6 +30,10 @@ _ROUNDED = 0.02
 """How far the distance of two neighbours may be from a whole number of steps, in steps."""
 
 
+_MOST_SLICES = 32767
+"""NIfTI-1 ends there, and a header of a few bytes may announce any number."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     number: int
@@ -117,6 +121,8 @@ def own_grid(segmentation: Segmentation) -> tuple[Grid, list[int], list[str]]:
     if not same or float(apart.max()) > near:
         raise CannotSucceed(f"its frames are on no uniform grid: one is {float(apart.max()):.3f} mm off its place")
     count = int(places.max()) + 1
+    if count > _MOST_SLICES:
+        raise CannotSucceed(f"its frames lie {count} slices apart, more than a volume may have")
     if count > len(levels):
         assumed.append(f"{count - len(levels)} slices between its frames have none, and so nothing in the mask")
     frames = tuple(

@@ -26,6 +26,8 @@ CLOSED, CLOSED_XOR = "CLOSED_PLANAR", "CLOSEDPLANAR_XOR"
 """Contour Geometric Type (3006,0042) of those that have an inside, PS3.3 C.8.8.6.1."""
 
 _CONTOUR_DATA = 0x30060050
+_FARTHEST = 1e6
+"""Millimetres: what is farther is no place in a patient, and arithmetic on it could overflow."""
 _NOTHING: Floats = np.empty((0, 3))
 
 
@@ -52,6 +54,8 @@ class Roi:
     """ROI Generation Algorithm (3006,0036): AUTOMATIC, SEMIAUTOMATIC, MANUAL or empty."""
     interpreted: str = ""
     """RT ROI Interpreted Type (3006,00A4): ORGAN, PTV, EXTERNAL, ... or empty."""
+    frame_of_reference: str = ""
+    """Referenced Frame of Reference UID (3006,0024), or empty."""
     contours: tuple[Contour, ...] = ()
 
 
@@ -100,6 +104,7 @@ def _structures(ds: Dataset) -> StructureSet:
         Roi(
             number=number, name=str(item.get("ROIName") or "").strip(),
             algorithm=str(item.get("ROIGenerationAlgorithm") or "").upper(), interpreted=interpreted.get(number, ""),
+            frame_of_reference=str(item.get("ReferencedFrameOfReferenceUID") or ""),
             contours=tuple(drawn.pop(number, ())),
         )
         for number, item in named.items()
@@ -142,6 +147,8 @@ def _points(item: Dataset) -> Floats:
         raise CannotSucceed("'Contour Data' has what is no number") from None
     if not np.isfinite(numbers).all():
         raise CannotSucceed("'Contour Data' has what is no number")
+    if np.abs(numbers).max(initial=0.0) > _FARTHEST:
+        raise CannotSucceed("'Contour Data' has a coordinate beyond a kilometre")
     if len(numbers) % 3:
         raise CannotSucceed("'Contour Data' is no list of points with three coordinates")
     said = item.get("NumberOfContourPoints")

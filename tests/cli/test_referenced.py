@@ -51,6 +51,12 @@ def test_masks_are_made_on_the_images_whatever_unit_they_are_in(source: File, ro
     )
 
 
+def test_a_set_of_whose_images_some_are_not_among_the_files_is_held(source: File) -> None:
+    (source / "ct" / "0004.dcm").unlink()
+    reasons = [reason for _, reason in process(source, "of-study").json["held"]]
+    assert reasons == ["masks: 1 of 4 images that it refers to are not among the files"]
+
+
 def test_a_set_whose_images_are_not_among_the_files_is_held(source: File) -> None:
     ran = process(source / "rt", "plain")
     assert ran.code == 1

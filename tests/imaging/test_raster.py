@@ -10,25 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.imaging.raster import Patch, fill
+from tests.contouring import Point, exactly
 
 SHAPE = (14, 17)
-Point = tuple[Fraction, Fraction]
 
 
-def exactly(path: list[Point], column: int, row: int) -> bool:
-    """Even-odd by a ray to the left, and what lies on an edge belongs to it; in fractions, edge by edge."""
-    inside = False
-    for (ax, ay), (bx, by) in zip(path, path[1:] + path[:1], strict=True):
-        across = (bx - ax) * (row - ay) - (by - ay) * (column - ax)
-        if across == 0 and min(ax, bx) <= column <= max(ax, bx) and min(ay, by) <= row <= max(ay, by):
-            return True
-        if (ay > row) != (by > row) and ax + (row - ay) * (bx - ax) / (by - ay) <= column:
-            inside = not inside
-    return inside
-
-
-def reference(path: list[Point], shape: tuple[int, int] = SHAPE) -> np.ndarray:
-    return np.array([[exactly(path, c, r) for c in range(shape[1])] for r in range(shape[0])])
+def reference(path: list[Point]) -> np.ndarray:
+    return exactly([path], SHAPE)
 
 
 def filled(path: list[Point], shape: tuple[int, int] = SHAPE) -> np.ndarray:
@@ -53,6 +41,15 @@ def test_any_path_on_quarters_of_a_pixel_is_filled_as_exact_arithmetic_does(path
 @given(st.lists(st.tuples(odd, odd), min_size=3, max_size=9))
 def test_so_is_any_path_of_other_fractions(path: list[Point]) -> None:
     assert np.array_equal(filled(path), reference(path))
+
+
+far = st.one_of(st.floats(-1e9, 1e9), st.integers(-3, 20).map(float))
+
+
+@given(st.lists(st.tuples(far, far), min_size=3, max_size=9))
+def test_no_path_however_far_or_flat_it_is_makes_arithmetic_fail(path: list[tuple[float, float]]) -> None:
+    for patch in fill(np.array(path), SHAPE) or ():
+        assert patch.window(np.zeros(SHAPE)).shape == patch.pixels.shape
 
 
 def square(low: int, high: int) -> list[Point]:

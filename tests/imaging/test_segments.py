@@ -134,6 +134,11 @@ def shifted(ds: Dataset) -> None:
     ds.PerFrameFunctionalGroupsSequence[2].PlanePositionSequence[0].ImagePositionPatient[2] += 0.7
 
 
+def far(ds: Dataset) -> None:
+    for frame in ds.PerFrameFunctionalGroupsSequence[4::5]:
+        frame.PlanePositionSequence[0].ImagePositionPatient[2] = 2.5e6 + 100
+
+
 def sideways(ds: Dataset) -> None:
     for n, frame in enumerate(ds.PerFrameFunctionalGroupsSequence):
         frame.PlanePositionSequence[0].ImagePositionPatient[0] += n
@@ -157,6 +162,7 @@ def twice(ds: Dataset) -> None:
     [
         (shifted, "on no uniform grid"),
         (sideways, "on no uniform grid"),
+        (far, "slices apart, more than a volume may have"),
         (nameless, "a segment 2 that 'Segment Sequence' does not have"),
         (fewer, "9 per-frame functional groups for 10 frames"),
         (twice, "segment 1 has several frames on one slice"),

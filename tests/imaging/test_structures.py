@@ -63,6 +63,7 @@ def test_contours_of_a_region_without_a_name_are_there(tmp_path: File) -> None:
         (b"1\\2\\x", 1, "'Contour Data' has what is no number"),
         (b"1\\2\\nan ", 1, "'Contour Data' has what is no number"),
         (b"1\\2\\", 1, "'Contour Data' has what is no number"),
+        (b"1\\2\\1e300 ", 1, "'Contour Data' has a coordinate beyond a kilometre"),
         (b"1\\2\\3\\4 ", 1, "'Contour Data' is no list of points with three coordinates"),
         (b"1\\2\\3 ", 4, "'Number of Contour Points' is not the number of points there are"),
     ],

@@ -112,6 +112,23 @@ def test_after_anonymize_the_images_are_anonymized_too(working: Kit) -> None:
     assert referenced != IMAGES[0].SeriesInstanceUID
 
 
+def test_names_of_regions_last_through_anonymize_where_its_recipe_keeps_them(working: Kit) -> None:
+    (working.data / "keep.dicom").write_text("FORMAT dicom\n%header\nKEEP ROIName\n")
+    key = queued(working, "{anonymize: {recipe: keep.dicom}}, {masks: {rois: {heart: heart}}}")
+    bring_images(working)
+    assert working.run(key).verdict == "done"
+    assert [path.name.partition("_")[2][-len("heart.nii.gz") :] for path in made(working, ".nii.gz")] == [
+        "heart.nii.gz"
+    ]
+
+
+def test_without_that_they_are_empty_and_nothing_fits(working: Kit) -> None:
+    key = queued(working, "anonymize, {masks: {rois: {heart: heart}}}")
+    bring_images(working)
+    working.run(key)
+    assert working.reasons(key) == {"masks: no region has a name that `rois` asks for"}
+
+
 def test_images_that_an_earlier_step_holds_hold_the_set(working: Kit) -> None:
     key = queued(working, "anonymize, masks")
     burned = make.ct_series(4, rows=SHAPE[0], columns=SHAPE[1])

@@ -111,10 +111,14 @@ def _homeless(homes: Mapping[_Home, Sequence[Contour]]) -> dict[str, int]:
 def _sheet(found: StructureSet, grid: Grid, drawn: Sequence[tuple[Called, Drawn]]) -> Sheet:
     regions = []
     for one, d in drawn:
-        roi = found.rois[one.place]
+        roi, there = found.rois[one.place], grid.images[0].frame_of_reference
+        notes = list(d.notes)
+        if roi.frame_of_reference and there and roi.frame_of_reference != there:
+            # Tools that make one up are common, and that it was drawn on these images is said by their UIDs.
+            notes.append("its frame of reference is not that of the images that it names, taken for the same")
         facts = {
             "number": roi.number, "roi_name": roi.name, "interpreted_type": roi.interpreted,
-            "contours": len(roi.contours), "drawn": d.contours, "left_out": _facts(d.left_out), "notes": list(d.notes),
+            "contours": len(roi.contours), "drawn": d.contours, "left_out": _facts(d.left_out), "notes": notes,
             "off_slice_mm": round(d.off_slice, 6),
         }  # fmt: skip
         regions.append(Region(called=one, slices=Patches(d.slices, grid.shape), facts=facts))

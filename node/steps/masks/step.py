@@ -41,6 +41,9 @@ class Masks:
     out and reported, never moved. Each structure set gets a report: per region the contours, voxels and ml, and what
     was left out and why. Images that are not in the unit are looked up, also where they came in another association; a
     structure set whose images do not come is held.
+
+    `anonymize` before it empties the names of regions (PS3.15 E.1-1, ROI Name: Z); where a route chooses by name, its
+    recipe has to `KEEP ROIName`. The images that are looked up go through the same `anonymize`.
     """
 
     name: ClassVar[str] = "masks"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path as File
 from typing import Any
 
@@ -19,7 +20,7 @@ from node.errors import CannotSucceed
 from node.model import Batch, Item, Kind, ReceiptId, Referenced
 from node.steps.masks import Masks
 from tests import make
-from tests.contouring import OBLIQUE, Path, disc, even_odd, square, structure_set
+from tests.contouring import OBLIQUE, Path, disc, even_odd, exactly, square, structure_set
 from tests.data import real
 from tests.steps.run_step import batch_of, check_contract, run_step
 
@@ -223,6 +224,15 @@ def test_contours_go_to_the_volume_whose_images_they_name(tmp_path: File) -> Non
     assert "it names no image, and there are 2 volumes" in held[0].reason
 
 
+def test_another_frame_of_reference_than_that_of_its_images_is_said(tmp_path: File) -> None:
+    images = series()
+    ds = a_set(images)
+    ds.StructureSetROISequence[1].ReferencedFrameOfReferenceUID = make.uid("made up")
+    lung, heart = report(convert(tmp_path, [ds], images))["regions"]
+    said = "its frame of reference is not that of the images that it names, taken for the same"
+    assert (said in lung["notes"], said in heart["notes"]) == (False, True)
+
+
 def test_a_repeat_gives_the_same_files(tmp_path: File) -> None:
     pytest.importorskip("highdicom")
     images, step = series(), Masks(write=("masks", "labels", "seg"))
@@ -290,16 +300,34 @@ def test_a_segmentation_is_as_large_as_its_images_where_they_are_there(tmp_path:
 # ---- real structure sets -----------------------------------------------------------------------------------
 
 
-def test_a_real_structure_set_on_two_of_its_slices(tmp_path: File) -> None:
+@pytest.mark.parametrize("name", ["rt.dcm", "invalid_reference_rt.dcm"])
+def test_a_real_structure_set_is_drawn_as_exact_arithmetic_says(tmp_path: File, name: str) -> None:
+    """Of the second one the contours on a third slice are left out, because that slice is not there."""
     folder = real("rt_small")
-    paths = [folder / name for name in ("rt.dcm", "ct_1.dcm", "ct_2.dcm")]
-    batch = batch_of(paths)
+    images = [dcmread(folder / one, stop_before_pixels=True) for one in ("ct_1.dcm", "ct_2.dcm")]
+    batch = batch_of([folder / name, folder / "ct_1.dcm", folder / "ct_2.dcm"])
     made = run_step(Masks(), batch, tmp_path, {"referenced": Referenced()})
-    assert [held.reason for held in made.held] == []
-    found = report(made)
-    assert found["shape"] == [512, 512, 2]
-    for one in found["regions"]:
-        assert one["drawn"] + sum(out["contours"] for out in one["left_out"]) == one["contours"]
+    assert not made.held
+    source, masks = dcmread(folder / name), files(made, Kind.MASK)
+    assert len(masks) == len(source.ROIContourSequence)
+    for path, roi, told in zip(masks, source.ROIContourSequence, report(made)["regions"], strict=True):
+        got, left_out = voxels(path), len(roi.ContourSequence)
+        assert got.shape == (2, 512, 512)
+        for k, image in enumerate(images):
+            paths = [p for c in roi.ContourSequence if (p := in_pixels(c.ContourData, image))]
+            left_out -= len(paths)
+            assert np.array_equal(got[k], exactly(paths, (512, 512)))
+        assert sum(one["contours"] for one in told["left_out"]) == left_out
+
+
+def in_pixels(data: Sequence[Any], image: Any) -> list[tuple[Fraction, Fraction]]:
+    """Of an axial slice at the height of all points, else nothing; from the decimals as they stand."""
+    numbers = [Fraction(str(x.original_string if hasattr(x, "original_string") else x).strip()) for x in data]
+    x0, y0, z0 = (Fraction(str(x)) for x in image.ImagePositionPatient)
+    dy, dx = (Fraction(str(x)) for x in image.PixelSpacing)
+    if set(numbers[2::3]) != {z0}:
+        return []
+    return [((x - x0) / dx, (y - y0) / dy) for x, y in zip(numbers[::3], numbers[1::3], strict=True)]
 
 
 def test_a_clinical_structure_set_without_its_ct_is_held(tmp_path: File) -> None:
