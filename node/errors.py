@@ -60,3 +60,8 @@ class CannotSucceed(NodeError):
 
 class TryAgain(NodeError):
     """It did not work now and may work later."""
+
+    def __init__(self, why: str, *, after: float | None = None) -> None:
+        self.after = after
+        """Seconds until then, where it is known what is waited for."""
+        super().__init__(why)

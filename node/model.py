@@ -129,6 +129,17 @@ class Batch:
     disclosure: Disclosure = Disclosure.IDENTIFIED
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Referenced:
+    """What the instances of a batch refer to: `Work.given["referenced"]` of a step that needs it."""
+
+    items: tuple[Item, ...] = ()
+    """DICOM instances that are not in the batch, as the steps before would have made them. Their receipts are no
+    business of the job."""
+    missing: Mapping[ReceiptId, str] = field(default_factory=dict)
+    """Receipts in the batch that refer to what is not there -> why not. It has been waited for."""
+
+
 class Work(Protocol):
     """All that a step may touch besides its batch. `run/` supplies it."""
 

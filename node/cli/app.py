@@ -73,6 +73,17 @@ def show(
     raise typer.Exit(run(file, tag, json))
 
 
+@app.command(epilog="Example: dicom-node contours rtstruct.dcm")
+def contours(
+    file: Annotated[Path, typer.Argument(help="An RT structure set or a segmentation, with or without file meta.")],
+    json: Json = False,
+) -> None:
+    """List the regions of a structure set or a segmentation: contours, planes, and ml by their area."""
+    from node.cli.contours import contours as run
+
+    raise typer.Exit(run(file, json))
+
+
 @app.command(epilog="Example: dicom-node echo archive")
 def echo(
     destination: Annotated[str, typer.Argument(help="A destination or peer of rules.yaml, or AE@host:port.")],

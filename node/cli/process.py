@@ -19,10 +19,12 @@ from node.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from node.cli.gather import FileUnit, Gathered
+    from node.cli.referenced import AmongFiles
     from node.cli.results import Result
     from node.config import Config, Route
+    from node.model import Batch, Referenced
     from node.pool import Pool
-    from node.run.supply import Supply
+    from node.run.supply import Supplier, Supply
 
 
 def process(paths: Sequence[Path], route_name: str, out: Path, config_path: Path, as_json: bool) -> int:
@@ -40,7 +42,7 @@ def process(paths: Sequence[Path], route_name: str, out: Path, config_path: Path
     gathered = gather(files_in(paths), route.unit)
     results = []
     with progress(f"{route.unit} units", len(gathered.units), quiet=as_json) as one_more:
-        for result in _results(gathered.units, route, out, config):
+        for result in _results(gathered, route, out, config):
             results.append(result)
             one_more()
     if as_json:
@@ -51,8 +53,9 @@ def process(paths: Sequence[Path], route_name: str, out: Path, config_path: Path
     return 0 if good else 1
 
 
-def _results(units: Sequence[FileUnit], route: Route, out: Path, config: Config) -> Iterator[Result]:
+def _results(gathered: Gathered, route: Route, out: Path, config: Config) -> Iterator[Result]:
     """What each unit gave, in order; its files are in `out`. Several are worked on side by side."""
+    from node.cli.referenced import AmongFiles
     from node.cli.results import publish
     from node.pool import Pool
     from node.run.supply import Supply
@@ -60,13 +63,13 @@ def _results(units: Sequence[FileUnit], route: Route, out: Path, config: Config)
     out.mkdir(parents=True, exist_ok=True)
     secret = _secret(config) if any("secret" in step.needs for step in route.chain) else b""
     supply = Supply({"secret": lambda: secret})
-    pool = Pool(os.cpu_count() or 1)
+    pool, units, files = Pool(os.cpu_count() or 1), gathered.units, AmongFiles.of(gathered)
     threads = ThreadPoolExecutor(max_workers=pool.size)
     with tempfile.TemporaryDirectory(prefix="dicom-node-") as work:
         folders = [Path(work) / str(number) for number in range(len(units))]
         taken: set[str] = set()
         try:
-            made = threads.map(lambda unit, folder: _run(unit, route, folder, pool, supply), units, folders)
+            made = threads.map(lambda unit, folder: _run(unit, route, folder, pool, supply, files), units, folders)
             for unit, folder, (batch, notes) in zip(units, folders, made, strict=True):
                 yield publish(unit, batch, notes, out, taken)
                 shutil.rmtree(folder, ignore_errors=True)
@@ -75,17 +78,28 @@ def _results(units: Sequence[FileUnit], route: Route, out: Path, config: Config)
             threads.shutdown(cancel_futures=True)
 
 
-def _run(unit: FileUnit, route: Route, folder: Path, pool: Pool, supply: Supply) -> Any:
+def _run(unit: FileUnit, route: Route, folder: Path, pool: Pool, supply: Supply, files: AmongFiles) -> Any:
     """The last batch and the notes of one unit; what holds it as a whole holds no other."""
     from node.cli.gather import batch_of
     from node.errors import CannotSucceed, TryAgain
     from node.model import Batch, Held
     from node.pool import Bug
     from node.run.parts import run_chain
+    from node.run.referenced import referenced
+
+    def own(number: int, batch: Batch) -> dict[str, Supplier]:
+        def supplier() -> Referenced:
+            def look(batch: Batch) -> Referenced:
+                return files.look(batch, unit, folder / f"{number}-received")
+
+            work = folder / f"{number}-referenced"
+            return referenced(look, pool, supply, route.chain[:number], batch, work)
+
+        return {"referenced": supplier}
 
     try:
         folder.mkdir()
-        return run_chain(pool, supply, route.chain, batch_of(unit, folder), folder, partial=route.partial)
+        return run_chain(pool, supply, route.chain, batch_of(unit, folder), folder, partial=route.partial, own=own)
     except (CannotSucceed, TryAgain, Bug) as error:
         reason = str(error)
     except OSError as error:

@@ -12,11 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 
-from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID
-
 from node.dicom.uids import TRANSFER_SYNTAXES
-from node.imaging.codecs import CODECS, DECODERS, NATIVE, NATIVE_FRAMES, why_not
+from node.imaging.codecs import CODECS, DECODERS, NATIVE, NATIVE_FRAMES, plugin_of, why_not
 from node.imaging.encode import ENCODERS, try_out
 from node.imaging.targets import TARGETS
 
@@ -65,7 +62,7 @@ def _one(uid: str, name: str, tried: bool) -> Capability:
     if uid not in DECODERS:
         return Capability(uid=uid, name=name, decode="", encode="", reason=why_not(uid))
     lacking = [codec for codec in CODECS[DECODERS[uid]] if not _there(codec)]
-    decode = "imagecodecs" if not lacking else "pydicom" if _in_pydicom(uid) else ""
+    decode = "imagecodecs" if not lacking else "pydicom" if plugin_of(uid) else ""
     reason = "" if decode else f"this build of imagecodecs lacks {', '.join(lacking)}"
     encode = ""
     if uid in ENCODERS and decode:
@@ -77,10 +74,3 @@ def _one(uid: str, name: str, tried: bool) -> Capability:
 def _there(codec: str) -> bool:
     """Each codec is an extension module of its own, which a build without it leaves out."""
     return find_spec(f"imagecodecs._{codec}") is not None
-
-
-def _in_pydicom(uid: str) -> bool:
-    try:
-        return bool(get_decoder(UID(uid)).is_available)
-    except NotImplementedError:
-        return False

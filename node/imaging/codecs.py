@@ -116,6 +116,8 @@ def rle(data: bytes, layout: Layout, stream: Codestream | None) -> Array:
     return np.ascontiguousarray(planes.reshape(layout.samples, layout.rows, layout.columns).transpose(1, 2, 0))
 
 
+_PLUGINS = ("pylibjpeg", "pyjpegls", "pydicom")
+
 DECODERS: Mapping[str, Decoder] = {
     **dict.fromkeys(JPEG_LOSSY, jpeg),
     **dict.fromkeys(JPEG_LOSSLESS, jpeg_lossless),
@@ -156,9 +158,24 @@ def native_frame(data: bytes, layout: Layout) -> bytes:
     return inflated
 
 
+def plugin_of(transfer_syntax: str) -> str | None:
+    """The plug-in of pydicom that decodes it here, of those that were compared with imagecodecs; None without one.
+
+    Pillow and GDCM are none of them: what else is installed must not change what an image becomes.
+    """
+    try:
+        there = get_decoder(UID(transfer_syntax)).available_plugins
+    except NotImplementedError:
+        return None
+    return next((name for name in _PLUGINS if name in there), None)
+
+
 def fallback(data: bytes, layout: Layout) -> Array:
     """Decode one frame with pydicom's plug-ins (pylibjpeg), for where imagecodecs gave up. JPEG with loss comes out as
-    RGB, everything else as it was coded."""
+    RGB, everything else as it was coded. Raises NotImplementedError without a plug-in, and what plug-ins do."""
+    plugin = plugin_of(layout.transfer_syntax)
+    if plugin is None:
+        raise NotImplementedError("pydicom has no decoder here")
     # Any: pydicom types these options as one TypedDict, which a call by keyword does not satisfy.
     options: dict[str, Any] = {
         "rows": layout.rows,
@@ -173,7 +190,8 @@ def fallback(data: bytes, layout: Layout) -> Array:
         "pixel_keyword": layout.keyword,
     }
     raw = layout.transfer_syntax not in JPEG_LOSSY
-    decoded, _ = get_decoder(UID(layout.transfer_syntax)).as_array(encapsulate([data]), index=0, raw=raw, **options)
+    decoder = get_decoder(UID(layout.transfer_syntax))
+    decoded, _ = decoder.as_array(encapsulate([data]), index=0, raw=raw, decoding_plugin=plugin, **options)
     return _array(decoded)
 
 

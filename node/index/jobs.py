@@ -46,6 +46,8 @@ class Job:
     state: str
     reason: str
     tries: int
+    created: float
+    """When it was made, by the database's clock."""
 
     @property
     def owner(self) -> str:
@@ -75,6 +77,7 @@ def read(connection: sa.Connection, job_id: str) -> Job | None:
     return Job(
         id=row.id, unit=row.unit, kind=UnitKind(row.kind), uid=UID(row.uid), study=UID(row.study),
         generation=row.generation, plan=plan_of(row.plan), state=row.state, reason=row.reason, tries=row.tries,
+        created=row.created,
     )  # fmt: skip
 
 
@@ -219,6 +222,13 @@ def _move(
             .values(state=to, reason=reason)
         )  # fmt: skip
         connection.execute(statement if target is None else statement.where(obligation.c.target == target))
+
+
+def remember_once(connection: sa.Connection, subject: str, what: str, text: str, now: float) -> None:
+    """The same, if it is not there yet."""
+    there = sa.select(history.c.id).where(history.c.subject == subject, history.c.text == text).limit(1)
+    if connection.scalar(there) is None:
+        remember(connection, subject, what, text, now)
 
 
 def remember(

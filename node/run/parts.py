@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from node.model import Batch, Held, ReceiptId, Step
 from node.pool import Bug, Pool, WorkerDied
 from node.run.notes import Note, lines
 from node.run.perform import perform
-from node.run.supply import Supply
+from node.run.supply import Supplier, Supply
 
 log = logging.getLogger("node.run")
 
@@ -94,9 +94,18 @@ def sources_held(batch: Batch) -> set[ReceiptId]:
 
 
 def run_chain(
-    pool: Pool, supply: Supply, steps: Sequence[Step], batch: Batch, work: Path, *, partial: str
+    pool: Pool,
+    supply: Supply,
+    steps: Sequence[Step],
+    batch: Batch,
+    work: Path,
+    *,
+    partial: str,
+    own: Callable[[int, Batch], Mapping[str, Supplier]] = lambda number, batch: {},
 ) -> tuple[Batch, list[str]]:
     """All steps of a route but `forward`, one after the other, without a database. Raises as the steps do.
+
+    own     what the step with this number may need beside `supply`, for the batch it is given
 
     Reasons and notes begin with the step's name, as in the history of a job.
     """
@@ -107,7 +116,8 @@ def run_chain(
         before = batch.held
         try:
             needs_all(step, batch, partial)
-            batch, said = perform_in_parts(pool, step, batch, work / f"{number}-{step.name}", supply.for_step(step))
+            given = supply.for_step(step, own(number, batch))
+            batch, said = perform_in_parts(pool, step, batch, work / f"{number}-{step.name}", given)
         except CannotSucceed as error:
             raise CannotSucceed(f"{step.name}: {error}") from error
         newly = (replace(held, reason=f"{step.name}: {held.reason}") for held in batch.held[len(before) :])

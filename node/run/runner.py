@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from traceback import format_tb
 
@@ -25,7 +26,7 @@ from node.errors import CannotSucceed, TryAgain
 from node.index import Database, jobs
 from node.index.announced import announced
 from node.index.jobs import Job
-from node.model import Batch, Item, Kind, ReceiptId, Step
+from node.model import Batch, Item, Kind, ReceiptId, Referenced, Step
 from node.outbox import Outbox, delivery_id
 from node.pool import WORLD, Bug, Pool
 from node.run import results
@@ -33,7 +34,8 @@ from node.run.ahead import Ahead
 from node.run.goods import goods_of
 from node.run.notes import lines
 from node.run.parts import in_parts, needs_all, sources_held
-from node.run.supply import Supply
+from node.run.referenced import InTheIndex, referenced
+from node.run.supply import Supplier, Supply
 from node.spool import Spool
 
 log = logging.getLogger("node.run")
@@ -95,6 +97,8 @@ class Runner:
         except (TryAgain, OSError) as error:
             if isinstance(error, OSError) and error.errno not in WORLD:
                 return self._hold(job, f"{_named(job, number)}: {error.strerror or type(error).__name__}", error)
+            if isinstance(error, TryAgain) and error.after is not None:
+                return self._wait(job, f"{_named(job, number)}: {error}", error.after)
             log.warning("job %s: %s: tried again in %g s: %s", job.id, _named(job, number), _AGAIN, error)
             return Outcome("again", _AGAIN)
         except CannotSucceed as error:
@@ -160,7 +164,11 @@ class Runner:
             # under the courier's eyes, what is being sent.
             shutil.rmtree(out, ignore_errors=True)
             perform = self.ahead.perform if number == 0 else in_parts
-            given = self.supply.for_step(step, {"announced": lambda: self._announced(job)})
+            own: dict[str, Supplier] = {
+                "announced": lambda: self._announced(job),
+                "referenced": lambda: self._referenced(job, step, number, batch, out),
+            }
+            given = self.supply.for_step(step, own)
             made, said = perform(self.pool, step, batch, out, given)
             notes += lines(said)
         self.reach(f"step {number} made its files")
@@ -217,6 +225,18 @@ class Runner:
     def _announced(self, job: Job) -> tuple[Announced, ...]:
         with self.database.reader.connect() as connection:
             return announced(connection, job.id)
+
+    def _referenced(self, job: Job, step: Step, number: int, batch: Batch, out: Path) -> Referenced:
+        wait = getattr(step, "wait", timedelta(0))
+        look = InTheIndex(database=self.database, spool=self.spool, created=job.created, wait=wait)
+        return referenced(look, self.pool, self.supply, thaw(job.plan, self.steps)[:number], batch, out)
+
+    def _wait(self, job: Job, reason: str, seconds: float) -> Outcome:
+        """For something that is expected: no fault, and said once."""
+        with self.database.durable.begin() as connection:
+            jobs.remember_once(connection, job.id, "note", f"waits: {reason}", self.database.now(connection))
+        log.debug("job %s waits: %s", job.id, reason)
+        return Outcome("again", seconds)
 
     def _hold(self, job: Job, reason: str, error: Exception | None = None) -> Outcome:
         if isinstance(error, Bug):

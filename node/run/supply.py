@@ -16,6 +16,7 @@ class Supply:
 
     secret        bytes, the key of every pseudonym and UID (`node.secret`)
     announced     tuple of node.complete.Announced, of the job's series; empty where there is no index
+    referenced    node.model.Referenced, the instances that those of the batch refer to; see run/referenced.py
     """
 
     def __init__(self, suppliers: Mapping[str, Supplier]) -> None:

@@ -105,6 +105,7 @@ def test_check_refuses_every_step_that_needs_a_decoder_that_is_missing(
 ) -> None:
     rules.write_text(GOOD.replace("[{forward: out}]", f"[{step}, {{forward: out}}]"))
     monkeypatch.setattr(capabilities, "_there", lambda codec: codec != "jpegls")
+    monkeypatch.setattr(capabilities, "plugin_of", lambda uid: None)
     capabilities.capabilities.cache_clear()
     try:
         assert check(rules, as_json=False) == 2
@@ -119,6 +120,7 @@ def test_check_refuses_a_route_that_this_installation_cannot_do(
     rules.write_text(GOOD.replace("[{forward: out}]", "[{transcode: jpeg-ls}, {forward: out}]"))
     assert check(rules, as_json=False) == 0
     monkeypatch.setattr(capabilities, "_there", lambda codec: codec != "jpegls")
+    monkeypatch.setattr(capabilities, "plugin_of", lambda uid: None)
     capabilities.capabilities.cache_clear()
     try:
         assert check(rules, as_json=False) == 2

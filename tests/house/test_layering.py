@@ -46,6 +46,7 @@ ONLY_IN = {
     },
     "deid": {"node.steps.anonymize.recipe"},
     "imagecodecs": {"node.imaging"},
+    "highdicom": {"node.imaging.segmentation"},
     "typer": {"node.cli.app"},
     "prometheus_client": {"node.report"},
     "structlog": {"node.report.log"},

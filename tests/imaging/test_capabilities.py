@@ -8,11 +8,13 @@ from collections.abc import Iterator
 
 import imagecodecs
 import pytest
+from pydicom.pixels import get_decoder
+from pydicom.uid import JPEG2000, ExplicitVRLittleEndian, RLELossless
 
 from node.dicom.uids import TRANSFER_SYNTAXES
 from node.imaging import capabilities
 from node.imaging.capabilities import cannot_decode, cannot_encode
-from node.imaging.codecs import VIDEO
+from node.imaging.codecs import VIDEO, plugin_of
 from node.imaging.targets import TARGETS
 from tests.house.sources import ROOT
 
@@ -52,6 +54,7 @@ def test_what_is_still_not_decoded_is_video_referenced_retired_or_private() -> N
 
 def test_a_codec_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, "jpegls")
+    monkeypatch.setattr(capabilities, "plugin_of", lambda uid: None)
     table = capabilities.capabilities()
     assert table["1.2.840.10008.1.2.4.80"].decode == ""
     assert table["1.2.840.10008.1.2.4.80"].encode == ""
@@ -62,6 +65,14 @@ def test_a_codec_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> No
 def test_what_pydicom_decodes_without_imagecodecs_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, "jpeg2k")
     assert capabilities.capabilities()["1.2.840.10008.1.2.4.90"].decode == "pydicom"
+
+
+def test_pillow_decodes_nothing_even_where_it_is_installed() -> None:
+    """It comes with highdicom, and was not compared with the other decoders."""
+    assert "pillow" in get_decoder(JPEG2000).available_plugins
+    assert plugin_of(JPEG2000) == "pylibjpeg"
+    assert plugin_of(RLELossless) == "pylibjpeg"
+    assert plugin_of(ExplicitVRLittleEndian) is None
 
 
 def test_the_table_loads_no_codec() -> None:
