@@ -37,6 +37,8 @@ class Stack:
     """For each slice the indices of the frames at that position, in the order they were given."""
     assumed_thickness: bool
     """One position only: the third dimension is the slice thickness, not a distance that was measured."""
+    tilt: str = ""
+    """How far the slices are from right angles to the stack, where the affine is sheared."""
 
 
 def tolerance_of(spacing: tuple[float, float]) -> float:
@@ -59,17 +61,23 @@ def check_plane(orientation: Sequence[float], spacing: tuple[float, float]) -> N
 
 
 def stack(
-    positions: Floats, orientation: Sequence[float], spacing: tuple[float, float], thickness: float | None
+    positions: Floats,
+    orientation: Sequence[float],
+    spacing: tuple[float, float],
+    thickness: float | None,
+    *,
+    sheared: bool = False,
 ) -> Stack:
-    """Stack frames of one orientation into a uniform, untilted grid.
+    """Stack frames of one orientation into a uniform grid.
 
     positions    (n, 3) float64, mm, LPS: Image Position (Patient), one per frame, in any order
     orientation  (6,) row cosines, then column cosines
     spacing      (between rows, between columns), mm
     thickness    mm; stands for the distance between slices when there is one position only
+    sheared      take a tilted stack as it is: its affine is sheared
 
-    Raises CannotSucceed, with the numbers, for a tilted or non-uniform stack, positions beside each other, unequal
-    counts, or one position without thickness.
+    Raises CannotSucceed, with the numbers, for a non-uniform stack, a tilted one unless `sheared`, positions beside each
+    other, unequal counts, or one position without thickness.
     """
     check_plane(orientation, spacing)
     near = tolerance_of(spacing)
@@ -78,6 +86,7 @@ def stack(
     counts = sorted({len(frames) for frames in slices})
     if len(counts) > 1:
         raise CannotSucceed(f"{len(slices)} slice positions with {counts[0]} to {counts[-1]} images each: ragged")
+    tilt = ""
     if len(slices) == 1:
         if thickness is None or thickness <= 0:
             raise CannotSucceed("one slice position and no slice thickness: the third dimension is unknown")
@@ -85,9 +94,11 @@ def stack(
     else:
         step = (centres[-1] - centres[0]) / (len(slices) - 1)
         _check_uniform(centres, step, near)
-        _check_straight(centres, step, orientation, near)
+        tilt = _tilt_of(centres, step, orientation, near)
+        if tilt and not sheared:
+            raise CannotSucceed(tilt)
     affine = affine_of(centres[0], step, orientation, spacing)
-    return Stack(affine=affine, slices=slices, assumed_thickness=len(slices) == 1)
+    return Stack(affine=affine, slices=slices, assumed_thickness=len(slices) == 1, tilt=tilt)
 
 
 def affine_of(first: Floats, step: Floats, orientation: Sequence[float], spacing: tuple[float, float]) -> Floats:
@@ -142,9 +153,10 @@ def _check_uniform(centres: Floats, step: Floats, near: float) -> None:
         )
 
 
-def _check_straight(centres: Floats, step: Floats, orientation: Sequence[float], near: float) -> None:
+def _tilt_of(centres: Floats, step: Floats, orientation: Sequence[float], near: float) -> str:
     cosine = float(step @ _normal(orientation) / np.linalg.norm(step))
     angle = float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
     sideways = float(np.linalg.norm(centres[-1] - centres[0])) * float(np.sqrt(max(0.0, 1 - cosine**2)))
     if angle > TILT and sideways > near:
-        raise CannotSucceed(f"tilted by {angle:.2f} degrees: slices shift {sideways:.2f} mm from first to last")
+        return f"tilted by {angle:.2f} degrees: slices shift {sideways:.2f} mm from first to last"
+    return ""

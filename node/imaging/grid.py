@@ -78,7 +78,8 @@ def read_image(path: Path) -> Image | None:
 
 
 def grids_of(images: Iterable[Image]) -> tuple[list[Grid], dict[str, str]]:
-    """The volumes that images make, and for each image that is in none (by its SOP Instance UID) the reason.
+    """The volumes that images make, and for each image that is in none (by its SOP Instance UID) the reason. Tilted
+    ones are among them, as they are.
 
     In an order that does not depend on that of the images.
     """
@@ -86,7 +87,7 @@ def grids_of(images: Iterable[Image]) -> tuple[list[Grid], dict[str, str]]:
     reasons = {image.sop_instance: image.fault for image in ordered if image.fault}
     frames = [replace(frame, instance=n) for n, image in enumerate(ordered) for frame in image.frames]
     found = []
-    for group in plan(frames):
+    for group in plan(frames, tilt="sheared"):
         if isinstance(group, Unplaced):
             reasons.update((ordered[frame.instance].sop_instance, group.reason) for frame in group.frames)
         else:

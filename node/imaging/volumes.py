@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -22,6 +23,8 @@ SAME_COSINE = 1e-4
 SAME_SPACING = 1e-5
 """Relative: 5 µm over 512 pixels of 1 mm."""
 
+Tilt = Literal["sheared", "hold"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Volume:
@@ -33,6 +36,8 @@ class Volume:
     times: int
     affine: Floats
     """(4, 4), voxel (column, row, slice) to RAS, mm."""
+    sheared: bool = False
+    """The slices are not at right angles to the stack; the affine says so."""
     assumptions: tuple[str, ...] = ()
 
     @property
@@ -50,12 +55,14 @@ class Unplaced:
     reason: str
 
 
-def plan(frames: Iterable[Frame]) -> list[Volume | Unplaced]:
+def plan(frames: Iterable[Frame], tilt: Tilt = "hold") -> list[Volume | Unplaced]:
     """Decide what volumes the frames of a series (or of several) make. Every frame is in exactly one of them.
+
+    tilt  of a tilted stack: `sheared` makes a volume with a sheared affine
 
     The result follows the order of the frames: of groups by their first frame, and so it is stable for a stable input.
     """
-    return [_volume(group) for group in _alike(frames)]
+    return [_volume(group, tilt) for group in _alike(frames)]
 
 
 def _alike(frames: Iterable[Frame]) -> list[list[Frame]]:
@@ -77,17 +84,17 @@ def _same_plane(a: Frame, b: Frame) -> bool:
     )
 
 
-def _volume(group: Sequence[Frame]) -> Volume | Unplaced:
+def _volume(group: Sequence[Frame], tilt: Tilt) -> Volume | Unplaced:
     try:
         first = group[0]
         positions = np.array([frame.position for frame in group], np.float64)
-        found = stack(positions, first.orientation, first.spacing, first.thickness)
+        found = stack(positions, first.orientation, first.spacing, first.thickness, sheared=tilt == "sheared")
         columns = [_in_time([group[n] for n in level]) for level in found.slices]
         _check_moments(columns)
     except CannotSucceed as error:
         return Unplaced(frames=tuple(group), reason=str(error))
     times = len(columns[0])
-    assumptions = []
+    assumptions = [found.tilt] if found.tilt else []
     if found.assumed_thickness:
         assumptions.append(f"one slice position: the slice thickness of {first.thickness:g} mm is its third dimension")
     if times > 1:
@@ -97,6 +104,7 @@ def _volume(group: Sequence[Frame]) -> Volume | Unplaced:
         slices=len(columns),
         times=times,
         affine=found.affine,
+        sheared=bool(found.tilt),
         assumptions=tuple(assumptions),
     )
 

@@ -65,6 +65,13 @@ def test_what_is_no_uniform_stack_is_refused_with_its_numbers(positions: np.ndar
         stack(positions, AXIAL, SPACING, 2.5)
 
 
+def test_a_tilted_stack_is_taken_as_it_is_where_that_is_asked_for() -> None:
+    found = stack(line(4, (0, 0.6, 2.5)), AXIAL, SPACING, None, sheared=True)
+    assert found.tilt.startswith("tilted by 13.50 degrees")
+    assert np.allclose(found.affine[:3, 2], [0, -0.6, 2.5])
+    assert stack(line(4), AXIAL, SPACING, None, sheared=True).tilt == ""
+
+
 def test_one_position_without_thickness_is_refused() -> None:
     with pytest.raises(CannotSucceed, match="no slice thickness"):
         stack(line(1), AXIAL, SPACING, None)

@@ -63,6 +63,9 @@ class Masks:
     """What a CLOSED_PLANAR contour inside another one is: a hole, or nothing; CLOSEDPLANAR_XOR is always a hole."""
     incomplete: Literal["report", "hold"] = "report"
     """When a contour of a wanted region cannot be drawn: say so in the report, or hold the structure set."""
+    tilt: Literal["hold", "sheared"] = "hold"
+    """NIfTI masks on images of a tilted gantry. `sheared`: on the slices as they are, in files with a sheared affine
+    that ITK-based readers refuse, `_sheared` at the end of their names. A segmentation is written in any case."""
     wait: timedelta = timedelta(hours=4)
     """How long to wait for images that have not come."""
 
@@ -152,14 +155,18 @@ class Masks:
 
         files: dict[str, Any] = {}
         worst = 0.0
+        sheared = sheet.grid.volume.sheared
+        if sheared and self.tilt == "hold" and {"masks", "labels"}.intersection(self.write):
+            raise CannotSucceed(f"{sheet.grid.volume.assumptions[0]}; `tilt: sheared` writes masks on them as they are")
+        end = "_sheared.nii.gz" if sheared else ".nii.gz"
         if "masks" in self.write:
             for region in sheet.regions:
-                path = stem.with_name(f"{stem.name}_{region.called.file}.nii.gz")
+                path = stem.with_name(f"{stem.name}_{region.called.file}{end}")
                 worst = max(worst, write_mask(path, sheet.grid, region.slices))
                 files[region.called.file] = add(path, Kind.MASK)
         facts = _facts(source, sheet, result)
         if "labels" in self.write:
-            path = stem.with_name(f"{stem.name}.nii.gz")
+            path = stem.with_name(f"{stem.name}{end}")
             apart, taken = write_labels(path, sheet.grid, sheet.regions)
             worst = max(worst, apart)
             facts["labels"] = add(path, Kind.MASK)

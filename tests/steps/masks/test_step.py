@@ -20,7 +20,7 @@ from node.errors import CannotSucceed
 from node.model import Batch, Item, Kind, ReceiptId, Referenced
 from node.steps.masks import Masks
 from tests import make
-from tests.contouring import OBLIQUE, Path, disc, even_odd, exactly, square, structure_set
+from tests.contouring import OBLIQUE, Path, disc, even_odd, exactly, in_patient, square, structure_set
 from tests.data import real
 from tests.steps.run_step import batch_of, check_contract, run_step
 
@@ -204,6 +204,55 @@ def test_images_that_make_no_volume_hold_it_with_their_reason(tmp_path: File) ->
     images[3].ImagePositionPatient[2] += 1
     made = convert(tmp_path, [a_set(images)], images)
     assert made.held[0].reason.startswith("the images that it refers to make no volume: 4 slices 2.500 to 3.500 mm")
+
+
+def tilted(degrees: float = 15.0) -> list[FileDataset]:
+    """A gantry that leans: slices shift along their columns from one to the next."""
+    images = series()
+    angle = np.radians(degrees)
+    for ds in images:
+        ds.ImageOrientationPatient = [1, 0, 0, 0, round(float(np.cos(angle)), 10), round(float(np.sin(angle)), 10)]
+    return images
+
+
+@pytest.mark.parametrize("write", ["masks", "labels"])
+def test_tilted_images_hold_a_nifti_mask_unless_the_route_takes_shear(tmp_path: File, write: Any) -> None:
+    images = tilted()
+    made = convert(tmp_path, [a_set(images)], images, Masks(write=(write,)))
+    assert made.held[0].reason == (
+        "tilted by 15.00 degrees: slices shift 1.94 mm from first to last; "
+        "`tilt: sheared` writes masks on them as they are"
+    )
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_masks_of_tilted_images_lie_where_each_slice_lies(tmp_path: File) -> None:
+    images = tilted()
+    rois = {"lung": [Path(k=k, corners=c) for k in (1, 2) for c in RING]}
+    made = convert(tmp_path, [a_set(images, rois=rois)], images, Masks(write=("masks", "labels"), tilt="sheared"))
+    assert [path.name.partition("_")[2].partition("_")[2][8:] for path in files(made, Kind.MASK)] == [
+        "_lung_sheared.nii.gz", "_sheared.nii.gz",
+    ]  # fmt: skip
+    for path in files(made, Kind.MASK):
+        image = nibabel.load(path)
+        assert np.array_equal(voxels(path), expected(*RING, slices=(1, 2)))
+        assert (int(image.header["sform_code"]), int(image.header["qform_code"])) == (1, 0)
+        for k, ds in enumerate(images):
+            corners = np.array([[0, 0], [SHAPE[1] - 1, SHAPE[0] - 1]], float)
+            there = nibabel.affines.apply_affine(image.affine, np.column_stack([corners, [k, k]]))
+            assert np.allclose(there, in_patient(ds, corners) * [-1, -1, 1], atol=1e-4)
+    (lung,) = report(made)["regions"]
+    between = 2.5 * np.cos(np.radians(15))  # at right angles to the slices
+    assert lung["ml"] == pytest.approx(lung["voxels"] * 0.8 * 0.7 * between / 1000, rel=1e-6)
+
+
+def test_a_segmentation_of_tilted_images_needs_no_shear_and_comes_back_with_it(tmp_path: File) -> None:
+    pytest.importorskip("highdicom")
+    images = tilted()
+    made = convert(tmp_path, [a_set(images)], images, Masks(write=("seg",)))
+    (written,) = (path for path in files(made, Kind.DICOM) if path.parent == tmp_path / "out")
+    again = convert(tmp_path / "again", [dcmread(written)], images, Masks(tilt="sheared"))
+    assert np.array_equal(voxels(files(again, Kind.MASK)[0]), expected(*RING, slices=(1, 2)))
 
 
 def test_contours_go_to_the_volume_whose_images_they_name(tmp_path: File) -> None:
