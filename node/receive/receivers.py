@@ -245,9 +245,7 @@ class Receivers:
                 self._hear(one, message)
             except OSError:
                 break
-            except (
-                Exception
-            ):  # worker loop: a row or an association would be missing for ever; its end brings both back
+            except Exception:  # worker loop: a row or an association would be lost; its end brings both back
                 log.exception("what a receiver process said could not be taken; it is ended")
                 break
         self._over(one)
