@@ -23,7 +23,8 @@ from pydicom.uid import (
 from pynetdicom import AllStoragePresentationContexts
 
 from node.deliver.base import Outcome, Parcel, Result
-from node.deliver.dicom import DicomTarget, Timeouts
+from node.deliver.dicom import DicomTarget
+from node.deliver.sender import Timeouts
 from node.errors import TryAgain
 from node.model import Kind
 from tests import make
@@ -41,13 +42,15 @@ SHORT = Timeouts(connect=1.0, associate=0.5, answer=0.5, network=0.5)
 
 
 class Ledger:
-    """Remembers what was recorded, as the database will."""
+    """Remembers what was recorded, as the database will. For any thread."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self.results: list[tuple[int, Result]] = []
 
     def __call__(self, parcel: Parcel, result: Result) -> None:
-        self.results.append((parcel.number, result))
+        with self._lock:
+            self.results.append((parcel.number, result))
 
     @property
     def outcomes(self) -> list[Outcome]:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from node.config import DestinationTls
-from node.deliver.dicom import DicomTarget, Timeouts
+from node.deliver.dicom import DicomTarget
+from node.deliver.sender import Timeouts
 from node.errors import TryAgain
 from tests import make
 from tests.authority import Authority
@@ -45,6 +46,18 @@ def test_a_series_arrives_over_tls_byte_for_byte(tmp_path: Path, authority: Auth
         assert len(recorder.received) == 5
     assert {outcome.value for outcome in ledger.outcomes} == {"delivered"}
     assert all(parcel.path.read_bytes().endswith(got.data) for parcel, got in zip(sent, recorder.received, strict=True))
+
+
+def test_a_large_delivery_goes_over_two_associations_over_tls(tmp_path: Path, authority: Authority) -> None:
+    sent, ledger = parcels(make.ct_series(120, rows=8, columns=8), tmp_path), Ledger()
+    with archive(authority) as recorder:
+        tls = authority.sending(authority.issue("node"))
+        DicomTarget("ARCHIVE", "localhost", recorder.port, "NODE", tls=tls, associations=2).deliver(sent, ledger, never)
+        assert recorder.associations == 2
+    assert {outcome.value for outcome in ledger.outcomes} == {"delivered"}
+    bytes_of = {got.sop_instance: got.data for got in recorder.received}
+    assert len(recorder.received) == len(bytes_of) == 120
+    assert all(parcel.path.read_bytes().endswith(bytes_of[parcel.sop_instance]) for parcel in sent)
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])

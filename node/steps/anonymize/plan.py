@@ -87,8 +87,8 @@ NO_RULES = Rules()
 class Plan:
     """One SOP class's lookup: tag -> action. An attribute in neither mapping is kept when PS3.6 knows it."""
 
-    top: Mapping[int, Action]
-    nested: Mapping[int, Action]
+    top: Mapping[int, Action] = field(repr=False)
+    nested: Mapping[int, Action] = field(repr=False)
     add: Mapping[int, str]
     private: Mapping[tuple[int, str, int], str]
     """(group, creator, low byte) of private elements to keep -> the VR that they must have, "" for any."""
