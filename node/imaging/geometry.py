@@ -76,8 +76,8 @@ def stack(
     thickness    mm; stands for the distance between slices when there is one position only
     sheared      take a tilted stack as it is: its affine is sheared
 
-    Raises CannotSucceed, with the numbers, for a non-uniform stack, a tilted one unless `sheared`, positions beside each
-    other, unequal counts, or one position without thickness.
+    Raises CannotSucceed, with the numbers, for a non-uniform stack, a tilted one unless `sheared`, positions beside
+    each other, unequal counts, or one position without thickness.
     """
     check_plane(orientation, spacing)
     near = tolerance_of(spacing)
