@@ -20,6 +20,7 @@ from node.imaging.display import Display, Rescale, display_of, hounsfield, quant
 from node.imaging.functional import number_of, numbers_of, value_of
 from node.imaging.layout import Array, Layout
 from node.imaging.lookup import Floats
+from node.imaging.overlays import Overlay, overlays_of, painted
 from node.imaging.palette import Palette, palette_of
 from node.imaging.pixels import Pixels
 from node.imaging.resize import resized, square, within
@@ -45,6 +46,8 @@ class Look:
     """Pixels that are not square are made so."""
     longest: int = 0
     """Pixels of the longer side at most; 0 for no limit."""
+    overlays: bool = False
+    """Overlay planes are drawn in white."""
 
 
 class Shown:
@@ -58,6 +61,10 @@ class Shown:
         self._palette = palette_of(ds, self.layout) if self.layout.photometric == "PALETTE COLOR" else None
         self._notes: dict[str, None] = {}
         self._display = cache(self._chosen)
+        self._overlays: tuple[Overlay, ...] = ()
+        if look.overlays:
+            self._overlays, left_out = overlays_of(ds, self.layout)
+            self._notes.update(dict.fromkeys(left_out))
         if self._grey and isinstance(look.window, str) and look.window in PRESETS and not hounsfield(ds, 0):
             raise CannotSucceed(f'window "{look.window}" is one of Hounsfield units, and these values are none')
 
@@ -97,7 +104,7 @@ class Shown:
         elif without:
             window = percentile_window(self.values(without), self._look.percentiles)
         for number, frame in zip(numbers, frames, strict=True):
-            yield self._sized(self._brightness(frame, number, window), number)
+            yield self._sized(painted(self._brightness(frame, number, window), self._overlays, number), number)
 
     @property
     def _grey(self) -> bool:

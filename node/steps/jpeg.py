@@ -52,6 +52,8 @@ class Jpeg:
     """1 to 100; colour is kept at full resolution."""
     aspect: Literal["square", "stored"] = "square"
     """`square`: where pixels are longer than wide, or wider than long, the picture grows until they are square."""
+    overlays: bool = False
+    """Draw the overlay planes of an image (groups 60xx) in white, as it came; they may have text in them."""
     longest: int = 0
     """Pixels of the longer side; larger pictures are reduced. 0: as stored, and 1536 for a montage."""
     tiles: int = 20
@@ -78,5 +80,6 @@ class Jpeg:
             percentiles=self.percentiles,
             square=self.aspect == "square",
             longest=self.longest,
+            overlays=self.overlays,
         )
         return draw(batch, work, Order(self.show, look, self.tiles, ".jpg", partial(jpeg, quality=self.quality)))

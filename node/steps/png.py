@@ -54,6 +54,8 @@ class Png:
     """With `frames`: an instance of several frames as one animated PNG instead of numbered files."""
     aspect: Literal["square", "stored"] = "square"
     """`square`: where pixels are longer than wide, or wider than long, the picture grows until they are square."""
+    overlays: bool = False
+    """Draw the overlay planes of an image (groups 60xx) in white, as it came; they may have text in them."""
     longest: int = 0
     """Pixels of the longer side; larger pictures are reduced. 0: as stored, and 1536 for a montage."""
     tiles: int = 20
@@ -81,5 +83,6 @@ class Png:
             bits=self.bits,
             square=self.aspect == "square",
             longest=self.longest,
+            overlays=self.overlays,
         )
         return draw(batch, work, Order(self.show, look, self.tiles, ".png", png, animated=self.animated))

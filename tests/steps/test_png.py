@@ -6,6 +6,7 @@ import io
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -64,6 +65,23 @@ def test_every_instance_has_its_picture_and_passes_on(tmp_path: Path) -> None:
     names = [item.path.name for item in pictures(result)]
     assert all(name.startswith("003_CT_") and name.endswith(".png") for name in names)
     assert [name.split("_")[3] for name in names] == ["0001", "0002", "0003"]
+
+
+@pytest.mark.parametrize("show", ["frames", "middle"])
+def test_overlays_are_drawn_by_option_and_one_that_is_cut_short_holds_its_instance(show: Any, tmp_path: Path) -> None:
+    (ds,) = windowed(make.ct_series(1, rows=8, columns=8, pixel_spacing=(1, 1)))
+    for element, vr, value in ((0x10, "US", 8), (0x11, "US", 8), (0x50, "SS", [1, 1]), (0x100, "US", 1)):
+        ds.add_new((0x6000, element), vr, value)
+    ds.add_new((0x6000, 0x3000), "OW", b"\xff" + bytes(7))
+    step = Png(show=show, overlays=True)
+    _, _, (plain,) = drawn([ds], tmp_path / "plain", Png(show=show))
+    _, _, (found,) = drawn([ds], tmp_path / "drawn", step)
+    assert (found[0] == 255).all()
+    np.testing.assert_array_equal(found[1:], plain[1:])
+    ds[0x6000, 0x3000].value = b"\xff\xff"
+    _, result, none = drawn([ds], tmp_path / "cut", step)
+    assert not none
+    assert result.held[0].reason == "overlay 6000: 2 bytes for 1 frames of 8 x 8 bits"
 
 
 def test_frames_of_one_instance_are_numbered_files(tmp_path: Path) -> None:
