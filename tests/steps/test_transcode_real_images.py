@@ -20,6 +20,9 @@ from tests.steps.run_step import batch_of, run_step
 
 COMPRESSED = [name for name, target in TARGETS.items() if target.encapsulated and not target.lossy]
 
+SLOW = ("jpeg-2000", "htj2k-rpcl", "jpeg-lossless")
+"""For `.ci/full`: each has a sibling among the others that takes the same way through the node."""
+
 
 def check_round_trip(name: str, paths: list[Path], tmp_path: Path) -> None:
     """To the syntax and back to uncompressed: the samples of both are those of the file."""
@@ -33,7 +36,9 @@ def check_round_trip(name: str, paths: list[Path], tmp_path: Path) -> None:
         assert same_pixels(sources[item.sources], item.path), sources[item.sources]
 
 
-@pytest.mark.parametrize("name", COMPRESSED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.full] if name in SLOW else []) for name in COMPRESSED]
+)
 def test_a_real_image_of_every_kind_comes_through_sample_by_sample(name: str, tmp_path: Path) -> None:
     paths = [min(folder.iterdir()) for folder in real_folders()] + sorted(real("ct_16ts").iterdir())[1:]
     check_round_trip(name, [path for path in paths if path.stat().st_size < 300_000], tmp_path)
