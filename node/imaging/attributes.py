@@ -18,8 +18,9 @@ from pydicom.errors import BytesLengthException
 from node.errors import CannotSucceed
 from node.imaging.layout import Array, Layout
 from node.imaging.mosaic import Tile, tiles_of
+from node.imaging.reading import private, value
 from node.imaging.real_world import real_world
-from node.imaging.weighting import Weighting, private, weighting_of
+from node.imaging.weighting import Weighting, weighting_of
 
 _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 
@@ -78,35 +79,36 @@ def frames_of(ds: Dataset, layout: Layout, instance: int) -> list[Frame]:
 
 
 def _frames(ds: Dataset, layout: Layout, instance: int) -> list[Frame]:
-    if ds.get("SOPClassUID") in _SEGMENTATIONS:
+    if value(ds, "SOPClassUID") in _SEGMENTATIONS:
         raise CannotSucceed("a segmentation, not an image")
     if layout.photometric == "PALETTE COLOR":
         raise CannotSucceed("palette colour: its indices are no values")
-    per_frame = ds.get("PerFrameFunctionalGroupsSequence")
+    per_frame = value(ds, "PerFrameFunctionalGroupsSequence")
     if per_frame is None:
         if layout.frames > 1:
             raise CannotSucceed(f"{layout.frames} frames without functional groups: their positions are unknown")
-        tiles = tiles_of(ds, layout.rows, layout.columns)
+        # Private elements of MR are looked for in MR only: a question costs as much as ten attributes.
+        tiles = tiles_of(ds, layout.rows, layout.columns) if value(ds, "Modality") == "MR" else ()
         return _tiled(ds, layout, instance, tiles) if tiles else [_frame(_Classic(ds), ds, layout, instance, 0)]
     if len(per_frame) != layout.frames:
         raise CannotSucceed(f"{len(per_frame)} per-frame functional groups for {layout.frames} frames")
-    shared = (ds.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
+    shared = (value(ds, "SharedFunctionalGroupsSequence") or [Dataset()])[0]
     return [_frame(_Enhanced(own, shared), ds, layout, instance, n) for n, own in enumerate(per_frame)]
 
 
 def source_of(ds: Dataset, number: int) -> Source:
     """Where the attributes of frame `number` (from 0) are looked up, in functional groups or in the data set."""
-    per_frame = ds.get("PerFrameFunctionalGroupsSequence")
+    per_frame = value(ds, "PerFrameFunctionalGroupsSequence")
     if per_frame is None or number >= len(per_frame):
         return _Classic(ds)
-    return _Enhanced(per_frame[number], (ds.get("SharedFunctionalGroupsSequence") or [Dataset()])[0])
+    return _Enhanced(per_frame[number], (value(ds, "SharedFunctionalGroupsSequence") or [Dataset()])[0])
 
 
 def _tiled(ds: Dataset, layout: Layout, instance: int, tiles: tuple[Tile, ...]) -> list[Frame]:
     source = _Classic(ds)
     found = []
     for tile in tiles:
-        cosines = tile.orientation or ds.get("ImageOrientationPatient")
+        cosines = tile.orientation or value(ds, "ImageOrientationPatient")
         source.instead = {"ImagePositionPatient": tile.position, "ImageOrientationPatient": cosines}
         frame = _frame(source, ds, layout, instance, 0)
         found.append(replace(frame, tile=tile, like=(*frame.like, tile.rows, tile.columns)))
@@ -122,7 +124,7 @@ class _Classic:
         self.instead: dict[str, Any] = {}
 
     def get(self, group: str, keyword: str) -> Any:
-        return self.instead.get(keyword) or self._ds.get(keyword)
+        return self.instead.get(keyword) or value(self._ds, keyword)
 
 
 class _Enhanced:
@@ -150,7 +152,7 @@ def _frame(source: Source, ds: Dataset, layout: Layout, instance: int, number: i
     spacing = _numbers(source.get("PixelMeasuresSequence", "PixelSpacing"), 2, "Pixel Spacing")
     slope = source.get("PixelValueTransformationSequence", "RescaleSlope")
     intercept = source.get("PixelValueTransformationSequence", "RescaleIntercept")
-    order = ds.get("InstanceNumber")
+    order = value(ds, "InstanceNumber")
     return Frame(
         instance=instance,
         number=number,
@@ -172,29 +174,29 @@ def _like(source: Source, ds: Dataset, layout: Layout) -> tuple[Hashable, ...]:
         "CTImageFrameTypeSequence", "FrameType"
     )
     return (
-        str(ds.get("SeriesInstanceUID") or ""),
-        str(ds.get("FrameOfReferenceUID") or ""),
+        str(value(ds, "SeriesInstanceUID") or ""),
+        str(value(ds, "FrameOfReferenceUID") or ""),
         layout.shape,
         str(layout.dtype),
         layout.photometric,
-        _words(ds.get("ImageType")),
+        _words(value(ds, "ImageType")),
         _words(frame_type),
         _optional(source.get("MREchoSequence", "EffectiveEchoTime")),
-        _optional(ds.get("EchoTime")),
-        _words(ds.get("EchoNumbers")),
-        _words(source.get("MRImageFrameTypeSequence", "ComplexImageComponent") or ds.get("ComplexImageComponent")),
-        str(source.get("PixelValueTransformationSequence", "RescaleType") or ds.get("Units") or ""),
+        _optional(value(ds, "EchoTime")),
+        _words(value(ds, "EchoNumbers")),
+        _words(source.get("MRImageFrameTypeSequence", "ComplexImageComponent") or value(ds, "ComplexImageComponent")),
+        str(source.get("PixelValueTransformationSequence", "RescaleType") or value(ds, "Units") or ""),
         str(source.get("FrameContentSequence", "StackID") or ""),
         # GE has magnitude, phase, real and imaginary images of one Image Type.
-        _words(private(ds, 0x0043, "GEMS_PARM_01", 0x2F)),
+        _words(private(ds, 0x0043, "GEMS_PARM_01", 0x2F)) if value(ds, "Modality") == "MR" else (),
     )
 
 
-def _numbers(value: Any, count: int, name: str) -> tuple[float, ...]:
-    if value is None or value == "":
+def _numbers(given: Any, count: int, name: str) -> tuple[float, ...]:
+    if given is None or given == "":
         raise CannotSucceed(f"no '{name}'")
     try:
-        found = tuple(float(x) for x in value)
+        found = tuple(float(x) for x in given)
     except (TypeError, ValueError):
         raise CannotSucceed(f"'{name}' is not a number") from None
     if len(found) != count:
@@ -204,16 +206,16 @@ def _numbers(value: Any, count: int, name: str) -> tuple[float, ...]:
     return found
 
 
-def _optional(value: Any) -> float | None:
+def _optional(given: Any) -> float | None:
     try:
-        found = float(value)
+        found = float(given)
     except (TypeError, ValueError):
         return None
     return found if math.isfinite(found) else None
 
 
-def _words(value: Any) -> tuple[str, ...]:
-    if value is None or value == "":
+def _words(given: Any) -> tuple[str, ...]:
+    if given is None or given == "":
         return ()
     # A single value is one word, several are a MultiValue; a str is never taken letter by letter.
-    return (str(value),) if isinstance(value, str | int | float) else tuple(str(x) for x in value)
+    return (str(given),) if isinstance(given, str | int | float) else tuple(str(x) for x in given)

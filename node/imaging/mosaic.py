@@ -22,7 +22,7 @@ from pydicom.dataset import Dataset
 
 from node.errors import CannotSucceed
 from node.imaging import csa
-from node.imaging.weighting import private
+from node.imaging.reading import private
 
 _WANTED = frozenset({"NumberOfImagesInMosaic", "SliceNormalVector"})
 _LARGER = 1.9

@@ -13,7 +13,8 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from node.imaging.weighting import Get, private
+from node.imaging.reading import private
+from node.imaging.weighting import Get
 
 _SCALE = (0x2005, "Philips MR Imaging DD 001", 0x0E)
 _IN_FRAME = (0x2005, "Philips MR Imaging DD 005", 0x0F)

@@ -159,7 +159,7 @@ def _by_label(columns: Sequence[Column], key: _Key) -> list[dict[int, Column]] |
             by_label.setdefault(label, {}).setdefault(k, []).append(frame)
     if len(by_label) < 2 or any(len({len(c) for c in part.values()}) > 1 for part in by_label.values()):
         return None
-    labels = sorted(by_label.items(), key=lambda pair: (sorted(pair[1]), pair[0]))
+    labels = sorted(by_label.items(), key=lambda pair: (-len(pair[1]), sorted(pair[1]), pair[0]))
     found = []
     for _, group in groupby(labels, key=lambda pair: sorted(pair[1])):
         parts = [part for _, part in group]

@@ -15,6 +15,8 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
+from node.imaging.reading import private, value
+
 Get = Callable[[str, str], Any]
 """(functional group, keyword) -> the value for one frame, or None."""
 
@@ -45,16 +47,16 @@ class Weighting:
 
 def weighting_of(get: Get, ds: Dataset) -> Weighting:
     """Of one frame; `get` looks into its functional groups, or into the data set for a classic image."""
-    b_value, gradient = _diffusion(get, ds) if ds.get("Modality") == "MR" else (None, None)
+    b_value, gradient = _diffusion(get, ds)
     position = get("FrameContentSequence", "TemporalPositionIndex") or get(
         "FrameContentSequence", "TemporalPositionIdentifier"
     )
-    acquisition = get("FrameContentSequence", "FrameAcquisitionNumber") or ds.get("AcquisitionNumber")
+    acquisition = get("FrameContentSequence", "FrameAcquisitionNumber") or value(ds, "AcquisitionNumber")
     trigger = get("CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime")
     return Weighting(
         position=_integer(position),
         time=_seconds(get, ds),
-        trigger=_number(trigger if trigger is not None else ds.get("TriggerTime")),
+        trigger=_number(trigger if trigger is not None else value(ds, "TriggerTime")),
         acquisition=_integer(acquisition),
         b_value=b_value,
         gradient=gradient,
@@ -63,17 +65,9 @@ def weighting_of(get: Get, ds: Dataset) -> Weighting:
 
 def _diffusion(get: Get, ds: Dataset) -> tuple[float | None, tuple[float, float, float] | None]:
     b_value = _number(get("MRDiffusionSequence", "DiffusionBValue"))
-    if b_value is None:
+    if b_value is None and value(ds, "Modality") == "MR":
         b_value = _private_b_value(ds)
     return b_value, _gradient(get, ds) if b_value else None
-
-
-def private(ds: Dataset, group: int, creator: str, element: int) -> Any:
-    """The value of a private element, or None; `element` is its last byte."""
-    try:
-        return ds.private_block(group, creator)[element].value
-    except KeyError:
-        return None
 
 
 _B_VALUES: Mapping[tuple[int, str, int], str] = {
@@ -109,9 +103,9 @@ def _gradient(get: Get, ds: Dataset) -> tuple[float, float, float] | None:
     return next((found for found in map(_unit, candidates) if found is not None), None)
 
 
-def _unit(value: Any) -> tuple[float, float, float] | None:
+def _unit(given: Any) -> tuple[float, float, float] | None:
     try:
-        x, y, z = (float(v) for v in value)
+        x, y, z = (float(v) for v in given)
     except (TypeError, ValueError):
         return None
     length = math.sqrt(x * x + y * y + z * z)
@@ -121,9 +115,9 @@ def _unit(value: Any) -> tuple[float, float, float] | None:
 
 
 def _seconds(get: Get, ds: Dataset) -> float | None:
-    moment = get("FrameContentSequence", "FrameAcquisitionDateTime") or ds.get("AcquisitionDateTime")
+    moment = get("FrameContentSequence", "FrameAcquisitionDateTime") or value(ds, "AcquisitionDateTime")
     if not moment:
-        time = ds.get("AcquisitionTime")
+        time = value(ds, "AcquisitionTime")
         moment = f"{ds.get('AcquisitionDate') or ds.get('ContentDate') or '20000101'}{time}" if time else None
     return None if moment is None else _clock(str(moment))
 
@@ -139,14 +133,14 @@ def _clock(text: str) -> float | None:
         return None
 
 
-def _number(value: Any) -> float | None:
+def _number(given: Any) -> float | None:
     try:
-        found = float(value)
+        found = float(given)
     except (TypeError, ValueError):
         return None
     return found if math.isfinite(found) else None
 
 
-def _integer(value: Any) -> int | None:
-    found = _number(value)
+def _integer(given: Any) -> int | None:
+    found = _number(given)
     return None if found is None else int(found)

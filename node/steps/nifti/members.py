@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -75,6 +75,22 @@ def decode(volume: Volume, members: Sequence[Member], reasons: dict[int, str]) -
     if broken:
         raise CannotSucceed(f"its volume lacks {broken} of {len(places)} instances, which cannot be decoded")
     return pixels
+
+
+def decoded_in_turn(volume: Volume, members: Sequence[Member], kept: list[Array]) -> Iterator[Array]:
+    """The pixels of the volume's frames one after the other, each put into `kept` as well, so that what is decoded is
+    written while the next is. For single-frame instances; others are decoded by `decode`. Raises CannotSucceed."""
+    for frame in volume.frames:
+        source = members[frame.instance].pixels
+        assert source is not None  # a member without pixels has no frames
+        (decoded,) = source.frames([frame.number])
+        kept.append(decoded)
+        yield decoded
+
+
+def single_frames(volume: Volume) -> bool:
+    """Whether every frame is an instance of its own."""
+    return len({frame.instance for frame in volume.frames}) == len(volume.frames)
 
 
 def _member(item: Item, keywords: Sequence[str]) -> tuple[Member, str]:

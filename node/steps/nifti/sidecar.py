@@ -17,8 +17,8 @@ from pydicom.dataset import Dataset
 from node.imaging.attributes import source_of
 from node.imaging.geometry import Floats
 from node.imaging.pixels import READ_ERRORS
+from node.imaging.reading import private
 from node.imaging.volumes import Volume
-from node.imaging.weighting import private
 
 _Convert = Callable[[Any], Any]
 

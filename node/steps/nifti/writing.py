@@ -13,14 +13,14 @@ from pydicom.dataset import Dataset
 
 from node.errors import CannotSucceed
 from node.imaging import gate, resample
-from node.imaging.layout import Array
+from node.imaging.layout import Array, Layout
 from node.imaging.nifti import NiftiHeader
 from node.imaging.pixels import read_header
 from node.imaging.values import Values, values_of
 from node.imaging.volume_files import Format, has_scale, write
 from node.imaging.volumes import Volume
 from node.steps.nifti import report
-from node.steps.nifti.members import Member, decode
+from node.steps.nifti.members import Member, decode, decoded_in_turn, single_frames
 from node.steps.nifti.sidecar import diffusion, repetition, sidecar
 
 
@@ -59,14 +59,15 @@ def write_volume(
     An instance that cannot be decoded gets its own entry in `reasons`. Raises CannotSucceed, with nothing left
     behind, when the volume cannot be written with certainty. Memory: the decoded volume once, and a slice or two.
     """
-    pixels = decode(volume, members, reasons)
     first = members[volume.frames[0].instance]
     assert first.pixels is not None  # a member without pixels has no frames
     values = values_of(volume, first.pixels.layout, real=wanted.real, in_header=has_scale(wanted.form))
     described = _described(first, volume)
     notes: list[str] = []
-    rows, columns = pixels[0].shape[:2]
+    rows, columns = _shape(volume, first.pixels.layout)
     grid = resample.grid_of(volume, rows, columns) if volume.resampled else None
+    streamed = grid is None and single_frames(volume)
+    pixels = [] if streamed else decode(volume, members, reasons)
     fill = _fill(volume, values, pixels, notes) if grid else 0.0
     space = (grid.columns, grid.rows, grid.slices) if grid else (columns, rows, volume.slices)
     header = NiftiHeader(
@@ -80,7 +81,11 @@ def write_volume(
     path = folder / f"{name}.{wanted.form}"
     files = [path]
     try:
-        write(path, header, _planes(volume, values, pixels, grid, fill), wanted.form)
+        if streamed:
+            planes = _streamed(volume, values, members, reasons, pixels)
+        else:
+            planes = _planes(volume, values, pixels, grid, fill)
+        write(path, header, planes, wanted.form)
         passed = gate.check(path, volume, values, pixels, wanted.form, fill)
     except CannotSucceed:
         path.unlink(missing_ok=True)
@@ -99,6 +104,22 @@ def write_volume(
         instances=instances,
         what=f"{shape}, {how}{len(volume.frames)} frames, gate passed",
     )
+
+
+def _shape(volume: Volume, layout: Layout) -> tuple[int, int]:
+    tile = volume.frames[0].tile
+    return (layout.rows, layout.columns) if tile is None else (tile.rows, tile.columns)
+
+
+def _streamed(
+    volume: Volume, values: Values, members: Sequence[Member], reasons: dict[int, str], pixels: list[Array]
+) -> Iterator[Array]:
+    try:
+        for frame, decoded in zip(volume.frames, decoded_in_turn(volume, members, pixels), strict=True):
+            yield values.voxels(frame, decoded)
+    except CannotSucceed:
+        decode(volume, members, reasons)  # names every instance that cannot be decoded, and raises
+        raise
 
 
 def _planes(
