@@ -88,7 +88,8 @@ def planes(grid: Grid, voxels: Sequence[Array], fill: float) -> Iterator[Array]:
     kept: dict[int, Floats] = {}
     for parts in grid.parts:
         kept = {k: kept[k] if k in kept else _moved(grid, voxels[k], k, fill) for k, _ in parts}
-        yield rounded(sum(kept[k] * weight for k, weight in parts), voxels[0].dtype)  # type: ignore[arg-type]
+        mixed = np.sum([kept[k] * weight for k, weight in parts], axis=0)
+        yield rounded(mixed, voxels[0].dtype)
 
 
 def rounded(values: Floats, dtype: np.dtype[np.generic]) -> Array:

@@ -100,6 +100,7 @@ def _packing(file: BinaryIO, form: Format) -> Iterator[BinaryIO]:
     if form not in ("nii.gz", "nrrd"):
         yield file
         return
+    # isal has no types, here and below.
     opened = igzip_threaded.open(file, "wb", compresslevel=_FAST, threads=_THREADS)  # type: ignore[no-untyped-call]
     with opened as body:
         yield cast(BinaryIO, body)
@@ -107,8 +108,8 @@ def _packing(file: BinaryIO, form: Format) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _unpacking(file: BinaryIO) -> Iterator[BinaryIO]:
-    # The thread inflates the next block while this one is compared.
-    with igzip_threaded.open(file, "rb", threads=1, block_size=_BLOCK) as body:  # type: ignore[no-untyped-call]
+    # Its thread inflates the next block while this one is compared.
+    with igzip_threaded.open(file, "rb", threads=1, block_size=_BLOCK) as body:  # type: ignore[no-untyped-call]  # isal
         yield cast(BinaryIO, body)
 
 

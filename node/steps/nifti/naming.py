@@ -91,7 +91,7 @@ def by_series(number: int, modality: str, series: str, volume: int) -> str:
 
 def safe(text: str) -> str:
     """Letters, digits, `.`, `_`, `-`; no dot in front, at most 120 characters; a longer one ends in a hash."""
-    name = re.sub(r"_+", "_", re.sub(r"[^A-Za-z0-9._-]", "_", text)).lstrip(".").strip("_") or "volume"
+    name = re.sub(r"_+", "_", re.sub(r"[^A-Za-z0-9._-]", "_", text)).lstrip("._").rstrip("_") or "volume"
     if len(name) <= LONGEST:
         return name
     return f"{name[: LONGEST - 9]}_{hashlib.sha256(text.encode()).hexdigest()[:8]}"

@@ -8,7 +8,7 @@ asks.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ def _text(value: Any) -> str | None:
 
 
 def _number(value: Any) -> float | int | None:
-    found = float(value[0] if isinstance(value, list | tuple) else value)
+    found = float(value[0] if isinstance(value, Sequence) and not isinstance(value, str) else value)
     return (int(found) if found.is_integer() else found) if math.isfinite(found) else None
 
 
@@ -116,7 +116,7 @@ def sidecar(ds: Dataset, number: int, volume: Volume) -> dict[str, Any]:
 def slice_timing(ds: Dataset, volume: Volume) -> list[float]:
     """Seconds after the start of a volume at which each slice of a Siemens mosaic was acquired, in file order."""
     times = private(ds, 0x0019, "SIEMENS MR HEADER", 0x29)
-    if volume.frames[0].tile is None or not isinstance(times, list | tuple) or len(times) != volume.slices:
+    if volume.frames[0].tile is None or not isinstance(times, Sequence) or len(times) != volume.slices:
         return []
     # Tiles are in the order of times; slices of the file by position along the normal.
     frames, tiles = volume.frames[: volume.slices], {f.tile for f in volume.frames[: volume.slices]}

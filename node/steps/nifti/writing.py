@@ -86,7 +86,9 @@ def write_volume(
         else:
             planes = _planes(volume, values, pixels, grid, fill)
         write(path, header, planes, wanted.form)
-        passed = gate.check(path, volume, values, pixels, wanted.form, fill)
+        passed = gate.check(
+            path, volume, values, pixels, wanted.form, fill, header.affine if wanted.form == "npy" else None
+        )
     except CannotSucceed:
         path.unlink(missing_ok=True)
         raise
