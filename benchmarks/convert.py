@@ -207,6 +207,7 @@ def main() -> None:
     parser.add_argument("--dcm2niix", default=shutil.which("dcm2niix"))
     parser.add_argument("--oracle", type=Path)
     parser.add_argument("--only", nargs="*", choices=list(SERIES), default=list(SERIES))
+    parser.add_argument("--tools", nargs="*", help="beginnings of names: this, dcm2niix, SimpleITK, dicom2nifti")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, help="a folder on the disk; default: the one for temporary files")
     parser.add_argument("--quick", action="store_true", help="small series, once: only to see that it works")
@@ -222,6 +223,7 @@ def main() -> None:
             Tool("SimpleITK + nibabel", peer(given.python, _SITK)),
             Tool("dicom2nifti", peer(given.python, _DICOM2NIFTI)),
         ]
+        tools = [tool for tool in tools if not given.tools or tool.name.startswith(tuple(given.tools))]
         with tempfile.TemporaryDirectory(dir=folder, prefix="dicom-node-convert-") as temporary:
             source, work = Path(temporary) / "in", Path(temporary) / "work"
             SERIES[name](source, given.quick)
