@@ -13,7 +13,6 @@ judged, frame by frame.
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import statistics
 import subprocess
@@ -28,10 +27,19 @@ import numpy as np
 
 from benchmarks.figures import number, table
 from benchmarks.machine import disk, machine, tree
+from benchmarks.processes import memory
 from tests import make
 
-_OURS = """
-import os, resource, sys, time
+_PEAK = """
+def peak():  # MB; not ru_maxrss, in which what the parent had when it started this is included
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) * 1024 / 1e6
+"""
+
+_OURS = (
+    _PEAK
+    + """
+import os, sys, time
 from pathlib import Path
 from node.model import Batch, Item, Kind, ReceiptId
 from node.run.perform import perform, prepare
@@ -39,7 +47,7 @@ from node.steps.nifti import Nifti
 prepare()
 source, out, share = (Path(x) for x in sys.argv[1:4])
 items = tuple(Item(path=p, kind=Kind.DICOM, sources=(ReceiptId(p.stem),)) for p in sorted(source.iterdir()))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 began = time.perf_counter()
 made, _ = perform(Nifti(), Batch(items=items), out, {})
 assert not made.held, made.held[0].reason
@@ -53,20 +61,23 @@ for item in made.items:  # as deliver/folder.py publishes
     (share / ".incoming").rename(share / item.path.name)
 folder = os.open(share, os.O_RDONLY)
 os.fsync(folder)
-print(time.perf_counter() - began, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3)
+print(time.perf_counter() - began, peak() - before)
 """
+)
 
 _PEER = """
-import os, resource, sys, time
+import os, sys, time
+{peak}
 source, out = sys.argv[1:3]
 {imports}
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 began = time.perf_counter()
 {work}
-print(time.perf_counter() - began, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3)
+print(time.perf_counter() - began, peak() - before)
 """
 
 _SITK = _PEER.format(
+    peak=_PEAK,
     imports="import SimpleITK as sitk, nibabel, numpy as np",
     work="""
 reader = sitk.ImageSeriesReader()
@@ -84,6 +95,7 @@ nibabel.save(nibabel.Nifti1Image(values.T, np.diag([-1, -1, 1, 1]) @ affine), os
 )
 
 _DICOM2NIFTI = _PEER.format(
+    peak=_PEAK,
     imports="import dicom2nifti",
     work='dicom2nifti.dicom_series_to_nifti(source, os.path.join(out, "a.nii.gz"), reorient_nifti=False)',
 )
@@ -114,11 +126,13 @@ def dcm2niix(program: str, *options: str) -> Callable[[Path, Path], tuple[float,
         process = subprocess.Popen(
             [program, *options, "-b", "y", "-o", str(out), str(source)], stdout=subprocess.DEVNULL
         )
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = status
-        if status:
-            raise RuntimeError(f"dcm2niix ended with {status}")
-        return time.perf_counter() - began, used.ru_maxrss / 1e3
+        peak = 0.0
+        while process.poll() is None:
+            peak = max(peak, memory(process.pid, "VmHWM"))
+            time.sleep(0.01)
+        if process.returncode:
+            raise RuntimeError(f"dcm2niix ended with {process.returncode}")
+        return time.perf_counter() - began, peak
 
     return run
 

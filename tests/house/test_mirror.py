@@ -30,6 +30,7 @@ ELSEWHERE = {
     "steps._skeleton": "tests/steps/test_skeleton.py",
     "steps.nifti.members": "tests/steps/nifti/test_step.py",
     "steps.nifti.report": "tests/steps/nifti/test_step.py",
+    "steps.nifti.written": "tests/steps/nifti/test_step.py",
     "steps.nifti.writing": "tests/steps/nifti/test_step.py",
     "steps.anonymize.coding": "tests/steps/anonymize/test_step.py",
     "steps.anonymize.evidence": "tests/steps/anonymize/test_instance.py",

@@ -13,7 +13,9 @@ from node.imaging.nifti import RGB24, NiftiHeader
 from node.imaging.values import Values, scale_of
 from node.imaging.volume_files import Format
 from node.imaging.volumes import Volume
+from node.steps.nifti.by_dcm2niix import Judged
 from node.steps.nifti.members import Member
+from node.steps.nifti.written import Written, write_json
 
 SHEARED = (
     "the slices are not at right angles to the stack: the affine is in the sform, the qform code is 0, and readers "
@@ -69,3 +71,26 @@ def facts(
     if volume.sheared:
         found["note"] = SHEARED
     return found
+
+
+def of_foreign(judged: Judged, members: Sequence[Member], beside: bool) -> Written:
+    """Write the report of a file that dcm2niix made and the gate let out."""
+    sources = [members[n] for n in judged.instances]
+    path = judged.path.with_name(judged.path.name.removesuffix(".nii.gz") + ".report.json")
+    found = {
+        "file": judged.path.name,
+        "engine": "dcm2niix",
+        "modality": sources[0].modality,
+        "series_instance_uid": sources[0].series,
+        "sop_instance_uids": [source.sop_instance for source in sources],
+        "instances": len(sources),
+        "frames": judged.frames,
+        "shape": list(judged.shape),
+        "affine": judged.affine,
+        "gate": {"frames": judged.frames},
+    }
+    write_json(path, found)
+    files = (judged.path, *(judged.beside if beside else ()))
+    shape = " x ".join(str(n) for n in judged.shape)
+    what = f"{shape}, by dcm2niix, {judged.frames} frames, gate passed"
+    return Written(files=files, report=path, instances=judged.instances, what=what)

@@ -9,6 +9,7 @@ steps:
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
@@ -18,9 +19,10 @@ from node.imaging.attributes import Frame
 from node.imaging.capabilities import cannot_decode
 from node.imaging.volumes import Unplaced, Volume, plan
 from node.model import Batch, Held, Item, Kind, ReceiptId, Work
-from node.steps.nifti import naming
+from node.steps.nifti import by_dcm2niix, naming, report
 from node.steps.nifti.members import Member, read_members
-from node.steps.nifti.writing import Wanted, Written, write_volume
+from node.steps.nifti.writing import Wanted, write_volume
+from node.steps.nifti.written import Written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,20 +61,36 @@ class Nifti:
     sidecar: bool = True
     """Write the BIDS sidecar, `.bval` and `.bvec`."""
 
+    engine: Literal["node", "dcm2niix"] = "node"
+    """`dcm2niix`: its program (`pip install dcm2niix`) converts; what our gate does not find exact is held."""
+
     def problems(self) -> tuple[str, ...]:
         """What is wrong with the options, and what this installation cannot do."""
         lacking = [f"this installation cannot decode {name}" for name in cannot_decode()]
-        return (*naming.problems(self.names), *lacking)
+        if self.engine == "dcm2niix" and by_dcm2niix.program() is None:
+            lacking.append("dcm2niix is not installed: pip install dcm2niix")
+        return (*self._wrong(), *lacking)
+
+    def _wrong(self) -> tuple[str, ...]:
+        found = list(naming.problems(self.names))
+        if self.engine == "dcm2niix":
+            given = [n for n in ("tilt", "gaps", "values", "format") if getattr(self, n) != getattr(Nifti(), n)]
+            found += [f'"{name}" is for engine: node' for name in given]
+            if "{" in self.names:
+                found.append("names: header keywords are for engine: node")
+        return tuple(found)
 
     def run(self, batch: Batch, work: Work) -> Batch:
-        if problems := naming.problems(self.names):
+        if problems := self._wrong():
             raise CannotSucceed("; ".join(problems))
         items = [item for item in batch.items if item.kind is Kind.DICOM]
         members, reasons = read_members(items, naming.keywords(self.names))
         if not any(member.pixels for member in members):
             raise CannotSucceed("no image in the batch")
-        volumes = self._plan(members, reasons)
-        written = self._write(volumes, members, reasons, work)
+        if self.engine == "dcm2niix":
+            written = self._by_dcm2niix(members, reasons, work)
+        else:
+            written = self._write(self._plan(members, reasons), members, reasons, work)
         for made in written:
             work.note(f"a volume of {made.what}")
         return _batch(batch, members, reasons, written)
@@ -93,6 +111,26 @@ class Nifti:
                     first = members[group.frames[0].instance]
                     found[naming.free(self._name(first, number) + "_sheared" * group.sheared, taken)] = group
         return found
+
+    def _by_dcm2niix(self, members: Sequence[Member], reasons: dict[int, str], work: Work) -> list[Written]:
+        series: dict[str, list[int]] = {}
+        for n, member in enumerate(members):
+            if n not in reasons:
+                series.setdefault(member.series, []).append(n)
+        written: list[Written] = []
+        for number, numbers in enumerate(series.values(), 1):
+            first = members[numbers[0]]
+            folder = work.out / f"dcm2niix-{number:03d}"
+            shutil.rmtree(folder, ignore_errors=True)  # a repeat
+            folder.mkdir()
+            try:
+                paths = by_dcm2niix.convert(members, numbers, folder, self.names or self._name(first, 1))
+                judged = by_dcm2niix.judge(paths, members, numbers, reasons)
+            except CannotSucceed as error:
+                reasons.update({n: str(error) for n in numbers if n not in reasons})
+                continue
+            written += [report.of_foreign(one, members, self.sidecar) for one in judged]
+        return written
 
     def _name(self, first: Member, number: int) -> str:
         if self.names:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,22 +21,7 @@ from node.imaging.volumes import Volume
 from node.steps.nifti import report
 from node.steps.nifti.members import Member, decode, decoded_in_turn, single_frames
 from node.steps.nifti.sidecar import diffusion, repetition, sidecar
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """A volume that passed the gate, and what is beside it."""
-
-    files: tuple[Path, ...]
-    """The volume first; sidecar, .bval, .bvec."""
-    report: Path
-    instances: tuple[int, ...]
-    """Indices of the members whose frames are in it."""
-    what: str
-
-    def remove(self) -> None:
-        for path in (*self.files, self.report):
-            path.unlink()
+from node.steps.nifti.written import Written, write_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +81,9 @@ def write_volume(
         files += _beside(folder, name, volume, header, described, notes, wanted.form)
     instances = tuple(dict.fromkeys(frame.instance for frame in volume.frames))
     told = folder / f"{name}.report.json"
-    _json(told, report.facts(path, wanted.form, header, volume, values, passed, [members[n] for n in instances], notes))
+    write_json(
+        told, report.facts(path, wanted.form, header, volume, values, passed, [members[n] for n in instances], notes)
+    )
     shape = " x ".join(str(n) for n in header.shape[: 4 if volume.times > 1 else 3])
     how = "resampled, " if volume.resampled else "sheared, " if volume.sheared else ""
     return Written(
@@ -163,7 +149,7 @@ def _beside(
     found = [folder / f"{name}.json"]
     if volume.resampled:
         described.pop("SliceTiming", None)  # its slices are mixtures
-    _json(found[0], described)
+    write_json(found[0], described)
     values, vectors, missing = diffusion(volume, header.affine)
     if missing:
         notes.append(missing)
@@ -172,7 +158,3 @@ def _beside(
             found.append(folder / f"{name}.{extension}")
             found[-1].write_text(text)
     return found
-
-
-def _json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n")
