@@ -14,14 +14,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from node.errors import CannotSucceed
+from node.imaging.transcode import transfer_syntax_of
 from node.model import Batch, Item, Kind, ReceiptId
 from node.run.perform import perform
 from node.steps.nifti import Nifti
+
+_FOR_DCMTK = {f"1.2.840.10008.1.2.4.{n}" for n in (51, 53, 55)}
 
 
 def converted(paths: Sequence[Path], out: Path, step: Nifti) -> tuple[int, Counter[str], list[Path]]:
@@ -59,11 +63,22 @@ def one(
     volumes, held, files = converted(paths, out, step)
     for path in paths:
         if path not in files:
-            (source / path.name).symlink_to(path.resolve())
+            readable(path, source / path.name)
     if len(files) == len(paths):
         return 0, 0, 0, held, "all held"
     exact, total, line = judged(source, out, oracle)
     return volumes, exact, total, held, line
+
+
+def readable(path: Path, target: Path) -> None:
+    """The file as the oracle can read it: pydicom has no decoder for some JPEG, for which DCMTK is asked."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        syntax = transfer_syntax_of(path)
+    if syntax in _FOR_DCMTK and shutil.which("dcmdjpeg"):
+        subprocess.run(["dcmdjpeg", str(path), str(target)], check=True, capture_output=True)
+    else:
+        target.symlink_to(path.resolve())
 
 
 def main() -> int:
