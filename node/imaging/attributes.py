@@ -169,10 +169,15 @@ def _frame(source: Source, ds: Dataset, layout: Layout, instance: int, number: i
     )
 
 
+_FRAME_TYPES = (
+    "MRImageFrameTypeSequence", "CTImageFrameTypeSequence", "PETFrameTypeSequence", "XRay3DFrameTypeSequence",
+    "ParametricMapFrameTypeSequence",
+)  # fmt: skip
+"""PS3.3 C.8.13.5.1, C.8.15.3.1, C.8.22.5.1, C.8.21.5.1, C.8.32.3.1."""
+
+
 def _like(source: Source, ds: Dataset, layout: Layout) -> tuple[Hashable, ...]:
-    frame_type = source.get("MRImageFrameTypeSequence", "FrameType") or source.get(
-        "CTImageFrameTypeSequence", "FrameType"
-    )
+    frame_type = next((found for found in (source.get(group, "FrameType") for group in _FRAME_TYPES) if found), None)
     return (
         str(value(ds, "SeriesInstanceUID") or ""),
         str(value(ds, "FrameOfReferenceUID") or ""),
