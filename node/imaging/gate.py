@@ -159,13 +159,11 @@ def _check_all_inside(header: NiftiHeader, volume: Volume, shape: tuple[int, ...
     """Every corner of every slice is inside the grid: resampling cuts nothing off."""
     inverse = np.linalg.inv(header.affine)
     last = np.array(header.shape[:3]) - 1
-    # The last plane may lie below the last slice by less than one distance, where distances differ.
-    beyond = np.array([OF_A_PIXEL, OF_A_PIXEL, 1.0])
     for k in range(volume.slices):
         frame = volume.frames[k]
         corners = plane_corners(frame.position, frame.orientation, frame.spacing, (shape[0], shape[1]))
         there = corners @ inverse[:3, :3].T + inverse[:3, 3]
-        if not ((there >= -OF_A_PIXEL).all() and (there <= last + beyond).all()):
+        if not ((there >= -OF_A_PIXEL).all() and (there <= last + OF_A_PIXEL).all()):
             raise CannotSucceed(f"gate: slice {k + 1} of the source reaches out of the resampled volume")
 
 

@@ -55,7 +55,8 @@ def grid_of(volume: Volume, rows: int, columns: int) -> Grid:
         distance = float(heights[-1] / (len(heights) - 1))
         wanted = heights
     else:
-        wanted = np.arange(np.floor(heights[-1] / distance + _SAME) + 1) * distance
+        # The last plane may lie behind the last slice, which it then repeats: nothing is cut off.
+        wanted = np.arange(np.ceil(heights[-1] / distance - _SAME) + 1) * distance
     lps = np.eye(4)
     lps[:3, 0], lps[:3, 1], lps[:3, 2] = row * first.spacing[1], column * first.spacing[0], normal * distance
     lps[:3, 3] = volume.places[0] + row * first.spacing[1] * left + column * first.spacing[0] * top

@@ -68,6 +68,21 @@ def test_a_tilt_by_whole_pixels_moves_slices_and_changes_no_value(tmp_path: Path
         np.testing.assert_array_equal(image.get_fdata()[:, 2 * k : 2 * k + 12, k], ds.pixel_array.T - 1024.0)
 
 
+def test_planes_of_an_uneven_stack_reach_to_its_last_slice() -> None:
+    series = make.ct_series(4)
+    for ds, height in zip(series, (0.0, 2.0, 4.0, 7.0), strict=True):
+        ds.ImagePositionPatient = [-20, -30, 100 + height]
+    grid = resample.grid_of(planned(series), 12, 10)
+    assert [tuple(round(w, 3) for _, w in parts) for parts in grid.parts] == [
+        (1.0,),
+        (1.0,),
+        (1.0,),
+        (0.333, 0.667),
+        (1.0,),
+    ]
+    assert grid.parts[4] == ((3, 1.0),)
+
+
 def test_its_axes_are_at_right_angles(tmp_path: Path) -> None:
     written(tilted(5, -0.63), tmp_path / "a.nii.gz")
     image = nibabel.load(tmp_path / "a.nii.gz")

@@ -115,7 +115,7 @@ def sidecar(ds: Dataset, number: int, volume: Volume) -> dict[str, Any]:
 
 def slice_timing(ds: Dataset, volume: Volume) -> list[float]:
     """Seconds after the start of a volume at which each slice of a Siemens mosaic was acquired, in file order."""
-    times = private(ds, 0x0019, "SIEMENS MR HEADER", 0x29)
+    times = _read(lambda _, __: private(ds, 0x0019, "SIEMENS MR HEADER", 0x29), "", "")
     if volume.frames[0].tile is None or not isinstance(times, Sequence) or len(times) != volume.slices:
         return []
     # Tiles are in the order of times; slices of the file by position along the normal.
