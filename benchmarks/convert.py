@@ -1,6 +1,7 @@
 """The same series to .nii.gz by this node, dcm2niix, SimpleITK with nibabel, and dicom2nifti: seconds, memory, exact.
 
-    python -m benchmarks.convert [--python PYTHON] [--oracle nifti_oracle.py] [--only ct fmri enhanced] [--rounds 3]
+    python -m benchmarks.convert [--python PYTHON] [--oracle nifti_oracle.py] [--only ct fmri enhanced]
+                                [--series FOLDER] [--rounds 3]
 
 Series: a CT of 300 x 512x512, 4-D fMRI of 30 x 64x64 x 100, the same as one enhanced object. Each conversion is a
 process of its own; seconds are the work alone, without the start of an interpreter, which the node's workers have
@@ -222,13 +223,14 @@ def main() -> None:
     parser.add_argument("--oracle", type=Path)
     parser.add_argument("--only", nargs="*", choices=list(SERIES), default=list(SERIES))
     parser.add_argument("--tools", nargs="*", help="beginnings of names: this, dcm2niix, SimpleITK, dicom2nifti")
+    parser.add_argument("--series", type=Path, help="a folder of one real series instead")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, help="a folder on the disk; default: the one for temporary files")
     parser.add_argument("--quick", action="store_true", help="small series, once: only to see that it works")
     given = parser.parse_args()
     folder = given.folder or Path(tempfile.gettempdir())
     print(f"{machine()}, {disk(folder)}; dicom-node {tree()}")
-    for name in given.only:
+    for name in [given.series.name] if given.series else given.only:
         tools = [Tool("this node", ours)]
         if given.dcm2niix:
             for options in (["-z", "y", "-1"], ["-z", "y"]):
@@ -240,7 +242,10 @@ def main() -> None:
         tools = [tool for tool in tools if not given.tools or tool.name.startswith(tuple(given.tools))]
         with tempfile.TemporaryDirectory(dir=folder, prefix="dicom-node-convert-") as temporary:
             source, work = Path(temporary) / "in", Path(temporary) / "work"
-            SERIES[name](source, given.quick)
+            if given.series:
+                shutil.copytree(given.series, source)
+            else:
+                SERIES[name](source, given.quick)
             size = sum(path.stat().st_size for path in source.iterdir()) / 1e6
             oracle = [given.python, str(given.oracle), str(source)] if given.oracle else []
             compare(tools, source, work, 1 if given.quick else given.rounds, oracle)
