@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydicom.dataset import Dataset
 
 from node.errors import CannotSucceed
 from node.imaging.functional import UNREADABLE
-from node.imaging.layout import Layout
+from node.imaging.layout import Array, Layout
+from node.imaging.mosaic import Tile, tiles_of
+from node.imaging.reading import private, value
+from node.imaging.real_world import real_world
+from node.imaging.weighting import Weighting, weighting_of
 
 _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 
@@ -42,8 +46,19 @@ class Frame:
     intercept: float
     order: tuple[int, int] | None
     """(Instance Number, frame number); None where the instance has no number."""
-    moment: tuple[Hashable, ...]
-    """What may tell volumes at one position apart: temporal position, b-value, gradient direction."""
+    weighting: Weighting = field(default_factory=Weighting)
+    """What may tell volumes at one position apart."""
+    tile: Tile | None = None
+    """Its part of the decoded frame, where that is a mosaic."""
+    real: tuple[float, float] | None = None
+    """Slope and intercept to real-world values, where the header has them beside the rescale."""
+
+    def part(self, decoded: Array) -> Array:
+        """Its pixels of the decoded frame."""
+        if self.tile is None:
+            return decoded
+        tile = self.tile
+        return decoded[tile.row : tile.row + tile.rows, tile.column : tile.column + tile.columns]
 
 
 def frames_of(ds: Dataset, layout: Layout, instance: int) -> list[Frame]:
@@ -57,35 +72,40 @@ def frames_of(ds: Dataset, layout: Layout, instance: int) -> list[Frame]:
 
 
 def _frames(ds: Dataset, layout: Layout, instance: int) -> list[Frame]:
-    _refuse_what_is_no_plane(ds, layout)
-    per_frame = ds.get("PerFrameFunctionalGroupsSequence")
-    if per_frame is None:
-        if layout.frames > 1:
-            raise CannotSucceed(f"{layout.frames} frames without functional groups: their positions are unknown")
-        return [_frame(_Classic(ds), ds, layout, instance, 0)]
-    if len(per_frame) != layout.frames:
-        raise CannotSucceed(f"{len(per_frame)} per-frame functional groups for {layout.frames} frames")
-    shared = (ds.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
-    return [_frame(_Enhanced(own, shared), ds, layout, instance, n) for n, own in enumerate(per_frame)]
-
-
-def _refuse_what_is_no_plane(ds: Dataset, layout: Layout) -> None:
-    if ds.get("SOPClassUID") in _SEGMENTATIONS:
+    if value(ds, "SOPClassUID") in _SEGMENTATIONS:
         raise CannotSucceed("a segmentation, not an image")
     if layout.photometric == "PALETTE COLOR":
         raise CannotSucceed("palette colour: its indices are no values")
-    image_type = [str(x).upper() for x in ds.get("ImageType") or ()]
-    # (0019,100A) 'NumberOfImagesInMosaic' and (0065,1050) of UIH survive where Image Type was edited.
-    siemens, uih = _private(ds, 0x0019, "SIEMENS MR HEADER", 0x0A), _private(ds, 0x0065, "Image Private Header", 0x50)
-    if "MOSAIC" in image_type or siemens is not None or uih is not None:
-        raise CannotSucceed("a mosaic: many slices in one image, which this version does not take apart")
+    per_frame = value(ds, "PerFrameFunctionalGroupsSequence")
+    if per_frame is None:
+        if layout.frames > 1:
+            raise CannotSucceed(f"{layout.frames} frames without functional groups: their positions are unknown")
+        # Private elements of MR are looked for in MR only: a question costs as much as ten attributes.
+        tiles = tiles_of(ds, layout.rows, layout.columns) if value(ds, "Modality") == "MR" else ()
+        return _tiled(ds, layout, instance, tiles) if tiles else [_frame(_Classic(ds), ds, layout, instance, 0)]
+    if len(per_frame) != layout.frames:
+        raise CannotSucceed(f"{len(per_frame)} per-frame functional groups for {layout.frames} frames")
+    shared = (value(ds, "SharedFunctionalGroupsSequence") or [Dataset()])[0]
+    return [_frame(_Enhanced(own, shared), ds, layout, instance, n) for n, own in enumerate(per_frame)]
 
 
-def _private(ds: Dataset, group: int, creator: str, element: int) -> Any:
-    try:
-        return ds.private_block(group, creator)[element].value
-    except KeyError:
-        return None
+def source_of(ds: Dataset, number: int) -> Source:
+    """Where the attributes of frame `number` (from 0) are looked up, in functional groups or in the data set."""
+    per_frame = value(ds, "PerFrameFunctionalGroupsSequence")
+    if per_frame is None or number >= len(per_frame):
+        return _Classic(ds)
+    return _Enhanced(per_frame[number], (value(ds, "SharedFunctionalGroupsSequence") or [Dataset()])[0])
+
+
+def _tiled(ds: Dataset, layout: Layout, instance: int, tiles: tuple[Tile, ...]) -> list[Frame]:
+    source = _Classic(ds)
+    found = []
+    for tile in tiles:
+        cosines = tile.orientation or value(ds, "ImageOrientationPatient")
+        source.instead = {"ImagePositionPatient": tile.position, "ImageOrientationPatient": cosines}
+        frame = _frame(source, ds, layout, instance, 0)
+        found.append(replace(frame, tile=tile, like=(*frame.like, tile.rows, tile.columns)))
+    return found
 
 
 class _Classic:
@@ -93,26 +113,31 @@ class _Classic:
 
     def __init__(self, ds: Dataset) -> None:
         self._ds = ds
+        self.levels = (ds,)
+        self.instead: dict[str, Any] = {}
 
     def get(self, group: str, keyword: str) -> Any:
-        return self._ds.get(keyword)
+        return self.instead.get(keyword) or value(self._ds, keyword)
 
 
 class _Enhanced:
     """Attributes in the functional group `group`, the frame's own before the shared one."""
 
     def __init__(self, own: Dataset, shared: Dataset) -> None:
-        self._levels = (own, shared)
+        self.levels = (own, shared)
 
     def get(self, group: str, keyword: str) -> Any:
-        for level in self._levels:
+        for level in self.levels:
             items = level.get(group)
             if items and items[0].get(keyword) is not None:
                 return items[0].get(keyword)
         return None
 
 
-def _frame(source: _Classic | _Enhanced, ds: Dataset, layout: Layout, instance: int, number: int) -> Frame:
+Source = _Classic | _Enhanced
+
+
+def _frame(source: Source, ds: Dataset, layout: Layout, instance: int, number: int) -> Frame:
     position = _numbers(source.get("PlanePositionSequence", "ImagePositionPatient"), 3, "Image Position (Patient)")
     orientation = _numbers(
         source.get("PlaneOrientationSequence", "ImageOrientationPatient"), 6, "Image Orientation (Patient)"
@@ -120,7 +145,7 @@ def _frame(source: _Classic | _Enhanced, ds: Dataset, layout: Layout, instance: 
     spacing = _numbers(source.get("PixelMeasuresSequence", "PixelSpacing"), 2, "Pixel Spacing")
     slope = source.get("PixelValueTransformationSequence", "RescaleSlope")
     intercept = source.get("PixelValueTransformationSequence", "RescaleIntercept")
-    order = ds.get("InstanceNumber")
+    order = value(ds, "InstanceNumber")
     return Frame(
         instance=instance,
         number=number,
@@ -132,49 +157,44 @@ def _frame(source: _Classic | _Enhanced, ds: Dataset, layout: Layout, instance: 
         slope=1.0 if slope is None else _numbers([slope], 1, "Rescale Slope")[0],
         intercept=0.0 if intercept is None else _numbers([intercept], 1, "Rescale Intercept")[0],
         order=None if order is None else (int(order), number),
-        moment=_moment(source),
+        weighting=weighting_of(source.get, ds),
+        real=real_world(source.get, source.levels, slope, intercept),
     )
 
 
-def _like(source: _Classic | _Enhanced, ds: Dataset, layout: Layout) -> tuple[Hashable, ...]:
-    frame_type = source.get("MRImageFrameTypeSequence", "FrameType") or source.get(
-        "CTImageFrameTypeSequence", "FrameType"
-    )
+_FRAME_TYPES = (
+    "MRImageFrameTypeSequence", "CTImageFrameTypeSequence", "PETFrameTypeSequence", "XRay3DFrameTypeSequence",
+    "ParametricMapFrameTypeSequence",
+)  # fmt: skip
+"""PS3.3 C.8.13.5.1, C.8.15.3.1, C.8.22.5.1, C.8.21.5.1, C.8.32.3.1."""
+
+
+def _like(source: Source, ds: Dataset, layout: Layout) -> tuple[Hashable, ...]:
+    frame_type = next((found for found in (source.get(group, "FrameType") for group in _FRAME_TYPES) if found), None)
     return (
-        str(ds.get("SeriesInstanceUID") or ""),
-        str(ds.get("FrameOfReferenceUID") or ""),
+        str(value(ds, "SeriesInstanceUID") or ""),
+        str(value(ds, "FrameOfReferenceUID") or ""),
         layout.shape,
         str(layout.dtype),
         layout.photometric,
-        _words(ds.get("ImageType")),
+        _words(value(ds, "ImageType")),
         _words(frame_type),
         _optional(source.get("MREchoSequence", "EffectiveEchoTime")),
-        _optional(ds.get("EchoTime")),
-        _words(ds.get("EchoNumbers")),
-        _words(source.get("MRImageFrameTypeSequence", "ComplexImageComponent") or ds.get("ComplexImageComponent")),
-        str(source.get("PixelValueTransformationSequence", "RescaleType") or ds.get("Units") or ""),
+        _optional(value(ds, "EchoTime")),
+        _words(value(ds, "EchoNumbers")),
+        _words(source.get("MRImageFrameTypeSequence", "ComplexImageComponent") or value(ds, "ComplexImageComponent")),
+        str(source.get("PixelValueTransformationSequence", "RescaleType") or value(ds, "Units") or ""),
         str(source.get("FrameContentSequence", "StackID") or ""),
+        # GE has magnitude, phase, real and imaginary images of one Image Type.
+        _words(private(ds, 0x0043, "GEMS_PARM_01", 0x2F)) if value(ds, "Modality") == "MR" else (),
     )
 
 
-def _moment(source: _Classic | _Enhanced) -> tuple[Hashable, ...]:
-    direction = source.get("MRDiffusionSequence", "DiffusionGradientDirectionSequence")
-    gradient = direction[0].get("DiffusionGradientOrientation") if direction else None
-    if gradient is None:
-        gradient = source.get("MRDiffusionSequence", "DiffusionGradientOrientation")
-    return (
-        _words(source.get("FrameContentSequence", "TemporalPositionIndex")),
-        _words(source.get("FrameContentSequence", "TemporalPositionIdentifier")),
-        _optional(source.get("MRDiffusionSequence", "DiffusionBValue")),
-        _words(gradient),
-    )
-
-
-def _numbers(value: Any, count: int, name: str) -> tuple[float, ...]:
-    if value is None or value == "":
+def _numbers(given: Any, count: int, name: str) -> tuple[float, ...]:
+    if given is None or given == "":
         raise CannotSucceed(f"no '{name}'")
     try:
-        found = tuple(float(x) for x in value)
+        found = tuple(float(x) for x in given)
     except (TypeError, ValueError):
         raise CannotSucceed(f"'{name}' is not a number") from None
     if len(found) != count:
@@ -184,16 +204,16 @@ def _numbers(value: Any, count: int, name: str) -> tuple[float, ...]:
     return found
 
 
-def _optional(value: Any) -> float | None:
+def _optional(given: Any) -> float | None:
     try:
-        found = float(value)
+        found = float(given)
     except (TypeError, ValueError):
         return None
     return found if math.isfinite(found) else None
 
 
-def _words(value: Any) -> tuple[str, ...]:
-    if value is None or value == "":
+def _words(given: Any) -> tuple[str, ...]:
+    if given is None or given == "":
         return ()
     # A single value is one word, several are a MultiValue; a str is never taken letter by letter.
-    return (str(value),) if isinstance(value, str | int | float) else tuple(str(x) for x in value)
+    return (str(given),) if isinstance(given, str | int | float) else tuple(str(x) for x in given)

@@ -21,6 +21,7 @@ UNREADABLE = (
     AttributeError,
     NotImplementedError,
     KeyError,
+    IndexError,
     EOFError,
     OSError,
     BytesLengthException,

@@ -8,7 +8,6 @@ in the headers, never from rounded ones, so that it reproduces every frame's own
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -25,20 +24,6 @@ ORTHONORMAL = 1e-3
 TILT = 0.1
 """Degrees between the stacking direction and the slice normal above which a stack counts as tilted.
 Cosines rounded to 3 decimals make 0.06 degrees; the smallest tilt that scanners set is 0.5."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stack:
-    """Frames in order of position."""
-
-    affine: Floats
-    """(4, 4), voxel index to RAS, mm."""
-    slices: tuple[tuple[int, ...], ...]
-    """For each slice the indices of the frames at that position, in the order they were given."""
-    assumed_thickness: bool
-    """One position only: the third dimension is the slice thickness, not a distance that was measured."""
-    tilt: str = ""
-    """How far the slices are from right angles to the stack, where the affine is sheared."""
 
 
 def tolerance_of(spacing: tuple[float, float]) -> float:
@@ -58,47 +43,6 @@ def check_plane(orientation: Sequence[float], spacing: tuple[float, float]) -> N
             f"'Image Orientation (Patient)' is not orthonormal: lengths {lengths[0]:.4f} and {lengths[1]:.4f}, "
             f"dot product {product:.4f}"
         )
-
-
-def stack(
-    positions: Floats,
-    orientation: Sequence[float],
-    spacing: tuple[float, float],
-    thickness: float | None,
-    *,
-    sheared: bool = False,
-) -> Stack:
-    """Stack frames of one orientation into a uniform grid.
-
-    positions    (n, 3) float64, mm, LPS: Image Position (Patient), one per frame, in any order
-    orientation  (6,) row cosines, then column cosines
-    spacing      (between rows, between columns), mm
-    thickness    mm; stands for the distance between slices when there is one position only
-    sheared      take a tilted stack as it is: its affine is sheared
-
-    Raises CannotSucceed, with the numbers, for a non-uniform stack, a tilted one unless `sheared`, positions beside
-    each other, unequal counts, or one position without thickness.
-    """
-    check_plane(orientation, spacing)
-    near = tolerance_of(spacing)
-    slices = _levels(positions, orientation, near)
-    centres = positions[[frames[0] for frames in slices]]
-    counts = sorted({len(frames) for frames in slices})
-    if len(counts) > 1:
-        raise CannotSucceed(f"{len(slices)} slice positions with {counts[0]} to {counts[-1]} images each: ragged")
-    tilt = ""
-    if len(slices) == 1:
-        if thickness is None or thickness <= 0:
-            raise CannotSucceed("one slice position and no slice thickness: the third dimension is unknown")
-        step = _normal(orientation) * thickness
-    else:
-        step = (centres[-1] - centres[0]) / (len(slices) - 1)
-        _check_uniform(centres, step, near)
-        tilt = _tilt_of(centres, step, orientation, near)
-        if tilt and not sheared:
-            raise CannotSucceed(tilt)
-    affine = affine_of(centres[0], step, orientation, spacing)
-    return Stack(affine=affine, slices=slices, assumed_thickness=len(slices) == 1, tilt=tilt)
 
 
 def affine_of(first: Floats, step: Floats, orientation: Sequence[float], spacing: tuple[float, float]) -> Floats:
@@ -121,42 +65,92 @@ def plane_corners(
     return np.asarray(lps * [-1.0, -1.0, 1.0])
 
 
-def _normal(orientation: Sequence[float]) -> Floats:
+def normal_of(orientation: Sequence[float]) -> Floats:
+    """(3,) unit vector LPS, right-handed after the row and the column direction."""
     normal = np.cross(orientation[:3], orientation[3:])
     return np.asarray(normal / np.linalg.norm(normal))
 
 
-def _levels(positions: Floats, orientation: Sequence[float], near: float) -> tuple[tuple[int, ...], ...]:
-    """Group frames by height along the normal; frames of one height must have one position."""
-    heights = positions @ _normal(orientation)
-    levels: list[list[int]] = []
-    for n in np.argsort(heights, kind="stable"):
-        if levels and heights[n] - heights[levels[-1][0]] <= near:
-            levels[-1].append(int(n))
+def lanes(positions: Floats, orientation: Sequence[float], near: float) -> list[list[int]]:
+    """Frames that lie beside each other at one height cannot be one stack: indices of `positions` (n, 3), by stack.
+
+    All are one stack unless two of one height are further apart than twice `near`; then those are together that lie
+    in one column along the normal.
+    """
+    if all(_apart(positions[level]) <= 2 * near for level in levels(positions, orientation, near)):
+        return [list(range(len(positions)))]
+    normal = normal_of(orientation)
+    beside = positions - np.outer(positions @ normal, normal)
+    found: list[list[int]] = []
+    for n in range(len(positions)):
+        home = next((lane for lane in found if np.linalg.norm(beside[n] - beside[lane[0]]) <= 2 * near), None)
+        if home is None:
+            found.append([n])
         else:
-            levels.append([int(n)])
-    for level in levels:
-        apart = float(np.linalg.norm(positions[level] - positions[level[0]], axis=1).max())
-        if apart > 2 * near:
-            raise CannotSucceed(f"images at one height lie {apart:.3f} mm apart, beside each other")
-    return tuple(tuple(sorted(level)) for level in levels)
+            home.append(n)
+    return found
 
 
-def _check_uniform(centres: Floats, step: Floats, near: float) -> None:
+def levels(positions: Floats, orientation: Sequence[float], near: float) -> list[list[int]]:
+    """Indices of `positions` (n, 3) by height along the normal, lowest first; within a height as they were given."""
+    heights = positions @ normal_of(orientation)
+    found: list[list[int]] = []
+    for n in np.argsort(heights, kind="stable"):
+        if found and heights[n] - heights[found[-1][0]] <= near:
+            found[-1].append(int(n))
+        else:
+            found.append([int(n)])
+    return [sorted(level) for level in found]
+
+
+def _apart(positions: Floats) -> float:
+    return float(np.linalg.norm(positions - positions[0], axis=1).max())
+
+
+def off_uniform(centres: Floats) -> float:
+    """mm by which the worst of `centres` (n, 3) is off its place in a uniform stack from the first to the last."""
+    if len(centres) < 3:
+        return 0.0
+    step = (centres[-1] - centres[0]) / (len(centres) - 1)
     expected = centres[0] + np.outer(np.arange(len(centres)), step)
-    worst = float(np.linalg.norm(centres - expected, axis=1).max())
-    if worst > near:
-        gaps = np.linalg.norm(np.diff(centres, axis=0), axis=1)
-        raise CannotSucceed(
-            f"{len(centres)} slices {gaps.min():.3f} to {gaps.max():.3f} mm apart: a uniform stack would put one "
-            f"{worst:.3f} mm off its place"
-        )
+    return float(np.linalg.norm(centres - expected, axis=1).max())
 
 
-def _tilt_of(centres: Floats, step: Floats, orientation: Sequence[float], near: float) -> str:
-    cosine = float(step @ _normal(orientation) / np.linalg.norm(step))
+def uniform_runs(centres: Floats, near: float) -> list[tuple[int, int]]:
+    """Cut a stack into pieces (first, behind the last) that are uniform within `near`, mm: the longest piece first, of
+    equal ones that of the smallest step, then what is left on both sides of it in the same way."""
+    pending, found = [(0, len(centres))], []
+    while pending:
+        first, behind = pending.pop()
+        piece = centres[first:behind]
+        a, b = (0, len(piece)) if off_uniform(piece) <= near else _longest(piece, near)
+        found.append((first + a, first + b))
+        pending += [(x, y) for x, y in ((first, first + a), (first + b, behind)) if x < y]
+    return sorted(found)
+
+
+def _longest(centres: Floats, near: float) -> tuple[int, int]:
+    steps = np.diff(centres, axis=0)
+    best = (0, 0.0, 0, 0)  # length, -step, first, behind the last
+    first = 0
+    while first < len(steps):
+        last = first + 1
+        while last < len(steps) and np.linalg.norm(steps[last] - steps[first]) <= 2 * near:
+            last += 1
+        while last > first + 1 and off_uniform(centres[first : last + 1]) > near:
+            last -= 1
+        best = max(best, (last + 1 - first, -float(np.linalg.norm(steps[first])), first, last + 1))
+        first = last if last > first + 1 else first + 1
+    return best[2], best[3]
+
+
+def tilt_of(centres: Floats, orientation: Sequence[float], near: float) -> tuple[float, float] | None:
+    """(degrees, sideways mm from first to last) of a stack that is tilted, else None."""
+    way = centres[-1] - centres[0]
+    length = float(np.linalg.norm(way))
+    if length == 0:
+        return None
+    cosine = float(way @ normal_of(orientation)) / length
     angle = float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
-    sideways = float(np.linalg.norm(centres[-1] - centres[0])) * float(np.sqrt(max(0.0, 1 - cosine**2)))
-    if angle > TILT and sideways > near:
-        return f"tilted by {angle:.2f} degrees: slices shift {sideways:.2f} mm from first to last"
-    return ""
+    sideways = length * float(np.sqrt(max(0.0, 1 - cosine**2)))
+    return (angle, sideways) if angle > TILT and sideways > near else None

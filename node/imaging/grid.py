@@ -72,9 +72,12 @@ def read_image(path: Path) -> Image | None:
             frame_of_reference=str(ds.get("FrameOfReferenceUID") or ""),
         )  # fmt: skip
         try:
-            return replace(found, frames=tuple(frames_of(ds, pixels.layout, 0)))
+            frames = tuple(frames_of(ds, pixels.layout, 0))
         except CannotSucceed as error:
             return replace(found, fault=str(error))
+        if any(frame.tile for frame in frames):
+            return replace(found, fault="a mosaic: many slices in one image, on which nothing is drawn")
+        return replace(found, frames=frames)
 
 
 def grids_of(images: Iterable[Image]) -> tuple[list[Grid], dict[str, str]]:
@@ -87,12 +90,12 @@ def grids_of(images: Iterable[Image]) -> tuple[list[Grid], dict[str, str]]:
     reasons = {image.sop_instance: image.fault for image in ordered if image.fault}
     frames = [replace(frame, instance=n) for n, image in enumerate(ordered) for frame in image.frames]
     found = []
-    for group in plan(frames, tilt="sheared"):
+    for group in plan(frames, tilt="sheared", gaps="hold"):
         if isinstance(group, Unplaced):
             reasons.update((ordered[frame.instance].sop_instance, group.reason) for frame in group.frames)
         else:
             first = group.frames[: group.slices]
-            volume = replace(group, frames=first, times=1)
+            volume = replace(group, frames=first, times=1, order="")
             of_slices = tuple(ordered[frame.instance] for frame in first)
             found.append(Grid(volume=volume, shape=of_slices[0].shape, images=of_slices))
     return found, reasons

@@ -1,23 +1,14 @@
-"""NIfTI-1 files, single file and gzip (https://nifti.nimh.nih.gov/nifti-1): write, and read back what was written.
-
-Voxels go in file order: column fastest, then row, slice, volume. A decoded DICOM frame in C order is therefore one
-slice as it is, and a volume is its frames one after the other; nothing is transposed or flipped.
-"""
+"""The header of NIfTI-1 files (https://nifti.nimh.nih.gov/nifti-1), packed and read back."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO, cast
 
 import numpy as np
-from isal import igzip_threaded
 
 from node.errors import CannotSucceed
 from node.imaging.geometry import Floats, tolerance_of
-from node.imaging.layout import Array
 
 RGB24 = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
 
@@ -38,10 +29,10 @@ _CODES: dict[np.dtype[np.generic], int] = {
 _TYPES = {code: dtype for dtype, code in _CODES.items()}
 
 _LARGEST = 32767  # dim[] are 16-bit signed
-_DATA_AT = 352  # 348 bytes of header, 4 of "no extensions"
+DATA_AT = 352  # 348 bytes of header, 4 of "no extensions"
 _MILLIMETRE = 2
 _SCANNER_ANATOMICAL = 1
-_FAST, _THREADS = 1, 2  # deflate level 1: 10 to 20 times as fast as zlib's default, files 12 to 15 % larger
+_SECOND = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +46,8 @@ class NiftiHeader:
     """(4, 4), voxel (column, row, slice) to RAS, mm; float32 in the file."""
     slope: float = 1.0
     intercept: float = 0.0
+    seconds: float = 0.0
+    """From one volume to the next, 0 where that is unknown."""
 
     def packed(self) -> bytes:
         """352 bytes, little-endian. Raises CannotSucceed when a dimension exceeds 32767.
@@ -64,50 +57,21 @@ class NiftiHeader:
         """
         if max(self.shape) > _LARGEST:
             raise CannotSucceed(f"{' x '.join(map(str, self.shape))} voxels: NIfTI-1 ends at {_LARGEST} a side")
-        header = bytearray(_DATA_AT)
+        header = bytearray(DATA_AT)
         columns, rows, slices, volumes = self.shape
         sizes = np.linalg.norm(self.affine[:3, :3], axis=0)
         handedness, quaternion, same = _qform(self.affine, self.shape)
         struct.pack_into("<i", header, 0, 348)
         struct.pack_into("<8h", header, 40, 4 if volumes > 1 else 3, columns, rows, slices, volumes, 1, 1, 1)
         struct.pack_into("<2h", header, 70, _CODES[self.dtype], self.dtype.itemsize * 8)
-        struct.pack_into("<8f", header, 76, handedness, *sizes, 1, 1, 1, 1)
-        struct.pack_into("<3f", header, 108, _DATA_AT, self.slope, self.intercept)
-        header[123] = _MILLIMETRE
+        struct.pack_into("<8f", header, 76, handedness, *sizes, self.seconds or 1, 1, 1, 1)
+        struct.pack_into("<3f", header, 108, DATA_AT, self.slope, self.intercept)
+        header[123] = _MILLIMETRE | (_SECOND if self.seconds else 0)
         struct.pack_into("<2h", header, 252, _SCANNER_ANATOMICAL if same else 0, _SCANNER_ANATOMICAL)
         struct.pack_into("<6f", header, 256, *quaternion, *self.affine[:3, 3])
         struct.pack_into("<12f", header, 280, *self.affine[:3].ravel())
         header[344:348] = b"n+1\0"
         return bytes(header)
-
-
-def _open(path: Path, mode: str, **how: int) -> BinaryIO:
-    return cast(BinaryIO, igzip_threaded.open(path, mode, **how))  # type: ignore[no-untyped-call]  # isal has no types
-
-
-def write(path: Path, header: NiftiHeader, frames: Iterable[Array]) -> None:
-    """Write `frames`, each (rows, columns[, 3]) of the header's type, in file order; same input, same bytes.
-
-    Raises CannotSucceed when the header cannot be written.
-    """
-    first = header.packed()
-    little_endian = np.dtype("u1") if header.dtype == RGB24 else header.dtype.newbyteorder("<")
-    with _open(path, "wb", compresslevel=_FAST, threads=_THREADS) as file:
-        file.write(first)
-        for frame in frames:
-            file.write(np.ascontiguousarray(frame, little_endian).data.cast("B"))
-
-
-def read(path: Path) -> Iterator[tuple[NiftiHeader, Array]]:
-    """Read back a file that `write` wrote, slice by slice in file order: the header, and (rows, columns[, 3])."""
-    with _open(path, "rb", threads=1) as file:
-        header = unpacked(file.read(_DATA_AT))
-        columns, rows, slices, volumes = header.shape
-        colour = header.dtype == RGB24
-        shape = (rows, columns, 3) if colour else (rows, columns)
-        sample = np.dtype("u1") if colour else header.dtype.newbyteorder("<")
-        for _ in range(slices * volumes):
-            yield header, np.frombuffer(file.read(rows * columns * header.dtype.itemsize), sample).reshape(shape)
 
 
 def unpacked(data: bytes) -> NiftiHeader:
@@ -116,8 +80,15 @@ def unpacked(data: bytes) -> NiftiHeader:
     (code,) = struct.unpack_from("<h", data, 70)
     slope, intercept = struct.unpack_from("<2f", data, 112)
     affine = np.vstack([np.array(struct.unpack_from("<12f", data, 280)).reshape(3, 4), [0, 0, 0, 1]])
-    shape = (dims[1], dims[2], dims[3], dims[4])
-    return NiftiHeader(shape=shape, dtype=_TYPES[code], affine=affine, slope=slope, intercept=intercept)
+    (seconds,) = struct.unpack_from("<f", data, 92)
+    return NiftiHeader(
+        shape=(dims[1], dims[2], dims[3], dims[4]),
+        dtype=_TYPES[code],
+        affine=affine,
+        slope=slope,
+        intercept=intercept,
+        seconds=seconds if data[123] & _SECOND else 0.0,
+    )
 
 
 def _qform(affine: Floats, shape: tuple[int, int, int, int]) -> tuple[float, tuple[float, float, float], bool]:

@@ -129,13 +129,15 @@ def own_grid(segmentation: Segmentation) -> tuple[Grid, list[int], list[str]]:
         Frame(
             instance=0, number=k, like=(), position=(float(p[0]), float(p[1]), float(p[2])),
             orientation=first.orientation, spacing=first.spacing, thickness=first.thickness, slope=1.0, intercept=0.0,
-            order=None, moment=(),
+            order=None,
         )
         for k in range(count)
         for p in [start + k * unit]
     )  # fmt: skip
     affine = affine_of(start, unit, first.orientation, first.spacing)
-    volume = Volume(frames=frames, slices=count, times=1, affine=affine)
+    volume = Volume(
+        frames=frames, slices=count, times=1, places=np.array([frame.position for frame in frames]), affine=affine
+    )
     return Grid(volume=volume, shape=segmentation.shape), [int(k) for k in places], assumed
 
 
@@ -200,7 +202,7 @@ def _frame(groups: tuple[Dataset, Dataset], number: int) -> Frame:
         orientation=_numbers(groups, "PlaneOrientationSequence", "ImageOrientationPatient", 6),
         spacing=(spacing[0], spacing[1]),
         thickness=_optional(_value(groups, "PixelMeasuresSequence", "SliceThickness", None)), slope=1.0, intercept=0.0,
-        order=None, moment=(),
+        order=None,
     )  # fmt: skip
 
 

@@ -107,3 +107,9 @@ def test_sigterm_ends_a_benchmark_with_all_it_has_started(folder: Path) -> None:
         process.wait()
     assert [one for one in started if Path(f"/proc/{one}").exists()] == []
     assert list(folder.iterdir()) == []
+
+
+def test_conversion_is_compared_with_what_is_installed(folder: Path) -> None:
+    shown = run("convert", folder, "--only", "enhanced", "--tools", "this", "dcm2niix -z y -1")
+    assert "| this node " in shown
+    assert "failed" not in shown

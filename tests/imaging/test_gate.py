@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 
 from node.errors import CannotSucceed
-from node.imaging import gate, nifti
+from node.imaging import gate, volume_files
 from node.imaging.attributes import frames_of
 from node.imaging.layout import layout_of
+from node.imaging.nifti import NiftiHeader
 from node.imaging.values import Values, values_of
 from node.imaging.volumes import Volume, plan
+from node.imaging.weighting import Weighting
 from tests import make
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -32,7 +34,7 @@ def planned(slices: int = 4) -> tuple[Volume, Values, list[np.ndarray]]:
 
 def written(path: Path, volume: Volume, values: Values, pixels: list[np.ndarray], **changes: object) -> Path:
     rows, columns = pixels[0].shape[:2]
-    header = nifti.NiftiHeader(
+    header = NiftiHeader(
         shape=(columns, rows, volume.slices, volume.times),
         dtype=values.dtype,
         affine=volume.affine,
@@ -40,7 +42,7 @@ def written(path: Path, volume: Volume, values: Values, pixels: list[np.ndarray]
         intercept=values.intercept,
     )
     header = replace(header, **changes)  # type: ignore[arg-type]  # fields of several types
-    nifti.write(path, header, (values.voxels(f, p) for f, p in zip(volume.frames, pixels, strict=True)))
+    volume_files.write(path, header, (values.voxels(f, p) for f, p in zip(volume.frames, pixels, strict=True)))
     return path
 
 
@@ -138,3 +140,73 @@ def test_a_slope_of_zero_is_refused() -> None:
     frames = tuple(replace(frame, slope=0.0) for frame in volume.frames)
     with pytest.raises(CannotSucceed, match="'Rescale Slope' is 0"):
         values_of(replace(volume, frames=frames), layout_of(make.ct_series(1)[0], EXPLICIT))
+
+
+def test_a_slope_that_float32_does_not_hold_exactly_is_applied_and_one_that_it_holds_is_kept() -> None:
+    volume, _, _ = planned()
+    layout = layout_of(make.ct_series(1)[0], EXPLICIT)
+
+    def kept(slope: float, **how: bool) -> tuple[np.dtype, float, bool]:
+        frames = tuple(replace(frame, slope=slope, intercept=-8.0) for frame in volume.frames)
+        found = values_of(replace(volume, frames=frames), layout, **how)
+        return found.dtype, found.slope, found.applied
+
+    assert kept(0.5) == (np.dtype("i2"), 0.5, False)
+    assert kept(0.1) == (np.dtype("f4"), 1.0, True)
+    assert kept(2.0, in_header=False) == (np.dtype("i4"), 1.0, True)  # 2 x 32767 - 8 needs more than 16 bits
+    assert kept(0.5, in_header=False) == (np.dtype("f4"), 1.0, True)
+
+
+def test_whole_numbers_stay_whole_where_the_format_has_no_slope() -> None:
+    volume, _, pixels = planned()
+    found = values_of(volume, replace(layout_of(make.ct_series(1)[0], EXPLICIT), stored=12), in_header=False)
+    assert found.dtype == np.int16
+    np.testing.assert_array_equal(found.voxels(volume.frames[0], pixels[0]), pixels[0].astype(int) - 1024)
+
+
+def test_real_world_values_are_used_where_they_are_wanted_and_known() -> None:
+    volume, _, _ = planned()
+    frames = tuple(replace(frame, real=(0.25, 1.0)) for frame in volume.frames)
+    known = replace(volume, frames=frames)
+    layout = layout_of(make.ct_series(1)[0], EXPLICIT)
+    assert values_of(known, layout).intercept == -1024
+    found = values_of(known, layout, real=True)
+    assert (found.slope, found.intercept) == (0.25, 1.0)
+    assert values_of(volume, layout, real=True).intercept == -1024
+
+
+def times(*seconds: float) -> Volume:
+    """One slice in as many volumes as there are times."""
+    volume, _, _ = planned(1)
+    first = volume.frames[0]
+    frames = tuple(
+        replace(first, instance=n, weighting=Weighting(time=time, b_value=0.0)) for n, time in enumerate(seconds)
+    )
+    return replace(volume, frames=frames, times=len(seconds))
+
+
+def test_volumes_against_the_order_of_time_do_not_pass() -> None:
+    gate.check_order(times(1, 2, 3))
+    gate.check_order(times(2, 2, 1))  # times that do not tell
+    with pytest.raises(CannotSucceed, match="not in the order of acquisition times at slice 1"):
+        gate.check_order(times(1, 3, 2))
+
+
+def test_a_volume_of_mixed_weightings_echoes_or_with_a_frame_twice_does_not_pass() -> None:
+    volume, _, _ = planned(2)
+    a, b = volume.frames
+    both = (a, b, replace(a, instance=2), replace(b, instance=3, weighting=Weighting(b_value=1000.0)))
+    with pytest.raises(CannotSucceed, match="image 2 of 1 of 2 positions"):
+        gate.check_order(replace(volume, frames=both, times=2))
+    with pytest.raises(CannotSucceed, match="several echoes"):
+        gate.check_order(replace(volume, frames=(a, replace(b, like=(*b.like, 2)))))
+    with pytest.raises(CannotSucceed, match="2 frames for 2 slices"):
+        gate.check_order(replace(volume, frames=(a, a)))
+
+
+def test_a_file_that_ends_before_its_frames_do_does_not_pass(tmp_path: Path) -> None:
+    volume, values, pixels = planned()
+    path = written(tmp_path / "a.nii.gz", volume, values, pixels)
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())[:-10]))
+    with pytest.raises(CannotSucceed, match="ends in slice 4 of 4"):
+        gate.check(path, volume, values, pixels)

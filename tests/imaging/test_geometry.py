@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.errors import CannotSucceed
-from node.imaging.geometry import affine_of, check_plane, plane_corners, stack
+from node.imaging.geometry import (
+    affine_of,
+    check_plane,
+    lanes,
+    levels,
+    off_uniform,
+    plane_corners,
+    tilt_of,
+    tolerance_of,
+    uniform_runs,
+)
 from node.imaging.nifti import NiftiHeader
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
@@ -21,60 +31,60 @@ def line(count: int, step: tuple[float, float, float] = (0, 0, 2.5)) -> np.ndarr
 
 
 def test_the_affine_is_the_equation_of_the_standard_with_left_and_posterior_turned() -> None:
-    found = stack(line(4), AXIAL, SPACING, 2.5)
+    found = affine_of(line(1)[0], np.array([0, 0, 2.5]), AXIAL, SPACING)
     # PS3.3 C.7.6.2.1.1 for column 3, row 2 of slice 1: LPS (-20 + 3 x 0.7, -30 + 2 x 0.8, 102.5).
-    np.testing.assert_allclose(found.affine @ [3, 2, 1, 1], [17.9, 28.4, 102.5, 1])
-    assert found.slices == ((0,), (1,), (2,), (3,))
-    assert not found.assumed_thickness
+    np.testing.assert_allclose(found @ [3, 2, 1, 1], [17.9, 28.4, 102.5, 1])
 
 
 def test_the_order_of_arrival_does_not_matter() -> None:
-    shuffled = [2, 0, 3, 1]
-    found = stack(line(4)[shuffled], AXIAL, SPACING, None)
-    assert [shuffled[frames[0]] for frames in found.slices] == [0, 1, 2, 3]
-    np.testing.assert_array_equal(found.affine, stack(line(4), AXIAL, SPACING, None).affine)
+    assert levels(line(4)[[2, 0, 3, 1]], AXIAL, 0.01) == [[1], [3], [0], [2]]
 
 
-def test_the_step_is_measured_and_never_the_slice_thickness() -> None:
-    assert stack(line(4), AXIAL, SPACING, 5.0).affine[2, 2] == pytest.approx(2.5)
+def test_images_of_one_height_are_one_level_in_the_order_they_were_given() -> None:
+    assert levels(np.vstack([line(3), line(3)]), AXIAL, 0.01) == [[0, 3], [1, 4], [2, 5]]
 
 
-def test_one_position_takes_the_thickness_and_says_so() -> None:
-    found = stack(line(1), AXIAL, SPACING, 5.0)
-    assert found.affine[2, 2] == 5.0
-    assert found.assumed_thickness
-
-
-def test_several_images_at_every_position_are_kept_together() -> None:
-    found = stack(np.vstack([line(3), line(3)]), AXIAL, SPACING, None)
-    assert found.slices == ((0, 3), (1, 4), (2, 5))
+def test_images_beside_each_other_are_stacks_of_their_own() -> None:
+    both = np.vstack([line(3), np.add(line(3), [50, 0, 0])])
+    assert lanes(both, AXIAL, 0.01) == [[0, 1, 2], [3, 4, 5]]
+    assert lanes(line(3, (0, 0.6, 2.5)), AXIAL, 0.01) == [[0, 1, 2]]  # tilted is not beside
 
 
 @pytest.mark.parametrize(
-    ("positions", "message"),
+    ("heights", "pieces"),
     [
-        (line(4, (0, 0.6, 2.5)), r"tilted by 13\.50 degrees: slices shift 1\.80 mm"),
-        (line(5)[[0, 1, 2, 4]], r"4 slices 2\.500 to 5\.000 mm apart"),
-        (np.vstack([line(3), line(2)]), "3 slice positions with 1 to 2 images each: ragged"),
-        (np.vstack([line(1), np.add(line(1), [50, 0, 0])]), r"lie 50\.000 mm apart, beside each other"),
+        ((0, 5, 10, 15), [(0, 4)]),
+        ((0, 5, 10, 20), [(0, 3), (3, 4)]),
+        ((0, 10, 15, 20), [(0, 1), (1, 4)]),
+        ((0, 4, 8, 12, 19, 26), [(0, 4), (4, 6)]),
+        ((0, 1, 10, 11), [(0, 2), (2, 4)]),
+        ((7,), [(0, 1)]),
     ],
-    ids=["tilt", "gap", "ragged", "side by side"],
 )
-def test_what_is_no_uniform_stack_is_refused_with_its_numbers(positions: np.ndarray, message: str) -> None:
-    with pytest.raises(CannotSucceed, match=message):
-        stack(positions, AXIAL, SPACING, 2.5)
+def test_what_is_not_uniform_is_cut_into_the_longest_pieces_that_are(
+    heights: tuple[float, ...], pieces: list[tuple[int, int]]
+) -> None:
+    assert uniform_runs(np.outer(heights, [0, 0.1, 1.0]), 0.02) == pieces
 
 
-def test_a_tilted_stack_is_taken_as_it_is_where_that_is_asked_for() -> None:
-    found = stack(line(4, (0, 0.6, 2.5)), AXIAL, SPACING, None, sheared=True)
-    assert found.tilt.startswith("tilted by 13.50 degrees")
-    assert np.allclose(found.affine[:3, 2], [0, -0.6, 2.5])
-    assert stack(line(4), AXIAL, SPACING, None, sheared=True).tilt == ""
+@given(st.lists(st.floats(0.1, 9), min_size=1, max_size=30))
+def test_every_slice_is_in_one_uniform_piece(steps: list[float]) -> None:
+    centres = np.outer(np.cumsum([0, *steps]), [0, 0, 1.0])
+    found = uniform_runs(centres, 0.02)
+    assert [n for a, b in found for n in range(a, b)] == list(range(len(centres)))
+    assert all(off_uniform(centres[a:b]) <= 0.02 for a, b in found)
 
 
-def test_one_position_without_thickness_is_refused() -> None:
-    with pytest.raises(CannotSucceed, match="no slice thickness"):
-        stack(line(1), AXIAL, SPACING, None)
+def test_thousands_of_uneven_slices_are_cut_in_the_end() -> None:
+    centres = np.outer(np.cumsum(np.arange(1200) ** 1.5), [0, 0, 1.0])
+    assert uniform_runs(centres, 0.02)[-1][1] == 1200
+
+
+def test_a_tilt_is_found_with_its_angle_and_its_shift() -> None:
+    found = tilt_of(line(4, (0, 0.6, 2.5)), AXIAL, 0.016)
+    assert found == pytest.approx((13.4957, 1.8), abs=1e-4)
+    assert tilt_of(line(4), AXIAL, 0.016) is None
+    assert tilt_of(line(1), AXIAL, 0.016) is None
 
 
 @pytest.mark.parametrize(
@@ -97,7 +107,9 @@ def test_rounding_of_positions_is_no_gap_and_rounding_of_cosines_no_tilt() -> No
     angle = np.radians(17.123)
     exact = np.array([1, 0, 0, 0, np.cos(angle), np.sin(angle)])
     positions = np.round(line(60, tuple(np.cross(exact[:3], exact[3:]) * 2.5)), 2)
-    assert len(stack(positions, np.round(exact, 4), SPACING, None).slices) == 60
+    near = tolerance_of(SPACING)
+    assert uniform_runs(positions, near) == [(0, 60)]
+    assert tilt_of(positions, tuple(np.round(exact, 4)), near) is None
 
 
 angles = st.floats(-np.pi, np.pi)
@@ -111,11 +123,14 @@ def test_every_frame_is_where_its_own_header_says(
     rotation = nibabel.eulerangles.euler2mat(a, b, c)
     orientation = tuple(np.concatenate([rotation[:, 0], rotation[:, 1]]))
     positions = line(count, tuple(np.cross(orientation[:3], orientation[3:]) * step))
-    found = stack(positions[::-1], orientation, (row, column), None)
-    for k, (n,) in enumerate(found.slices):
-        corners = plane_corners(positions[::-1][n], orientation, (row, column), (12, 10))
+    shuffled = positions[::-1]
+    order = [n for (n,) in levels(shuffled, orientation, 0.01)]
+    stacked = shuffled[order]
+    affine = affine_of(stacked[0], (stacked[-1] - stacked[0]) / (count - 1), orientation, (row, column))
+    for k, position in enumerate(stacked):
+        corners = plane_corners(position, orientation, (row, column), (12, 10))
         voxels = np.array([[0, 0, k, 1], [9, 0, k, 1], [0, 11, k, 1], [9, 11, k, 1]])
-        np.testing.assert_allclose(voxels @ found.affine[:3].T, corners, atol=1e-9)
+        np.testing.assert_allclose(voxels @ affine[:3].T, corners, atol=1e-9)
 
 
 @given(angles, angles, angles, lengths, lengths, lengths, st.sampled_from([1, -1]))

@@ -74,21 +74,30 @@ def test_the_fourth_dimension_follows_instance_numbers(first: Sequence[int], sec
 
 
 def test_equal_instance_numbers_at_one_position_are_held() -> None:
-    assert "do not tell their order" in reason(two_times((1, 2, 3), (1, 2, 3)))
+    assert "neither times nor instance numbers tell their order" in reason(two_times((1, 2, 3), (1, 2, 3)))
 
 
 def test_no_instance_numbers_at_one_position_are_held() -> None:
     series = two_times((1, 2, 3), (4, 5, 6))
     for ds in series:
         ds.InstanceNumber = None
-    assert "do not tell their order" in reason(series)
+    assert "neither times nor instance numbers tell their order" in reason(series)
 
 
 def test_volumes_whose_weighting_would_be_mixed_are_held() -> None:
     series = two_times((1, 2, 3), (4, 5, 6))
-    for ds, b in zip(series, (0, 0, 1000, 1000, 1000, 0), strict=True):
+    for ds, b in zip(series, (0, 0, 1000, 1000, 1000, 1000), strict=True):
         ds.DiffusionBValue = b
     assert "1 of 3 positions is of another temporal position or diffusion weighting" in reason(series)
+
+
+def test_the_b_value_decides_where_instance_numbers_would_mix_volumes() -> None:
+    series = two_times((1, 2, 3), (4, 5, 6))
+    for ds, b in zip(series, (0, 0, 1000, 1000, 1000, 0), strict=True):
+        ds.DiffusionBValue = b
+    (found,) = volumes(series)
+    assert found.order == "b-value"
+    assert [frame.weighting.b_value for frame in found.frames] == [0, 0, 0, 1000, 1000, 1000]
 
 
 @pytest.mark.parametrize(
@@ -127,13 +136,8 @@ def test_cosines_that_differ_by_rounding_are_one_orientation() -> None:
         (lambda ds: setattr(ds, "ImagePositionPatient", [0, 0]), "has 2 values, not 3"),
         (lambda ds: delattr(ds, "PixelSpacing"), "no 'Pixel Spacing'"),
         (lambda ds: setattr(ds, "NumberOfFrames", 2), "without functional groups"),
-        (lambda ds: setattr(ds, "ImageType", ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]), "a mosaic"),
         (lambda ds: setattr(ds, "PhotometricInterpretation", "PALETTE COLOR"), "palette"),
         (lambda ds: setattr(ds, "SOPClassUID", "1.2.840.10008.5.1.4.1.1.66.4"), "a segmentation"),
-        (
-            lambda ds: ds.private_block(0x0019, "SIEMENS MR HEADER", create=True).add_new(0x0A, "US", 36),
-            "a mosaic",
-        ),
     ],
 )
 def test_what_has_no_plane_is_refused(change: object, message: str) -> None:
@@ -170,3 +174,66 @@ def test_the_affine_does_not_depend_on_rounded_cosines() -> None:
     oblique = [1, 0, 0, 0, float(np.cos(angle)), float(np.sin(angle))]
     (found,) = volumes(make.ct_series(3, orientation=oblique))
     np.testing.assert_allclose(found.affine[2, 1], np.sin(angle) * 0.8, atol=1e-12)
+
+
+def test_a_tilted_series_is_what_was_chosen() -> None:
+    series = make.ct_series(4)
+    for k, ds in enumerate(series):
+        ds.ImagePositionPatient = [-20, -30 + k * 0.6, 100 + k * 2.5]
+    for tilt, sheared, resampled in (("sheared", True, False), ("resample", False, True)):
+        (found,) = plan(frames(series), tilt)  # type: ignore[arg-type]  # one of the literals
+        assert isinstance(found, Volume)
+        assert (found.sheared, found.resampled, found.slices) == (sheared, resampled, 4)
+        np.testing.assert_allclose(found.affine[:3, 2], [0, -0.6, 2.5])
+    (held,) = plan(frames(series), "hold")
+    assert isinstance(held, Unplaced)
+    assert held.reason == "tilted by 13.50 degrees: slices shift 1.80 mm from first to last"
+
+
+def test_a_series_with_a_gap_is_what_was_chosen() -> None:
+    series = [ds for n, ds in enumerate(make.ct_series(6)) if n != 4]
+    pieces = volumes(series)
+    assert [found.slices for found in pieces] == [4, 1]
+    assert all("2.500 to 5.000 mm apart: 2 uniform pieces" in found.split[0] for found in pieces)
+    (one,) = plan(frames(series), gaps="resample")
+    assert isinstance(one, Volume)
+    assert (one.resampled, one.slices) == (True, 5)
+    (held,) = plan(frames(series), gaps="hold")
+    assert isinstance(held, Unplaced)
+    assert "a uniform stack would put one" in held.reason
+
+
+def test_a_gap_in_a_tilted_series_is_not_resampled_into_shear() -> None:
+    series = [ds for n, ds in enumerate(make.ct_series(6)) if n != 4]
+    for k, ds in enumerate(series):
+        ds.ImagePositionPatient[1] += k * 0.6
+    (held,) = plan(frames(series), "sheared", "resample")
+    assert isinstance(held, Unplaced)
+    assert "tilt must be as well" in held.reason
+
+
+def test_one_slice_takes_its_thickness_or_a_millimetre_and_says_so() -> None:
+    (thick,) = volumes(make.ct_series(1, spacing=5.0))
+    assert thick.affine[2, 2] == 5.0
+    assert "slice thickness of 5 mm" in thick.assumptions[0]
+    series = make.ct_series(1)
+    series[0].SliceThickness = None
+    (thin,) = volumes(series)
+    assert thin.affine[2, 2] == 1.0
+    assert "no slice thickness: 1 mm" in thin.assumptions[0]
+
+
+def test_a_slice_that_is_there_twice_is_a_volume_of_its_own_and_named() -> None:
+    series = make.ct_series(5)
+    twice = make.ct_series(5)[2]
+    twice.InstanceNumber = 77
+    main, extra = volumes([*series, twice])
+    assert (main.slices, extra.slices) == (5, 1)
+    assert extra.frames[0].instance == 5
+    assert "duplicates, instance numbers 77" in extra.split[0]
+
+
+def test_several_objects_of_all_slices_that_nothing_tells_apart_are_a_volume_each() -> None:
+    found = volumes([make.enhanced_mr(4, 1), make.enhanced_mr(4, 1)])
+    assert [{frame.instance for frame in one.frames} for one in found] == [{0}, {1}]
+    assert "2 instances apart" in found[0].split[0]

@@ -11,11 +11,13 @@ from typing import Any, Protocol, overload
 import numpy as np
 
 from node.errors import CannotSucceed
-from node.imaging import gate, nifti
+from node.imaging import gate
 from node.imaging.grid import Grid
 from node.imaging.layout import Array
+from node.imaging.nifti import NiftiHeader
 from node.imaging.raster import Patch
 from node.imaging.values import Values
+from node.imaging.volume_files import write
 from node.steps.masks.naming import Called
 
 
@@ -141,12 +143,12 @@ def write_labels(path: Path, grid: Grid, regions: Sequence[Region]) -> tuple[flo
 
 def _write(path: Path, grid: Grid, values: Values, frame: Callable[[int], Array]) -> float:
     volume, (rows, columns) = grid.volume, grid.shape
-    header = nifti.NiftiHeader(
+    header = NiftiHeader(
         shape=(columns, rows, volume.slices, 1), dtype=values.dtype, affine=volume.affine, slope=values.slope
     )  # fmt: skip
     frames = _Lazily(volume.slices, frame)
     try:
-        nifti.write(path, header, frames)
+        write(path, header, frames)
         return gate.check(path, volume, values, frames).worst_mm
     except CannotSucceed:
         path.unlink(missing_ok=True)

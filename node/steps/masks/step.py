@@ -178,7 +178,7 @@ class Masks:
         for region, described in zip(sheet.regions, facts["regions"], strict=True):
             described["file"] = files.get(region.called.file)
         facts["gate"] = {"slices": sheet.grid.volume.slices, "worst_mm": round(worst, 6)}
-        report = stem.with_name(f"{stem.name}.json")
+        report = stem.with_name(f"{stem.name}.report.json")
         write_report(report, facts)
         add(report, Kind.REPORT)
 
