@@ -40,8 +40,9 @@ def rtstruct(series: Series, number: int, images: Sequence[Reference]) -> FileDa
         ContourSequence=Items([_contour(one_of, place) for place, one_of in enumerate(images)]),
     )  # fmt: skip
     ds.RTROIObservationsSequence = one(
-        ObservationNumber=1, ReferencedROINumber=1, RTROIInterpretedType="ORGAN", ROIInterpreter=study.site.operator.name
-    )
+        ObservationNumber=1, ReferencedROINumber=1, RTROIInterpretedType="ORGAN",
+        ROIInterpreter=study.site.operator.name,
+    )  # fmt: skip
     return ds
 
 
@@ -68,10 +69,8 @@ def seg(series: Series, number: int, images: Sequence[Reference]) -> FileDataset
         DimensionIndexPointer=0x00200032, FunctionalGroupPointer=0x00209113, DimensionOrganizationUID=organized,
         DimensionDescriptionLabel="Image Position",
     )  # fmt: skip
-    ds.ReferencedSeriesSequence = one(
-        SeriesInstanceUID=images[0][0],
-        ReferencedInstanceSequence=Items([item(ReferencedSOPClassUID=c, ReferencedSOPInstanceUID=i) for _, c, i in images]),
-    )
+    references = Items([item(ReferencedSOPClassUID=c, ReferencedSOPInstanceUID=i) for _, c, i in images])
+    ds.ReferencedSeriesSequence = one(SeriesInstanceUID=images[0][0], ReferencedInstanceSequence=references)
     ds.SharedFunctionalGroupsSequence = one(
         PlaneOrientationSequence=one(ImageOrientationPatient=["1", "0", "0", "0", "1", "0"]),
         PixelMeasuresSequence=one(PixelSpacing=["1.5", "1.5"], SliceThickness="4"),

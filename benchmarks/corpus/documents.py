@@ -34,7 +34,7 @@ def sr(series: Series, number: int, images: Sequence[Reference]) -> FileDataset:
     ds.ContentSequence = Items(
         [
             _content("HAS OBS CONTEXT", "PNAME", "121008", "Person Observer Name", PersonName=site.physician.name),
-            _content("HAS OBS CONTEXT", "TEXT", "121009", "Person Observer's Organization Name", TextValue=site.institution),
+            _content("HAS OBS CONTEXT", "TEXT", "121009", "Person Observer's Organization", TextValue=site.institution),
             _content("HAS OBS CONTEXT", "TEXT", "121030", "Subject ID", TextValue=patient.patient_id),
             _content("HAS OBS CONTEXT", "UIDREF", "121018", "Procedure Study Instance UID", UID=study.uid),
             _content("CONTAINS", "TEXT", "121071", "Finding", TextValue=finding),
@@ -53,7 +53,8 @@ def pdf(series: Series, number: int) -> FileDataset:
     ds = begin(series, STORAGE + "104.1", number)
     put(
         ds, ConversionType="WSD", ContentDate=study.da(1), ContentTime="101500", AcquisitionDateTime="",
-        BurnedInAnnotation="YES", DocumentTitle=f"report {patient.person.plain}", MIMETypeOfEncapsulatedDocument="application/pdf",
+        BurnedInAnnotation="YES", DocumentTitle=f"report {patient.person.plain}",
+        MIMETypeOfEncapsulatedDocument="application/pdf",
         EncapsulatedDocument=page(f"{patient.person.burned} {patient.patient_id}"),
     )  # fmt: skip
     ds.ConceptNameCodeSequence = code("18748-4", "LN", "Diagnostic imaging report")

@@ -29,11 +29,11 @@ from pydicom.uid import (
 
 from benchmarks.corpus import derived, documents, projections, volumes
 from benchmarks.corpus.documents import Reference
-from benchmarks.corpus.font import Drawn, draw
+from benchmarks.corpus.graphics import drawn, plant_overlay
 from benchmarks.corpus.key import Action, Answer, Instance, save
 from benchmarks.corpus.people import patient, site
 from benchmarks.corpus.planting import plant_around, plant_curve, plant_private, plant_rows, plant_trial, share
-from benchmarks.corpus.standard import TABLE, About, answers
+from benchmarks.corpus.standard import About, answers
 from benchmarks.corpus.study import Series, Study
 
 PATIENTS = 16
@@ -50,9 +50,13 @@ _IMAGES: Mapping[str, tuple[Callable[[Series, int, int], FileDataset], int]] = M
     }
 )  # fmt: skip
 """Modality -> what makes one, and how many a series has."""
-_VISITS = (("CT", "SR", "RTSTRUCT", "SEG"), ("MR", "DOC"), ("US", "OT"), ("CR", "DX"), ("MG", "SR"), ("CT", "PT"), ("NM", "CR"))
+_VISITS = ("CT SR RTSTRUCT SEG", "MR DOC", "US OT", "CR DX", "MG SR", "CT PT", "NM CR")
+"""The modalities of a visit, in the order of its series; what refers to images comes after them."""
 _REGIONS = ("CHEST", "HEAD", "ABDOMEN", "CHEST", "BREAST", "PELVIS", "CHEST")
-_SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless, ExplicitVRBigEndian, JPEG2000Lossless, DeflatedExplicitVRLittleEndian)
+_SYNTAXES = (
+    ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless, ExplicitVRBigEndian, JPEG2000Lossless,
+    DeflatedExplicitVRLittleEndian,
+)  # fmt: skip
 
 FILTER = "FORMAT dicom\n\n%filter graylist\n" + "".join(
     f"\nLABEL invented {modality}\n  contains ManufacturerModelName {model}\n"
@@ -78,7 +82,7 @@ class Corpus:
         """Plant, encode and write one object, and note its answers. `place` counts within its series."""
         study = series.study
         _plant(ds, series, number, place)
-        found = answers(ds, _about(series)) + _drawn(ds, series, place)
+        found = answers(ds, _about(series)) + drawn(ds, series)
         name = study.patient.person.burned.replace(" ", "_")
         path = f"{name}_{study.patient.patient_id}/{study.da()}/{series.modality}_{number}_{study.accession}.dcm"
         parts = (*study.patient.person.burned.split()[1:], study.patient.patient_id, study.accession)
@@ -100,7 +104,7 @@ def generate(folder: Path, *, patients: int = PATIENTS, seed: int = 1) -> tuple[
     """Write a corpus to an empty folder, and give its key."""
     corpus = Corpus(folder, seed)
     for study in studies(patients, seed):
-        _study(corpus, study, _VISITS[(study.patient.number + 3 * (study.number - 1)) % len(_VISITS)])
+        _study(corpus, study, _VISITS[(study.patient.number + 3 * (study.number - 1)) % len(_VISITS)].split())
     save(corpus.instances, folder / "key.json")
     (folder / "pixels.dicom").write_text(FILTER)
     return tuple(corpus.instances)
@@ -150,50 +154,13 @@ def _plant(ds: FileDataset, series: Series, number: int, place: int) -> None:
         plant_trial(ds, series)
     if "PixelData" in ds and series.modality != "SEG" and place == 0:
         plant_curve(ds, series)
-        _overlay(ds, series)
-
-
-def _overlay(ds: FileDataset, series: Series) -> None:
-    """Overlay Plane (PS3.3 C.9.2) with the patient drawn into its bits, and named in its label."""
-    patient = series.study.patient
-    bits = np.zeros((ds.Rows, ds.Columns), np.uint8)
-    draw(bits, _overlay_line(series), 1)
-    packed = np.packbits(bits.ravel(), bitorder="little").tobytes()
-    values = (
-        (0x0010, "US", ds.Rows), (0x0011, "US", ds.Columns), (0x0022, "LO", f"drawn for {patient.person.plain}"[:64]),
-        (0x0040, "CS", "G"), (0x0050, "SS", [1, 1]), (0x0100, "US", 1), (0x0102, "US", 0),
-        (0x1500, "LO", patient.patient_id), (0x3000, "OW", packed),
-    )  # fmt: skip
-    for element, vr, value in values:
-        ds.add_new(0x60000000 | element, vr, value)
-
-
-def _overlay_line(series: Series) -> Drawn:
-    return Drawn(series.study.patient.patient_id[-7:], 2, 2, 1)
+        plant_overlay(ds, series)
 
 
 def _about(series: Series) -> About:
     return About(
         tokens=series.study.tokens, modality=series.modality, surname=series.study.patient.person.plain.split()[0]
     )
-
-
-def _drawn(ds: FileDataset, series: Series, place: int) -> list[Answer]:
-    """Of the pixels: what is drawn into them has to go, what is below it, or all of it, has to stay."""
-    if "PixelData" not in ds:
-        return []
-    burned = ds.get("BurnedInAnnotation") == "YES"
-    source = "PS3.15 E.3.1"
-    found = [
-        Answer(action=Action.PIXELS_HIDDEN, place="pixels", drawn=line, source=source)
-        for line in (projections.banner(series) if burned else ())
-    ]
-    below = projections.BANNER if burned else 0
-    found.append(Answer(action=Action.PIXELS_RETAINED, place="pixels", below=below, source=source))
-    if 0x60003000 in ds:
-        line = _overlay_line(series)
-        found.append(Answer(action=Action.PIXELS_HIDDEN, place="overlay 6000", drawn=line, source=f"{TABLE}: (60xx,3000)"))
-    return found
 
 
 def _without(place: str, values: Sequence[str]) -> Answer:

@@ -13,13 +13,17 @@ from pathlib import Path
 
 import numpy as np
 from pydicom import dcmread
+from pydicom.charset import decode_bytes
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import InvalidDicomError
+from pydicom.valuerep import TEXT_VR_DELIMS
 
 from benchmarks.corpus import places
 from benchmarks.corpus.key import Action, Answer, Instance, of_kind
 from benchmarks.corpus.standard import text_of
 
+_PIXEL_DATA = 0x7FE00010
 _UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+")
 
 UNREADABLE = (AttributeError, EOFError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError)
@@ -36,16 +40,40 @@ class Output:
     ds: FileDataset
 
     def text(self, place: str) -> str | None:
-        """The value at a place as text; None where there is none."""
-        element = places.find(self.ds, place)
-        return None if element is None else text_of(element)
+        """The value at a place as text; None where there is none, all of the file where it cannot be read."""
+        try:
+            element = places.find(self.ds, place)
+            return None if element is None else self._text(element)
+        except UNREADABLE:
+            return self.data.decode("latin_1")
+
+    def _text(self, element: DataElement) -> str:
+        """Of bytes, as implicit VR gives private text back, also what they say in the character set of the object."""
+        text = text_of(element)
+        if isinstance(element.value, bytes) and not text.isascii():
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # most of it is no text
+                text += "\n" + decode_bytes(element.value, places.encodings_of(self.ds), TEXT_VR_DELIMS)
+        return text
 
     @cached_property
     def all_text(self) -> str:
         """Every value of the data set at every depth, and the bytes of the header as they are; without pixels."""
         pixels = self.ds.get("PixelData") if "PixelData" in self.ds else None
         raw = self.data.replace(pixels, b"") if pixels else self.data
-        return "\n".join([*_texts(self.ds), *_texts(self.ds.file_meta), raw.decode("latin_1")]).casefold()
+        return "\n".join([*self._texts(self.ds), *self._texts(self.ds.file_meta), raw.decode("latin_1")]).casefold()
+
+    def _texts(self, ds: Dataset) -> Iterator[str]:
+        for tag in sorted(ds.keys()):
+            try:
+                element = ds[tag]
+                items = places.items_of(element, places.encodings_of(self.ds))
+                own = "" if items or element.VR == "SQ" or tag == _PIXEL_DATA else self._text(element)
+            except UNREADABLE:
+                continue  # its bytes are looked at as they are
+            yield own
+            for item in items:
+                yield from self._texts(item)
 
     @cached_property
     def pixels(self) -> np.ndarray | None:
@@ -58,10 +86,14 @@ class Output:
     @cached_property
     def overlay(self) -> np.ndarray | None:
         """(rows, columns) of group 6000; None where it is gone."""
-        try:
-            return self.ds.overlay_array(0x6000) if 0x60003000 in self.ds else None
-        except UNREADABLE:
+        data = self.ds.get_item(0x60003000)
+        if data is None or not data.value:
             return None
+        rows, columns = int(self.ds[0x60000010].value), int(self.ds[0x60000011].value)
+        little = self.ds.file_meta.TransferSyntaxUID.is_little_endian
+        octets = np.frombuffer(data.value, np.uint8 if little else ">u2").astype(np.uint8 if little else "<u2")
+        bits = np.unpackbits(octets.view(np.uint8), bitorder="little")[: rows * columns]
+        return bits.reshape(rows, columns) if bits.size == rows * columns else None
 
 
 def read(path: Path, name: str) -> Output | None:
@@ -154,12 +186,3 @@ def _pairs(outputs: Mapping[int, Output], instance: Instance, answer: Answer) ->
     output = outputs.get(instance.number)
     new = output.text(answer.place) if output else None
     return zip(answer.values, new.split("\\"), strict=False) if new else ()
-
-
-def _texts(ds: Dataset) -> Iterator[str]:
-    for element in ds:
-        if element.VR == "SQ":
-            for item in element.value:
-                yield from _texts(item)
-        elif element.tag != 0x7FE00010:
-            yield text_of(element)

@@ -32,7 +32,7 @@ _KANA = tuple("サシスセタチナニヌネハヒマミムラリルレワ")
 REPERTOIRES: Mapping[str, Repertoire] = MappingProxyType(
     {
         "default": Repertoire((), ("ascii",), _ROMAN),
-        "Latin 1": Repertoire(("ISO_IR 100",), ("latin_1",), ("bä", "dö", "gü", "lé", "mó", "né", "pø", "rå", "sß", "tü")),
+        "Latin 1": Repertoire(("ISO_IR 100",), ("latin_1",), ("bä", "dö", "gü", "lé", "mó", "né", "pø", "rå", "tü")),
         "Cyrillic": Repertoire(("ISO_IR 144",), ("iso8859_5",), ("ба", "ве", "го", "ду", "жи", "ко", "лу", "ме", "ну")),
         "UTF-8": Repertoire(("ISO_IR 192",), ("utf_8",), ("żo", "łu", "śi", "ča", "ře", "ğü", "ős", "ță")),
         "GB18030": Repertoire(("GB18030",), ("gb18030",), _ROMAN, tuple("柏桐枫榆槐楠樟檀梧桉")),
@@ -46,9 +46,8 @@ REPERTOIRES: Mapping[str, Repertoire] = MappingProxyType(
 
 _ROMANIZED = str.maketrans(
     {
-        **dict(zip("абвгдежзиклмну", ["a", "b", "v", "g", "d", "e", "zh", "z", "i", "k", "l", "m", "n", "u"], strict=True)),
-        **dict(zip("БВГДЖКЛМН", ["B", "V", "G", "D", "Zh", "K", "L", "M", "N"], strict=True)),
-        "о": "o", "ß": "ss", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L",
+        **dict(zip("абвгдезиклмноу", "abvgdeziklmnou", strict=True)), **dict(zip("БВГДКЛМН", "BVGDKLMN", strict=True)),
+        "ж": "zh", "Ж": "Zh", "ß": "ss", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L",
     }
 )  # fmt: skip
 
@@ -59,7 +58,7 @@ class Person:
 
     name: str
     parts: tuple[str, ...]
-    """Every part of every component group by itself; without a surname that is an ordinary word."""
+    """Every part of every component group by itself, and in Latin letters; no surname that is an ordinary word."""
     plain: str
     """The family and given name as people type them into a text, in the first component group's letters."""
     burned: str
@@ -160,10 +159,11 @@ def _person(rng: Random, repertoire: Repertoire, surname: str = "") -> Person:
     for other, count in ((repertoire.ideographs, 2), (repertoire.phonetic, 3)):
         if other:
             groups.append(("".join(rng.sample(other, count)), "".join(rng.sample(other, count))))
-    parts = tuple(part for group in groups for part in group if part != surname)
+    written = [part for group in groups for part in group if part != surname]
+    latin = [romanized(part) for part in written[:2] if not part.isascii()]
     return Person(
         name="=".join("^".join(group) for group in groups),
-        parts=parts,
+        parts=(*written, *latin),
         plain=f"{family} {given}",
         burned=romanized(f"{family} {given}").upper(),
     )

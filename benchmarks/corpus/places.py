@@ -12,12 +12,14 @@ Other words, such as `preamble`, name no attribute; score knows them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
+from pydicom.values import convert_SQ
 
 META = "meta "
+_ITEM = b"\xfe\xff\x00\xe0"
 _STEP = re.compile(
     r'\((?P<group>[0-9A-F]{4}),(?:"(?P<creator>[^"]*)",(?P<low>[0-9A-F]{2})|(?P<element>[0-9A-F]{4}))\)'
     r"|\[(?P<index>\d+)\]|\[=(?P<concept>[^\]]+)\]"
@@ -54,7 +56,7 @@ def find(ds: FileDataset, place: str) -> DataElement | None:
         if step["group"]:
             element = _element(here, step) if here is not None else None
         else:
-            here = _item(element, step)
+            here = _item(element, step, encodings_of(ds))
             element = None
     return element
 
@@ -69,7 +71,7 @@ def _element(ds: Dataset, step: re.Match[str]) -> DataElement | None:
     group = int(step["group"], 16)
     if step["element"]:
         tag = group << 16 | int(step["element"], 16)
-        return ds[tag] if tag in ds else None
+        return ds.get(tag)
     for block in range(0x10, 0x100):
         owner = ds.get((group, block))
         tag = group << 16 | block << 8 | int(step["low"], 16)
@@ -78,10 +80,25 @@ def _element(ds: Dataset, step: re.Match[str]) -> DataElement | None:
     return None
 
 
-def _item(element: DataElement | None, step: re.Match[str]) -> Dataset | None:
-    if element is None or element.VR != "SQ":
+def encodings_of(ds: Dataset) -> list[str]:
+    """Python's names of the character sets that a data set declares."""
+    declared = ds.original_character_set
+    return [declared] if isinstance(declared, str) else list(declared)
+
+
+def items_of(element: DataElement, encodings: Sequence[str]) -> list[Dataset]:
+    """The items of a sequence; also of a private one that implicit VR gives back as UN (PS3.5 6.2.2)."""
+    if element.VR == "SQ":
+        return list(element.value)
+    if element.VR == "UN" and bytes(element.value or b"").startswith(_ITEM):
+        return list(convert_SQ(element.value, True, True, list(encodings)))
+    return []
+
+
+def _item(element: DataElement | None, step: re.Match[str], encodings: Sequence[str]) -> Dataset | None:
+    if element is None:
         return None
-    items: Iterable[Dataset] = element.value
+    items = items_of(element, encodings)
     if step["concept"]:
         return next((one for one in items if concept_of(one) == step["concept"]), None)
     return next((one for n, one in enumerate(items) if n == int(step["index"])), None)

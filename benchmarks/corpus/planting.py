@@ -14,6 +14,7 @@ from typing import Any
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence as Items
+from pydicom.uid import UID
 
 from benchmarks.corpus.items import item_of
 from benchmarks.corpus.study import Series, item, put, uid
@@ -38,10 +39,10 @@ _FIXED: Mapping[int, Any] = MappingProxyType(
         0x00160074: ["13", "41", "9.75"], 0x00160075: 0, 0x00160079: "A", 0x0016007A: "3", 0x0016007C: "K",
         0x0016007E: "T", 0x00160080: "T", 0x00160083: "N", 0x00160084: ["52", "9", "1.5"], 0x00160085: "E",
         0x00160086: ["13", "43", "2.5"], 0x00160087: "T", 0x00160089: "K", 0x0016008E: 0, 0x0072005F: "045Y",
-        0x00080201: "+0130",
+        0x00080201: "+0130", 0x00100047: "https://example.org/category", 0x00102162: "INVENTED",
     }
 )  # fmt: skip
-"""Rows whose values are enumerated or have a form of their own (PS3.3)."""
+"""Rows whose values are enumerated or have a form of their own (PS3.3), or that an option keeps as they are."""
 
 _ELSEWHERE = frozenset({0x00420011, 0x0040A730, 0x00080018, 0x0020000D, 0x0020000E})
 """Rows that make an object another kind of object; those kinds have them."""
@@ -136,7 +137,7 @@ def plant_around(ds: FileDataset, series: Series) -> None:
     study, patient = series.study, series.study.patient
     ds.preamble = f"{patient.person.burned} {patient.patient_id}".encode("ascii").ljust(128, b"\0")[:128]
     ds.file_meta.SourceApplicationEntityTitle = study.site.station
-    ds.file_meta.PrivateInformationCreatorUID = uid(study.uid, "meta")
+    ds.file_meta.PrivateInformationCreatorUID = UID(uid(study.uid, "meta"))
     ds.file_meta.PrivateInformation = _even(patient.patient_id)
     ds.DataSetTrailingPadding = _even(patient.patient_id)
 
@@ -165,10 +166,10 @@ def _value(tag: int, vr: str, series: Series) -> Any:
 def _told(series: Series) -> str:
     """Free text as people write it: clinical words among everything that identifies."""
     study, patient, site = series.study, series.study.patient, series.study.site
-    names = " ".join(patient.person.parts[2:])
+    names, born = " ".join(patient.person.name.replace("^", " ").split("=")[1:]), patient.birth_date
     return (
         f"{study.region} routine. {patient.person.plain} {names} ({patient.patient_id}), born "
-        f"{patient.birth_date[6:]}.{patient.birth_date[4:6]}.{patient.birth_date[:4]}, {patient.address}, {patient.phone}, "
+        f"{born[6:]}.{born[4:6]}.{born[:4]}, {patient.address}, {patient.phone}, "
         f"{patient.mail}. Stable lesion, contrast follow up. Seen {study.day.isoformat()} by {site.physician.plain}, "
         f"{site.institution}."
     )

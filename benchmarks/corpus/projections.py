@@ -50,7 +50,11 @@ def mg(series: Series, number: int, place: int) -> FileDataset:
     """Digital Mammography X-Ray Image for presentation (PS3.3 A.27)."""
     ds = begin(series, STORAGE + "1.2", number)
     _detector(ds, series, place)
-    put(ds, ImageLaterality="LR"[place % 2], OrganExposed="BREAST", BodyPartExamined="BREAST", PositionerType="MAMMOGRAPHIC")
+    put(
+        ds, ImageLaterality="LR"[place % 2], OrganExposed="BREAST", BodyPartExamined="BREAST",
+        PositionerType="MAMMOGRAPHIC", PatientOrientation=["A", "L"] if place % 2 else ["P", "R"],
+        BreastImplantPresent="NO", PartialView="NO",
+    )  # fmt: skip
     ds.ViewCodeSequence = Items(
         [
             item(
@@ -60,9 +64,6 @@ def mg(series: Series, number: int, place: int) -> FileDataset:
         ]
     )  # fmt: skip
     ds.AnatomicRegionSequence = code("76752008", "SCT", "Breast")
-    put(ds, PatientOrientation=["A", "L"] if place % 2 else ["P", "R"], SeriesNumber=series.number)
-    ds.BreastImplantPresent = "NO"
-    ds.PartialView = "NO"
     _picture(ds, series, number, burned=False, high=4000, stored=12)
     return ds
 
@@ -88,7 +89,8 @@ def sc(series: Series, number: int, place: int) -> FileDataset:
     study = series.study
     put(
         ds, ConversionType="WSD", SecondaryCaptureDeviceManufacturer="INVENTED", DateOfSecondaryCapture=study.da(),
-        TimeOfSecondaryCapture=study.time, SecondaryCaptureDeviceID=study.site.serial, ImageType=["DERIVED", "SECONDARY"],
+        TimeOfSecondaryCapture=study.time, SecondaryCaptureDeviceID=study.site.serial,
+        ImageType=["DERIVED", "SECONDARY"],
     )  # fmt: skip
     _colour(ds, series, number)
     return ds

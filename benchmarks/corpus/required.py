@@ -23,14 +23,26 @@ _OWN = {
         "2": "PositionReferenceIndicator AcquisitionDate AcquisitionTime",
     },
     "SR": {"1": "ContentDate ContentTime VerifyingObserverSequence ContentSequence"},  # C.17.2, C.17.3
-    "DOC": {"2": "ContentDate ContentTime AcquisitionDateTime"},  # C.24.2
-    "RTSTRUCT": {"1": "StructureSetLabel", "2": "StructureSetDate StructureSetTime OperatorsName"},  # C.8.8.5, C.8.8.1
-    "SEG": {"1": "FrameOfReferenceUID ContentDate ContentTime", "2": "ContentCreatorName"},  # C.8.20.2
+    "DOC": {  # C.24.2
+        "1": "EncapsulatedDocument",
+        "2": "ContentDate ContentTime AcquisitionDateTime DocumentTitle",
+    },
+    "RTSTRUCT": {  # C.8.8.5, C.8.8.1, C.8.8.16
+        "1": "StructureSetLabel",
+        "2": "StructureSetDate StructureSetTime OperatorsName ReviewerName",
+    },
+    "SEG": {  # C.8.20.2, C.7.5.2, C.12.1.1
+        "1": "FrameOfReferenceUID ContentDate ContentTime DeviceSerialNumber",
+        "2": "ContentCreatorName ContentDescription",
+    },
 }
+_NESTED: Mapping[str, str] = MappingProxyType({"CodeMeaning": "1", "ROIInterpreter": "2"})  # 8.8, C.8.8.8
 
 
-def types(modality: str) -> Mapping[str, str]:
-    """Keyword -> "1" or "2" for objects of a modality; what is absent is of Type 3."""
+def types(modality: str, *, nested: bool) -> Mapping[str, str]:
+    """Keyword -> "1" or "2" for objects of a modality, or for items in them; what is absent is of Type 3."""
+    if nested:
+        return _NESTED
     found = {}
     for lists in (_EVERY, _OWN.get(modality, {})):
         for kind, keywords in lists.items():

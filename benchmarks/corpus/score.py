@@ -58,7 +58,6 @@ class _Case:
     before: Path
     after: Output
     patient: str
-    tokens: Sequence[str]
     all: Consistency
 
 
@@ -69,7 +68,7 @@ def score(corpus: Path, instances: Sequence[Instance], results: Path) -> Score:
     made = Score()
     for instance in instances:
         output = outputs.get(instance.number)
-        case = output and _Case(corpus / "files" / instance.file, output, instance.patient, instance.tokens, agreed)
+        case = None if output is None else _Case(corpus / "files" / instance.file, output, instance.patient, agreed)
         made.came += output is not None
         made.withheld += output is None and not instance.withheld
         for answer in instance.answers:
@@ -152,7 +151,7 @@ def _pixels_hidden(case: _Case, answer: Answer) -> bool:
 
 def _pixels_retained(case: _Case, answer: Answer) -> bool:
     before = read(case.before, "")
-    was, now = before and before.pixels, case.after.pixels
+    was, now = None if before is None else before.pixels, case.after.pixels
     if was is None or now is None or was.shape != now.shape:
         return False
     return bool((was[answer.below :] == now[answer.below :]).all())

@@ -15,10 +15,8 @@ from node.dicom import deid_table
 
 TABLE, SAFE, TYPE, TEXT = "PS3.15 Table E.1-1", "PS3.15 Table E.3.10-1", "PS3.3 Type", "PS3.15 E.1.1 step 2"
 
-CLINICAL = frozenset(
-    "abdomen axial brain breast chest contrast fracture follow head lesion liver lung pelvis plan report routine seen "
-    "stable t1 up".split()
-)
+_WORDS = "abdomen axial breast chest contrast fracture follow head lesion liver pelvis plan report routine stable t1"
+CLINICAL = frozenset(_WORDS.split())
 """Words that a descriptor keeps when it is cleaned: they say what an image shows, and of nobody."""
 
 _WRITTEN = frozenset({
@@ -27,7 +25,7 @@ _WRITTEN = frozenset({
 """What a de-identifier writes itself, or what has a kind of its own."""
 _CONTENT_MAY_GO = frozenset({"121008", "121009", "121018", "121030", "121080"})
 """Content items of the corpus that Table E.3.4-1 removes or replaces, and that no option of the key keeps."""
-_PATIENT_ID, _PATIENT_AGE = 0x00100020, 0x00101010
+_PATIENT_ID, _PATIENT_AGE, _TEXT_VALUE = 0x00100020, 0x00101010, 0x0040A160
 _HIPAA_AGE = 89
 
 
@@ -89,7 +87,7 @@ def _sequence(element: DataElement, place: str, within: _Within, about: About) -
     if found is not None and not found.keeps & set(OPTIONS):
         structured = "clean_structured_content" in found.cleans
         may_go = may_go or not structured
-    if not within.nested and required.types(about.modality).get(element.keyword) == "1":
+    if not within.nested and _type(element, within, about) == "1":
         yield Answer(action=Action.TAG_RETAINED, place=place, filled=True, source=f"{TYPE} 1")
     for index, item in enumerate(element.value):
         inner = _Within(may_go=may_go or places.concept_of(item) in _CONTENT_MAY_GO)
@@ -117,7 +115,7 @@ def _private(ds: Dataset, element: DataElement, before: str, within: _Within, ab
 
 def _attribute(element: DataElement, place: str, within: _Within, about: About) -> Iterator[Answer]:
     if element.is_empty:
-        if not within.nested and element.keyword in required.types(about.modality):
+        if not within.may_go and _type(element, within, about):
             yield Answer(action=Action.TAG_RETAINED, place=place, source=TYPE)
         return
     found = row(element.tag)
@@ -130,7 +128,7 @@ def _attribute(element: DataElement, place: str, within: _Within, about: About) 
     elif found is not None and "U" in found.basic.split("/"):
         yield from _uid(element, place, within)
     elif found is not None and "retain_long_modified_dates" in found.cleans:
-        yield from _date(element, place, within)
+        yield from _date(element, place, within, about)
     elif found is not None and "clean_descriptors" in found.cleans:
         yield from _descriptor(element, place, within, about)
     elif found is not None:
@@ -138,7 +136,9 @@ def _attribute(element: DataElement, place: str, within: _Within, about: About) 
         yield from _there(element, place, within, about)
     elif said := _said(element, about):
         yield _removed(place, said, TEXT)
-        yield from _words(element, place, within, about)
+        yield from _there(element, place, within, about)
+        if element.tag == _TEXT_VALUE:
+            yield from _words(element, place, within, about)
     elif element.VR != "UI" or text_of(element).startswith("1.2.840.10008."):
         yield from _kept(element, place, within, about, "not in " + TABLE)
 
@@ -146,9 +146,7 @@ def _attribute(element: DataElement, place: str, within: _Within, about: About) 
 def _kept(element: DataElement, place: str, within: _Within, about: About, source: str) -> Iterator[Answer]:
     bulk = element.VR in ("OB", "OW", "OF", "OD", "OL", "UN") or element.tag >> 24 in (0x50, 0x60)
     if not within.may_go and not bulk:
-        yield Answer(
-            action=Action.TEXT_RETAINED, place=place, values=(text_of(element),), filled=True, source=source
-        )
+        yield Answer(action=Action.TEXT_RETAINED, place=place, values=(text_of(element),), filled=True, source=source)
 
 
 def _uid(element: DataElement, place: str, within: _Within) -> Iterator[Answer]:
@@ -159,7 +157,7 @@ def _uid(element: DataElement, place: str, within: _Within) -> Iterator[Answer]:
         )  # fmt: skip
 
 
-def _date(element: DataElement, place: str, within: _Within) -> Iterator[Answer]:
+def _date(element: DataElement, place: str, within: _Within, about: About) -> Iterator[Answer]:
     source = TABLE + ", C of Retain Longitudinal Temporal Information with Modified Dates"
     if element.VR in ("DA", "DT") and within.may_go:
         yield _removed(place, (text_of(element),), source)
@@ -167,6 +165,8 @@ def _date(element: DataElement, place: str, within: _Within) -> Iterator[Answer]
         yield Answer(action=Action.DATE_SHIFTED, place=place, values=(text_of(element),), source=source)
     elif element.VR == "TM" and not within.may_go:
         yield Answer(action=Action.TAG_RETAINED, place=place, filled=True, source=source)
+    elif said := _said(element, about):  # a timestamp in bytes
+        yield _removed(place, said, source)
 
 
 def _descriptor(element: DataElement, place: str, within: _Within, about: About) -> Iterator[Answer]:
@@ -184,9 +184,13 @@ def _words(element: DataElement, place: str, within: _Within, about: About) -> I
 
 
 def _there(element: DataElement, place: str, within: _Within, about: About) -> Iterator[Answer]:
-    kind = None if within.nested else required.types(about.modality).get(element.keyword)
+    kind = None if within.may_go else _type(element, within, about)
     if kind:
         yield Answer(action=Action.TAG_RETAINED, place=place, filled=kind == "1", source=f"{TYPE} {kind}")
+
+
+def _type(element: DataElement, within: _Within, about: About) -> str | None:
+    return required.types(about.modality, nested=within.nested).get(element.keyword)
 
 
 def _said(element: DataElement, about: About) -> tuple[str, ...]:
