@@ -175,6 +175,8 @@ def _sure(study: Study) -> tuple[str, ...]:
 def _encode(ds: FileDataset, syntax: UID) -> None:
     """Give the object a transfer syntax that its kind can have; pydicom swaps no bytes of OW by itself."""
     pixels = "PixelData" in ds
+    if syntax == JPEG2000Lossless and not pixels:
+        syntax = DeflatedExplicitVRLittleEndian
     if syntax.is_compressed and not syntax.is_deflated:
         # JPEG 2000 in colour asks for another Photometric Interpretation (PS3.5 8.2.4), which the key would not know.
         if pixels and ds.BitsAllocated > 1 and (ds.SamplesPerPixel == 1 or syntax == RLELossless):

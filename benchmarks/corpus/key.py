@@ -32,7 +32,7 @@ class Action(StrEnum):
     TEXT_REMOVED = "text removed"
     """None of `values` is in it; it may be gone."""
     DATE_SHIFTED = "date shifted"
-    """By as many days as every other date of the patient, and not by none."""
+    """By as many days as every other date of the patient, or one more or less, and not by none."""
     UID_CHANGED = "uid changed"
     UID_CONSISTENT = "uid consistent"
     """The new UID is the one that this UID has everywhere, and no other UID has it."""

@@ -50,7 +50,7 @@ class Output:
     def _text(self, element: DataElement) -> str:
         """Of bytes, as implicit VR gives private text back, also what they say in the character set of the object."""
         text = text_of(element)
-        if isinstance(element.value, bytes) and not text.isascii():
+        if isinstance(element.value, bytes) and (not text.isascii() or "\x1b" in text):  # ISO 2022 is ASCII and escapes
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # most of it is no text
                 text += "\n" + decode_bytes(element.value, places.encodings_of(self.ds), TEXT_VR_DELIMS)
@@ -82,6 +82,17 @@ class Output:
             return self.ds.pixel_array
         except UNREADABLE:
             return None
+
+    def planes(self, place: str) -> list[np.ndarray]:
+        """Every sample of every frame as (rows, columns): of `pixels`, or of an `overlay`."""
+        if place.startswith("overlay"):
+            return [] if self.overlay is None else [self.overlay]
+        values = self.pixels
+        if values is None:
+            return []
+        if int(self.ds.get("SamplesPerPixel", 1)) > 1:
+            values = np.moveaxis(values, -1, 0)
+        return list(values.reshape(-1, *values.shape[-2:]))
 
     @cached_property
     def overlay(self) -> np.ndarray | None:

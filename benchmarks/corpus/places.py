@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from pydicom.charset import default_encoding
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.values import convert_SQ
@@ -82,8 +83,8 @@ def _element(ds: Dataset, step: re.Match[str]) -> DataElement | None:
 
 def encodings_of(ds: Dataset) -> list[str]:
     """Python's names of the character sets that a data set declares."""
-    declared = ds.original_character_set
-    return [declared] if isinstance(declared, str) else list(declared)
+    declared = ds.original_character_set  # "" where the data set was made and not read
+    return [declared or default_encoding] if isinstance(declared, str) else list(declared)
 
 
 def items_of(element: DataElement, encodings: Sequence[str]) -> list[Dataset]:

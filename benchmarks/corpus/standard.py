@@ -20,11 +20,14 @@ CLINICAL = frozenset(_WORDS.split())
 """Words that a descriptor keeps when it is cleaned: they say what an image shows, and of nobody."""
 
 _WRITTEN = frozenset({
-    0x00080005, 0x00120062, 0x00120063, 0x00120064, 0x00280301, 0x00280302, 0x00280303, 0x7FE00010,
+    0x00080005, 0x00120062, 0x00120063, 0x00120064, 0x00280004, 0x00280006, 0x00280301, 0x00280302, 0x00280303,
+    0x7FE00010,
 })  # fmt: skip
-"""What a de-identifier writes itself, or what has a kind of its own."""
+"""What a de-identifier writes itself, how pixels are laid out (cleaned ones are encoded anew), and the pixels, which
+have kinds of their own."""
 _CONTENT_MAY_GO = frozenset({"121008", "121009", "121018", "121030", "121080"})
 """Content items of the corpus that Table E.3.4-1 removes or replaces, and that no option of the key keeps."""
+_CONTENT = 0x0040A730
 _PATIENT_ID, _PATIENT_AGE, _TEXT_VALUE = 0x00100020, 0x00101010, 0x0040A160
 _HIPAA_AGE = 89
 
@@ -85,8 +88,7 @@ def _sequence(element: DataElement, place: str, within: _Within, about: About) -
     found = row(element.tag)
     may_go = within.may_go
     if found is not None and not found.keeps & set(OPTIONS):
-        structured = "clean_structured_content" in found.cleans
-        may_go = may_go or not structured
+        may_go = may_go or element.tag != _CONTENT  # an item without a concept cannot be cleaned, and may go
     if not within.nested and _type(element, within, about) == "1":
         yield Answer(action=Action.TAG_RETAINED, place=place, filled=True, source=f"{TYPE} 1")
     for index, item in enumerate(element.value):
@@ -97,7 +99,8 @@ def _sequence(element: DataElement, place: str, within: _Within, about: About) -
 def _private(ds: Dataset, element: DataElement, before: str, within: _Within, about: About) -> Iterator[Answer]:
     group, low = element.tag.group, element.tag.element & 0xFF
     owner = ds.get((group, element.tag.element >> 8))
-    if element.tag.is_private_creator or owner is None:
+    if element.tag.is_private_creator or owner is None or _said(owner, about):
+        # By its tag also where the creator names somebody: a place is shown to people, and an identifier is not.
         place = before + places.attribute(element.tag)
         if said := _said(element, about):
             yield _removed(place, said, f"{TABLE}: private, X")

@@ -22,7 +22,15 @@ from benchmarks.corpus.key import Action, Answer, Instance
 
 Skip = Callable[[Instance, Answer], bool]
 
-_DUMMIES = {"DA": "19000101", "TM": "000000", "PN": "Anonymous", "DS": "0", "IS": "0", "DT": "19000101"}
+_DUMMIES: dict[str, str | bytes] = {
+    "OB": b"nobody",
+    "DA": "19000101",
+    "TM": "000000",
+    "PN": "Anonymous",
+    "DS": "0",
+    "IS": "0",
+    "DT": "19000101",
+}
 
 
 def obey(corpus: Path, instances: Sequence[Instance], out: Path, skip: Skip = lambda _instance, _answer: False) -> Path:
@@ -128,5 +136,5 @@ def _drop_creators(ds: Dataset) -> None:
     for within in (ds, *_items(ds)):
         for element in [one for one in within if one.tag.is_private_creator]:
             block = element.tag.group << 16 | element.tag.element << 8
-            if not any(block <= tag < block + 0x100 for tag in within.keys()):
+            if not any(block <= other.tag < block + 0x100 for other in within):
                 del within[element.tag]
