@@ -1,4 +1,4 @@
-"""Objects drawn upon a CT series: structures (RTSTRUCT) and a segmentation (SEG)."""
+"""Objects drawn upon images: structures (RTSTRUCT), a segmentation (SEG) and a presentation state (PR)."""
 
 from __future__ import annotations
 
@@ -77,6 +77,37 @@ def seg(series: Series, number: int, images: Sequence[Reference]) -> FileDataset
         SegmentIdentificationSequence=one(ReferencedSegmentNumber=1),
     )
     ds.PerFrameFunctionalGroupsSequence = Items([_frame(one_of, place) for place, one_of in enumerate(images)])
+    return ds
+
+
+def pr(series: Series, number: int, images: Sequence[Reference]) -> FileDataset:
+    """Grayscale Softcopy Presentation State (PS3.3 A.33.1): a line and a text upon the first image."""
+    study, patient = series.study, series.study.patient
+    ds = begin(series, STORAGE + "11.1", number)
+    put(
+        ds, PresentationCreationDate=study.da(1), PresentationCreationTime="090000", ContentLabel="ANNOTATED",
+        ContentDescription=f"seen by {study.site.physician.plain}", ContentCreatorName=study.site.physician.name,
+        PresentationLUTShape="IDENTITY", Laterality="",
+    )  # fmt: skip
+    first = one(ReferencedSOPClassUID=images[0][1], ReferencedSOPInstanceUID=images[0][2])
+    ds.ReferencedSeriesSequence = one(SeriesInstanceUID=images[0][0], ReferencedImageSequence=first)
+    ds.DisplayedAreaSelectionSequence = one(
+        DisplayedAreaTopLeftHandCorner=[1, 1], DisplayedAreaBottomRightHandCorner=[SIZE, SIZE],
+        PresentationSizeMode="SCALE TO FIT", PresentationPixelAspectRatio=["1", "1"],
+    )  # fmt: skip
+    ds.GraphicLayerSequence = one(GraphicLayer="LAYER1", GraphicLayerOrder=1)
+    text = item(
+        BoundingBoxAnnotationUnits="PIXEL", UnformattedTextValue=f"lesion of {patient.person.plain}, {patient.phone}",
+        BoundingBoxTopLeftHandCorner=[5.0, 5.0], BoundingBoxBottomRightHandCorner=[30.0, 12.0],
+        BoundingBoxTextHorizontalJustification="LEFT",
+    )  # fmt: skip
+    line = item(
+        GraphicAnnotationUnits="PIXEL", GraphicDimensions=2, NumberOfGraphicPoints=2, GraphicType="POLYLINE",
+        GraphicData=[5.0, 5.0, 20.0, 20.0], GraphicFilled="N",
+    )  # fmt: skip
+    ds.GraphicAnnotationSequence = one(
+        GraphicLayer="LAYER1", TextObjectSequence=Items([text]), GraphicObjectSequence=Items([line])
+    )
     return ds
 
 

@@ -14,21 +14,13 @@ from datetime import date, timedelta
 from pathlib import Path
 from types import MappingProxyType
 
-import numpy as np
 from pydicom import dcmwrite
 from pydicom.dataset import FileDataset
-from pydicom.uid import (
-    UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    RLELossless,
-)
+from pydicom.uid import ImplicitVRLittleEndian
 
 from benchmarks.corpus import derived, documents, projections, volumes
 from benchmarks.corpus.documents import Reference
+from benchmarks.corpus.encoding import SYNTAXES, encode, shape_sequences, suited
 from benchmarks.corpus.graphics import drawn, plant_overlay
 from benchmarks.corpus.key import Action, Answer, Instance, save
 from benchmarks.corpus.people import patient, site
@@ -50,13 +42,9 @@ _IMAGES: Mapping[str, tuple[Callable[[Series, int, int], FileDataset], int]] = M
     }
 )  # fmt: skip
 """Modality -> what makes one, and how many a series has."""
-_VISITS = ("CT SR RTSTRUCT SEG", "MR DOC", "US OT", "CR DX", "MG SR", "CT PT", "NM CR")
+_VISITS = ("CT SR RTSTRUCT SEG", "MR DOC", "US OT", "CR DX PR", "MG SR", "CT PT", "NM CR")
 """The modalities of a visit, in the order of its series; what refers to images comes after them."""
 _REGIONS = ("CHEST", "HEAD", "ABDOMEN", "CHEST", "BREAST", "PELVIS", "CHEST")
-_SYNTAXES = (
-    ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless, ExplicitVRBigEndian, JPEG2000Lossless,
-    DeflatedExplicitVRLittleEndian,
-)  # fmt: skip
 
 FILTER = "FORMAT dicom\n\n%filter graylist\n" + "".join(
     f"\nLABEL invented {modality}\n  contains ManufacturerModelName {model}\n"
@@ -81,14 +69,16 @@ class Corpus:
     def add(self, ds: FileDataset, series: Series, number: int, place: int) -> None:
         """Plant, encode and write one object, and note its answers. `place` counts within its series."""
         study = series.study
-        _plant(ds, series, number, place)
+        syntax = suited(ds, SYNTAXES[(series.number + study.patient.number) % len(SYNTAXES)])
+        _plant(ds, series, number, place, implicit=syntax == ImplicitVRLittleEndian)
         found = answers(ds, _about(series)) + drawn(ds, series)
         name = study.patient.person.burned.replace(" ", "_")
         path = f"{name}_{study.patient.patient_id}/{study.da()}/{series.modality}_{number}_{study.accession}.dcm"
         parts = (*study.patient.person.burned.split()[1:], study.patient.patient_id, study.accession)
         found.append(_without("file name", parts))
         found += [_without("preamble", parts[:2]), _without("anywhere", _sure(study))]
-        _encode(ds, _SYNTAXES[(series.number + study.patient.number) % len(_SYNTAXES)])
+        shape_sequences(ds, syntax, number)
+        encode(ds, syntax)
         (self.folder / "files" / path).parent.mkdir(parents=True, exist_ok=True)
         dcmwrite(self.folder / "files" / path, ds, enforce_file_format=True)
         codecs = study.patient.repertoire.codecs
@@ -141,12 +131,11 @@ def _on(images: Sequence[Reference], series: Series, number: int) -> FileDataset
     """An object that refers to the images of its study, or stands alone."""
     if series.modality == "DOC":
         return documents.pdf(series, number)
-    makers = {"SR": documents.sr, "RTSTRUCT": derived.rtstruct, "SEG": derived.seg}
+    makers = {"SR": documents.sr, "RTSTRUCT": derived.rtstruct, "SEG": derived.seg, "PR": derived.pr}
     return makers[series.modality](series, number, images)
 
 
-def _plant(ds: FileDataset, series: Series, number: int, place: int) -> None:
-    implicit = _SYNTAXES[(series.number + series.study.patient.number) % len(_SYNTAXES)] == ImplicitVRLittleEndian
+def _plant(ds: FileDataset, series: Series, number: int, place: int, *, implicit: bool) -> None:
     plant_rows(ds, series, share(number - FIRST, SHARE), unsafe=not implicit)
     plant_around(ds, series)
     plant_private(ds, series)
@@ -170,25 +159,6 @@ def _without(place: str, values: Sequence[str]) -> Answer:
 def _sure(study: Study) -> tuple[str, ...]:
     """What cannot stand in an object by chance: no bare dates, which another date may be shifted to."""
     return tuple(token for token in study.tokens if not token.isdecimal())
-
-
-def _encode(ds: FileDataset, syntax: UID) -> None:
-    """Give the object a transfer syntax that its kind can have; pydicom swaps no bytes of OW by itself."""
-    pixels = "PixelData" in ds
-    if syntax == JPEG2000Lossless and not pixels:
-        syntax = DeflatedExplicitVRLittleEndian
-    if syntax.is_compressed and not syntax.is_deflated:
-        # JPEG 2000 in colour asks for another Photometric Interpretation (PS3.5 8.2.4), which the key would not know.
-        if pixels and ds.BitsAllocated > 1 and (ds.SamplesPerPixel == 1 or syntax == RLELossless):
-            ds.compress(syntax, generate_instance_uid=False)
-        return
-    if syntax == DeflatedExplicitVRLittleEndian and pixels:
-        return
-    if syntax == ExplicitVRBigEndian:
-        for tag in (0x7FE00010, 0x60003000):
-            if tag in ds and ds[tag].VR == "OW":
-                ds[tag].value = np.frombuffer(ds[tag].value, "<u2").astype(">u2").tobytes()
-    ds.file_meta.TransferSyntaxUID = syntax
 
 
 def main() -> None:

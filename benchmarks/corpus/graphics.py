@@ -41,7 +41,8 @@ def drawn(ds: FileDataset, series: Series) -> list[Answer]:
         Answer(action=Action.PIXELS_HIDDEN, place="pixels", drawn=line, source=source)
         for line in (projections.banner(series) if burned else ())
     ]
-    below = projections.BANNER if burned else 0
+    # The site's filter covers every image of such a device, whether this one has text or not.
+    below = projections.BANNER if burned or series.modality in projections.DRAWING_DEVICES else 0
     found.append(Answer(action=Action.PIXELS_RETAINED, place="pixels", below=below, source=source))
     if 0x60003000 in ds:
         line = _overlay_line(series)

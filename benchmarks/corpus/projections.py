@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import numpy as np
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence as Items
 
@@ -15,7 +16,7 @@ ROWS, COLUMNS = 160, 240
 BANNER = 48
 """Rows at the top in which these devices write; no line of text is drawn below."""
 
-DRAWING_DEVICES: Mapping[str, str] = MappingProxyType({"CR": "CR MODEL 7", "SC": "SC MODEL 7"})
+DRAWING_DEVICES: Mapping[str, str] = MappingProxyType({"CR": "CR MODEL 7", "OT": "OT MODEL 7"})
 """Modality -> Manufacturer's Model Name of the devices that burn text in and have no ultrasound regions."""
 
 
@@ -69,8 +70,9 @@ def mg(series: Series, number: int, place: int) -> FileDataset:
 
 
 def us(series: Series, number: int, place: int) -> FileDataset:
-    """Ultrasound Image (PS3.3 A.6) in colour, with its one region below the text (C.8.5.5)."""
-    ds = begin(series, STORAGE + "6.1", number)
+    """Ultrasound Image (PS3.3 A.6) in colour, with its one region below the text (C.8.5.5); the second is a clip."""
+    clip = place == 1
+    ds = begin(series, STORAGE + ("3.1" if clip else "6.1"), number)
     image(ds, series, "ABDOMINAL", "0001")
     put(ds, UltrasoundColorDataPresent=0)
     ds.SequenceOfUltrasoundRegions = one(
@@ -78,7 +80,9 @@ def us(series: Series, number: int, place: int) -> FileDataset:
         RegionLocationMaxX1=COLUMNS - 1, RegionLocationMaxY1=ROWS - 1, PhysicalUnitsXDirection=3,
         PhysicalUnitsYDirection=3, PhysicalDeltaX=0.01, PhysicalDeltaY=0.01,
     )  # fmt: skip
-    _colour(ds, series, number)
+    _colour(ds, series, number, frames=3 if clip else 0)
+    if clip:
+        put(ds, FrameIncrementPointer=0x00181063, FrameTime="40")
     return ds
 
 
@@ -119,11 +123,15 @@ def _picture(ds: Dataset, series: Series, number: int, *, burned: bool, high: in
     pixels(ds, values, stored=stored)
 
 
-def _colour(ds: Dataset, series: Series, number: int) -> None:
+def _colour(ds: Dataset, series: Series, number: int, *, frames: int = 0) -> None:
+    """`frames`: of a clip, in each of which the same text is drawn; 0 for a single image."""
     grey = picture(series.rng(number), ROWS, COLUMNS, low=10, high=200, dtype="u1")
     values = grey[..., None].repeat(3, axis=2)
     values[:BANNER] = 0
     for line in banner(series):
         draw(values, line, 255)
-    pixels(ds, values)
+    clip = [np.roll(values, 5 * n, axis=1) for n in range(frames)]
+    for frame in clip:
+        frame[:BANNER] = values[:BANNER]
+    pixels(ds, np.stack(clip) if clip else values)
     ds.BurnedInAnnotation = "YES"

@@ -35,6 +35,7 @@ _OWN = {
         "1": "FrameOfReferenceUID ContentDate ContentTime DeviceSerialNumber",
         "2": "ContentCreatorName ContentDescription",
     },
+    "PR": {"2": "ContentCreatorName ContentDescription"},  # C.12.1.1, of C.11.10
 }
 _NESTED: Mapping[str, str] = MappingProxyType({"CodeMeaning": "1", "ROIInterpreter": "2"})  # 8.8, C.8.8.8
 

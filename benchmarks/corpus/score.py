@@ -151,10 +151,11 @@ def _pixels_hidden(case: _Case, answer: Answer) -> bool:
 
 def _pixels_retained(case: _Case, answer: Answer) -> bool:
     before = read(case.before, "")
-    was, now = None if before is None else before.pixels, case.after.pixels
-    if was is None or now is None or was.shape != now.shape:
-        return False
-    return bool((was[answer.below :] == now[answer.below :]).all())
+    was, now = [] if before is None else before.planes(answer.place), case.after.planes(answer.place)
+    return len(was) == len(now) > 0 and all(
+        old.shape == new.shape and bool((old[answer.below :] == new[answer.below :]).all())
+        for old, new in zip(was, now, strict=True)
+    )
 
 
 def _holds(text: str, value: str) -> bool:

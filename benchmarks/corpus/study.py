@@ -134,9 +134,9 @@ def image(ds: Dataset, series: Series, *words: str) -> None:
 
 
 def pixels(ds: Dataset, values: np.ndarray, *, stored: int = 0, photometric: str = "") -> None:
-    """Image Pixel (PS3.3 C.7.6.3): (rows, columns), (frames, rows, columns), or (rows, columns, 3) of uint8."""
-    colour = values.ndim == 3 and values.shape[-1] == 3
-    plane = values.shape[:2] if colour else values.shape[-2:]
+    """Image Pixel (PS3.3 C.7.6.3): (rows, columns) or (rows, columns, 3) of uint8, and before these the frames."""
+    colour = values.ndim >= 3 and values.shape[-1] == 3
+    plane = values.shape[-3:-1] if colour else values.shape[-2:]
     bits = values.dtype.itemsize * 8
     put(
         ds,
@@ -146,7 +146,7 @@ def pixels(ds: Dataset, values: np.ndarray, *, stored: int = 0, photometric: str
     )  # fmt: skip
     if colour:
         ds.PlanarConfiguration = 0
-    elif values.ndim == 3:
+    if values.ndim - colour == 3:
         ds.NumberOfFrames = values.shape[0]
     ds.PixelData = values.astype(values.dtype.newbyteorder("<")).tobytes()
     ds["PixelData"].VR = "OB" if bits == 8 else "OW"

@@ -122,7 +122,8 @@ def _pixels(ds: FileDataset, answers: Sequence[Answer]) -> None:
     if "PixelData" in ds and ds.BitsAllocated > 1:
         pixels = ds.pixel_array.copy()
         if any(answer.place == "pixels" for answer in hidden):
-            pixels[:below] = 0
+            frames = pixels if "NumberOfFrames" in ds and ds.NumberOfFrames > 1 else pixels[None]
+            frames[:, :below] = 0
         ds.PixelData = pixels.astype(f"<u{ds.BitsAllocated // 8}").tobytes()
 
 

@@ -30,7 +30,7 @@ def read(corpus: Made) -> dict[int, FileDataset]:
 
 
 def test_every_kind_of_object_is_there(corpus: Made) -> None:
-    expected = {"CT", "MR", "US", "CR", "DX", "MG", "PT", "NM", "OT", "SR", "DOC", "RTSTRUCT", "SEG"}
+    expected = {"CT", "MR", "US", "CR", "DX", "MG", "PT", "NM", "OT", "SR", "DOC", "RTSTRUCT", "SEG", "PR"}
     assert {one.kind for one in corpus.instances} == expected
 
 
@@ -87,7 +87,15 @@ def test_the_same_seed_gives_the_same_bytes(small: Made, tmp_path: Path) -> None
 
 def test_deid_itself_reads_the_filter(corpus: Made) -> None:
     labels = [each["name"] for each in DeidRecipe(str(corpus.folder / "pixels.dicom")).get_filters("graylist")]
-    assert labels == ["LABEL invented CR", "LABEL invented SC"]
+    assert labels == ["LABEL invented CR", "LABEL invented OT"]
+
+
+def test_the_filter_matches_the_devices_that_draw_and_no_others(corpus: Made, read: dict[int, FileDataset]) -> None:
+    rules = (corpus.folder / "pixels.dicom").read_text()
+    matched = {one.kind for one in corpus.instances if read[one.number].ManufacturerModelName in rules}
+    assert matched == {"CR", "OT"}
+    burned = {one.kind for one in corpus.instances if read[one.number].get("BurnedInAnnotation") == "YES"}
+    assert burned == matched | {"US", "DOC"}
 
 
 def errors(path: Path) -> set[str]:

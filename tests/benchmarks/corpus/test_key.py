@@ -58,6 +58,8 @@ EXPECTED = [
     ("SEG", "(0062,0002)[0](0062,0021)", {A.UID_CHANGED, A.UID_CONSISTENT}),  # Tracking UID: U
     ("RTSTRUCT", "(3006,0010)[0](0020,0052)", {A.UID_CHANGED, A.UID_CONSISTENT}),
     ("RTSTRUCT", "(3006,0002)", {A.TEXT_REMOVED, A.TAG_RETAINED}),  # Structure Set Label: D, Type 1
+    ("PR", "(0070,0001)[0](0070,0008)[0](0070,0006)", {A.TEXT_REMOVED}),  # within Graphic Annotation: D, C
+    ("PR", "(0070,0084)", {A.TEXT_REMOVED, A.TAG_RETAINED}),  # Content Creator's Name: Z/D, Type 2
     ("DOC", "(0042,0011)", {A.TEXT_REMOVED, A.TAG_RETAINED}),  # Encapsulated Document: D, Type 1
 ]
 
@@ -78,7 +80,7 @@ def test_the_key_asks_what_the_standard_says(corpus: Made, kind: str, place: str
 
 
 def test_an_age_over_89_has_to_go_and_another_has_to_stay(corpus: Made) -> None:
-    asked = {}
+    asked: dict[bool, set[Action]] = {}
     for one in corpus.instances:
         (answer,) = at(one, "(0010,1010)")
         asked.setdefault(answer.values[0] > "089Y", set()).add(answer.action)
