@@ -21,10 +21,10 @@ CLINICAL = frozenset(_WORDS.split())
 
 _WRITTEN = frozenset({
     0x00080005, 0x00120062, 0x00120063, 0x00120064, 0x00280004, 0x00280006, 0x00280301, 0x00280302, 0x00280303,
-    0x7FE00010,
+    0x00102298, 0x7FE00010,
 })  # fmt: skip
-"""What a de-identifier writes itself, how pixels are laid out (cleaned ones are encoded anew), and the pixels, which
-have kinds of their own."""
+"""What a de-identifier writes itself, how pixels are laid out (cleaned ones are encoded anew), Responsible Person Role,
+which may not stay without the person (PS3.3 C.7.1.1), and the pixels, which have kinds of their own."""
 _CONTENT_MAY_GO = frozenset({"121008", "121009", "121018", "121030", "121080"})
 """Content items of the corpus that Table E.3.4-1 removes or replaces, and that no option of the key keeps."""
 _CONTENT = 0x0040A730
