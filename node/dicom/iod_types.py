@@ -68,5 +68,7 @@ def _data() -> Mapping[str, Any]:
 @cache
 def _iod_of() -> Mapping[str, str]:
     return {
-        uid if uid.startswith("1.2.840.") else _STORAGE + uid: iod for iod, uids in _data()["iods"].items() for uid in uids
+        uid if uid.startswith("1.2.840.") else _STORAGE + uid: iod
+        for iod, uids in _data()["iods"].items()
+        for uid in uids
     }

@@ -62,6 +62,10 @@ class Pseudonyms:
         """The same for an instance without Patient ID."""
         return _back(self._digest(b"days of study:" + study.encode()))
 
+    def value(self, value: str) -> str:
+        """16 hexadecimal digits, in capitals as CS asks, for a text: the same in whatever attribute it stands."""
+        return self._digest(b"value:" + folded(value).encode()).hex()[:16].upper()
+
     def _of_patient(self, use: bytes, issuer: str, patient_id: str) -> bytes:
         issuer, patient_id = folded(issuer), folded(patient_id)
         if "|" in issuer:  # else ("A|B", "C") and ("A", "B|C") would be one patient

@@ -4,7 +4,8 @@ deid leaves the original value where it does not know an action, a `func:` or a 
 problem when rules.yaml is loaded, with its file and line. What is understood:
 
     KEEP REMOVE BLANK        field
-    REPLACE ADD              field value; a literal, func:uid, func:pseudonym or func:dummy
+    REPLACE ADD              field value; a literal, func:uid, func:pseudonym, func:dummy, func:shift, func:clean
+                             or func:hash
     field                    keyword, (gggg,eeee), (gggg,"CREATOR",ee), contains: startswith: endswith: except:
                              select:VR:xx select:GROUP:gggg, ALL
 
@@ -23,17 +24,19 @@ from functools import lru_cache
 from pathlib import Path
 
 from node.dicom.attributes import VR_BY_TAG, PrivateTag, describe
-from node.dicom.deid_table import rows, safe_private
-from node.steps.anonymize.fields import NEVER_KEPT, PROTECTED, FieldError, Fields, parse_field
-from node.steps.anonymize.plan import BEYOND_THE_TABLE, NO_RULES, Action, Do, Rules, by_profile
-from node.steps.anonymize.values import fits
+from node.steps.anonymize.fields import PROTECTED, FieldError, Fields, parse_field
+from node.steps.anonymize.permitted import check_kept, check_literal, check_representation, is_safe, weakens
+from node.steps.anonymize.plan import NO_RULES, Action, Do, Rules
 
 _STRENGTH = ("KEEP", "ADD", "REPLACE", "REMOVE", "BLANK")
 _REFUSED = {
-    "JITTER": "JITTER is not supported: one shift for all patients is undone by whoever knows one date",
+    "JITTER": "JITTER is not supported: one shift for all patients is undone by whoever knows one date; "
+    "use REPLACE with func:shift",
     "LABEL": "LABEL belongs to %filter, which is not supported",
 }
-_FUNCTIONS = {"uid": Do.UID, "pseudonym": Do.PATIENT, "dummy": Do.DUMMY}
+_FUNCTIONS = {
+    "uid": Do.UID, "pseudonym": Do.PATIENT, "dummy": Do.DUMMY, "shift": Do.SHIFT, "clean": Do.CLEAN, "hash": Do.HASH,
+}  # fmt: skip
 _SECTION = re.compile(r"%\s*(\w*)")
 
 
@@ -129,24 +132,24 @@ def compile_lines(lines: list[Line], options: frozenset[str], digest: str) -> tu
     """Pure: one action per attribute, the strongest line first, and the problems by line."""
     actions: dict[int, Action] = {}
     add: dict[int, str] = {}
-    private: dict[PrivateTag, bool] = {}
+    private: dict[PrivateTag, Action] = {}
     problems: list[tuple[int, str]] = []
-    weakens = False
+    more = False
     for line in sorted(lines, key=lambda line: _STRENGTH.index(line.action)):
         try:
             fields = parse_field(line.field)
             if fields.private:
                 private.setdefault(fields.private, _private(line))
-                weakens |= line.action == "KEEP" and not _is_safe(fields.private, options)
+                more |= line.action == "KEEP" and not is_safe(fields.private, options)
                 continue
             for tag, action in _actions(line, fields, options):
                 if line.action == "ADD":
                     add.setdefault(tag, str(action))
-                weakens |= action is Do.KEEP and tag not in actions and _changes(tag, options)
+                more |= tag not in actions and weakens(tag, action, options)
                 actions.setdefault(tag, action)
         except (_LineError, FieldError) as problem:
             problems.append((line.number, str(problem)))
-    rules = Rules(actions=actions, add=add, private=private, digest=digest, weakens=weakens)
+    rules = Rules(actions=actions, add=add, private=private, digest=digest, weakens=more)
     return rules, sorted(problems)
 
 
@@ -159,8 +162,8 @@ def _actions(line: Line, fields: Fields, options: frozenset[str]) -> Iterator[tu
             _check_protected(line, tag, exact=fields.exact)
             continue
         if line.action == "KEEP":
-            _may_keep(tag, options)
-        yield tag, _action(line, tag)
+            check_kept(tag, options)
+        yield tag, _action(line, tag, options)
 
 
 def _check_protected(line: Line, tag: int, *, exact: bool) -> None:
@@ -169,7 +172,7 @@ def _check_protected(line: Line, tag: int, *, exact: bool) -> None:
         raise _LineError(f"{describe(tag)} is not for a recipe to change: {PROTECTED[tag]}")
 
 
-def _action(line: Line, tag: int) -> Action:
+def _action(line: Line, tag: int, options: frozenset[str]) -> Action:
     if line.action in ("KEEP", "REMOVE", "BLANK"):
         if line.value:
             raise _LineError(f"{line.action} under a condition is not supported")
@@ -177,10 +180,10 @@ def _action(line: Line, tag: int) -> Action:
     vr = VR_BY_TAG.get(tag)
     if vr is None:
         raise _LineError(f"{line.field} is not in the data dictionary")
-    return _replacement(line, tag, vr)
+    return _replacement(line, tag, vr, options)
 
 
-def _replacement(line: Line, tag: int, vr: str) -> Action:
+def _replacement(line: Line, tag: int, vr: str, options: frozenset[str]) -> Action:
     value = line.value
     if value.startswith("deid_func:"):
         raise _LineError("deid_func: functions know no secret, so what they write can be traced back")
@@ -194,38 +197,18 @@ def _replacement(line: Line, tag: int, vr: str) -> Action:
             raise _LineError(
                 f"undefined function {value}; there are {', '.join(f'func:{name}' for name in _FUNCTIONS)}"
             )
-        if action is not Do.DUMMY and ((action is Do.UID) != (vr == "UI") or vr == "SQ"):
+        if action in (Do.SHIFT, Do.CLEAN, Do.HASH):
+            check_representation(tag, action, options)
+            if action is not Do.HASH:
+                check_kept(tag, options)
+        elif action is not Do.DUMMY and ((action is Do.UID) != (vr == "UI") or vr == "SQ"):
             raise _LineError(f"{value} does not fit {describe(tag)}, which is {vr}")
-        return action
-    if vr == "UI":
-        raise _LineError(f"{describe(tag)} is a UID; use func:uid")
-    wrong = fits(vr, value)
-    if wrong:
-        raise _LineError(f"{describe(tag)}: {wrong}")
+        return Do.UID if action is Do.HASH and vr == "UI" else action
+    check_literal(tag, value, instead_of_uid="func:uid")
     return value
 
 
-def _may_keep(tag: int, options: frozenset[str]) -> None:
-    if tag in NEVER_KEPT:
-        raise _LineError(f"{describe(tag)} identifies the patient and may not be kept")
-    row = rows().get(tag)
-    if row and row.basic == "U" and by_profile(row, options, "1") is not Do.KEEP:
-        raise _LineError(f"{describe(tag)} is a UID; to keep UIDs use the option retain_uids")
-    if tag >> 24 in (0x50, 0x60):
-        raise _LineError("curves and overlays may not be kept")
-
-
-def _private(line: Line) -> bool:
+def _private(line: Line) -> Action:
     if line.action not in ("KEEP", "REMOVE") or line.value:
         raise _LineError("a private element can be kept (KEEP) or removed (REMOVE)")
-    return line.action == "KEEP"
-
-
-def _is_safe(tag: PrivateTag, options: frozenset[str]) -> bool:
-    return "retain_safe_private" in options and (tag.group, tag.creator, tag.element) in safe_private()
-
-
-def _changes(tag: int, options: frozenset[str]) -> bool:
-    """Whether the profile would have changed the attribute in some data set."""
-    row = rows().get(tag)
-    return tag in BEYOND_THE_TABLE or (row is not None and by_profile(row, options, "3") is not Do.KEEP)
+    return Do.KEEP if line.action == "KEEP" else Do.REMOVE

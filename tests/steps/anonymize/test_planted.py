@@ -48,8 +48,11 @@ def test_an_option_keeps_its_column_and_nothing_else(tmp_path: Path, option: str
     for tag in planted:
         if VR_BY_TAG.get(tag) in (None, "SQ"):
             continue
+        row = deid_table.rows()[tag]
+        if option in row.cleans and VR_BY_TAG[tag] in ("TM", "SH"):
+            continue  # dates move by whole days, in their time zone
         kept = tag in after and bool(after[tag].value) and after[tag].value == before[tag].value
-        assert kept == (option in deid_table.rows()[tag].keeps), describe(tag)
+        assert kept == (option in row.keeps), describe(tag)
 
 
 def test_a_kept_sequence_is_cleaned_within(tmp_path: Path) -> None:
