@@ -14,9 +14,9 @@ from functools import lru_cache
 
 from node.steps.anonymize import coding, patterns
 from node.steps.anonymize.known import Known
-from node.steps.anonymize.vocabulary import folded, plain
+from node.steps.anonymize.vocabulary import MARKS, folded, plain
 
-_RUN = re.compile(r"[^\W_]+")
+_RUN = re.compile(rf"[^\W_](?:[^\W_]|[{MARKS}])*")
 _PIECE = re.compile(r"\d+|[^\W\d_]+")
 _CAMEL = re.compile(r"(?<=[a-z\d])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _TITLED = re.compile(
@@ -30,9 +30,10 @@ _CUES = frozenset(_CUES_ARE.split())
 """Words that a name often follows: after them a short word must be one of the vocabulary."""
 _SHORT = 3
 _LONGEST_NUMBER = 4
-_REPEATED = re.compile(r"([-_.,;:/^=+ ])(?:[ \t]*\1)+")
-_BRACKETS = re.compile(r"\([\s\-_.,;:/]*\)|\[[\s\-_.,;:/]*\]")
-_SPACES = re.compile(r"[ \t]{2,}")
+_GONE = "\ue000"
+"""Stands for a character that goes, until what is around it is in order."""
+_BRACKETS = re.compile(rf"[(\[<{{][\s_.,;:/-]*{_GONE}[\s_.,;:/{_GONE}-]*[)\]>}}]")
+_AROUND = re.compile(rf"[\s\-_.,;:/^=+{_GONE}]*{_GONE}[\s\-_.,;:/^=+{_GONE}]*")
 _EDGES = " \t\r\n-_.,;:/^=+&#*'\""
 
 Span = tuple[int, int]
@@ -72,7 +73,7 @@ class Cleaner:
             gone[start:end] = [True] * (end - start)
         if not any(gone):
             return text
-        return _tidy("".join(c for c, out in zip(text, gone, strict=True) if not out))
+        return _tidy("".join(_GONE if out else character for character, out in zip(text, gone, strict=True)))
 
     def _by_form(self, low: str) -> Iterator[Span]:
         for match in patterns.CONTACTS.finditer(low):
@@ -119,7 +120,7 @@ class Cleaner:
 
     def _number_stays(self, number: str, before: str) -> bool:
         if len(number) > _LONGEST_NUMBER:
-            return False
+            return self.keep_dates and patterns.DATES.fullmatch(number) is not None
         return self.keep_dates or before in patterns.PARAMETERS or not patterns.YEAR.fullmatch(number)
 
     def _mixture_stays(self, word: str, pieces: list[str]) -> bool:
@@ -170,6 +171,12 @@ def _positions(text: str) -> tuple[str, list[int]]:
 
 
 def _tidy(text: str) -> str:
-    text = _BRACKETS.sub("", text)
-    text = _REPEATED.sub(r"\1", text)
-    return _SPACES.sub(" ", text).strip(_EDGES)
+    """What is left, with one of the separators that were around what went, and without brackets that hold nothing."""
+    while (closed := _BRACKETS.sub(_GONE, text)) != text:
+        text = closed
+    return _AROUND.sub(_joined, text).strip(_EDGES)
+
+
+def _joined(match: re.Match[str]) -> str:
+    before, *_, after = match[0].split(_GONE)
+    return after if not before or "\n" in after else before

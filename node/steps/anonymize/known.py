@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -10,7 +11,7 @@ from types import MappingProxyType
 
 from node.dicom.attributes import VR_BY_TAG, tag_of
 from node.steps.anonymize import coding
-from node.steps.anonymize.vocabulary import folded
+from node.steps.anonymize.vocabulary import MARKS, folded
 
 
 class Role(Enum):
@@ -57,7 +58,7 @@ _PARTICLES_ARE = """
 dr prof mr mrs ms md phd jr sr ii iii von van der den de del della di da do dos das du la le el al bin ibn st
 """
 _PARTICLES = frozenset(_PARTICLES_ARE.split())
-_PARTS = re.compile(r"[^\W\d_]+")
+_PARTS = re.compile(rf"[^\W\d_](?:[^\W\d_]|[{MARKS}])*")
 _LEAST_NUMBER = 3
 
 
@@ -104,7 +105,7 @@ def known(values: Iterable[tuple[int, str]], options: frozenset[str]) -> Known:
 
 def spellings(word: str) -> frozenset[str]:
     """A word folded as it is, and as German and the Nordic languages write it without their letters, both ways."""
-    low = word.casefold()
+    low = unicodedata.normalize("NFC", word.casefold())
     wide = low
     for letter, written in (("ä", "ae"), ("ö", "oe"), ("ü", "ue"), ("å", "aa"), ("ø", "oe")):
         wide = wide.replace(letter, written)

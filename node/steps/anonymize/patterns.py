@@ -57,7 +57,7 @@ def is_contact(found: str) -> bool:
     """Whether a match of CONTACTS is one: a row of digits needs seven, and is not all decimal fractions."""
     if any(letter.isalpha() for letter in found):
         return True
-    if sum(map(str.isdigit, found)) < 7:
+    if sum(map(str.isdigit, found)) < 7 or DATES.fullmatch(found.strip()):
         return False
     return not all(re.fullmatch(r"-?\d{1,3}\.\d+|-?\d{1,3}", part) for part in re.split(r"[ /]+", found))
 
@@ -67,11 +67,11 @@ ADDRESSES = re.compile(
         (
             r"\b\d+[a-z]?[ ,]+(?:[a-z.'-]+ +){1,3}"
             r"(?:street|avenue|ave|road|lane|drive|boulevard|blvd|terrace|crescent|highway)\b",
-            r"\b(?:[a-z-]+ )?[a-z-]*(?:strasse|str\.|platz|allee|gasse|straat|laan|gatan|vej|weg) *\d+[a-z]?\b",
+            r"\b[a-z-]*(?:strasse|str\.|platz|allee|gasse|straat|laan|gatan|vej|weg) *\d+[a-z]?\b",
             r"\b(?:rue|avenue|boulevard|place|calle|avenida|via|viale|piazza|rua) +(?:[a-z'.-]+ +){1,3},? *\d+\b",
             r"\b\d+,? +(?:rue|avenue|boulevard|place|quai|chemin)(?: +[a-z'-]+){1,4}",
             r"\bp\.?o\.? ?box *\d+|\bpostfach *\d+",
-            r"\b[a-z]{2}\d{1,2} \d(?!(?:mm|cm|ms|kv|th|nd|rd|st|ml|mg|hz|ch|sl)\b)[a-z]{2}\b",
+            r"\b(?:[a-z]{2}\d[a-z\d]?|[a-z]\d[a-z]) \d(?!(?:mm|cm|ms|kv|th|nd|rd|st|ml|mg|hz|ch|sl)\b)[a-z]{2}\b",
         )
     )
 )

@@ -21,6 +21,7 @@ BEYOND_THE_TABLE: Mapping[int, Do] = MappingProxyType(
         0x4FFE0001: Do.REMOVE,  # MAC Parameters Sequence: of signatures that are removed
         0x00880200: Do.REMOVE,  # Icon Image Sequence: in the table; here so that a later edition cannot lose it
     }
+    | {tag: Do.DUMMY for tag, vr in VR_BY_TAG.items() if vr == "PN" and tag not in deid_table.rows()}
 )
 
 # The table says X unless the reference is required. Kept with keyed UIDs always: which image a localizer or

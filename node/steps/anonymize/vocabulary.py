@@ -16,6 +16,10 @@ _LETTERS = {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", 
 """Letters that Unicode does not take apart into a plain one and an accent."""
 
 
+MARKS = "\\u0300-\\u036f\\u1ab0-\\u1aff\\u1dc0-\\u1dff\\u20d0-\\u20ff\\ufe20-\\ufe2f"
+"""Accents that stand as characters of their own, for a class in a regular expression: part of the word before."""
+
+
 @lru_cache(maxsize=4096)
 def plain(character: str) -> str:
     """A character in lower case without accents; "" for an accent alone."""
