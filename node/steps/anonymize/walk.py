@@ -90,7 +90,7 @@ def walk(ds: Dataset, scope: Scope) -> None:
             if tag not in private:
                 del ds[tag]
             elif not is_creator(tag):
-                _private(ds, tag, private[tag], scope)
+                _private(ds, tag, *private[tag], scope)
         elif tag >> 16 <= 7 or tag & 0xFFFF == 0 or is_repeating(tag):
             del ds[tag]
         elif tag == coding.MEANING and not meanings_stay:
@@ -142,9 +142,12 @@ def _of_item(item: Dataset, scope: Scope) -> Do:
     return Do.DUMMY
 
 
-def _kept_private(ds: Dataset, plan: Plan) -> dict[int, str]:
-    """Private elements to keep -> the VR they must have, "" for any; and their blocks' creators (PS3.5 7.8.1)."""
-    kept: dict[int, str] = {}
+def _kept_private(ds: Dataset, plan: Plan) -> dict[int, tuple[str, Action]]:
+    """Private elements to keep -> the VR they must have and what is done; and their blocks' creators (PS3.5 7.8.1).
+
+    "" for any VR; one that a rule changes, and that has none of its own, is read as its vendor published it.
+    """
+    kept: dict[int, tuple[str, Action]] = {}
     if not plan.private:
         return kept
     for tag in map(int, ds.keys()):
@@ -152,45 +155,40 @@ def _kept_private(ds: Dataset, plan: Plan) -> dict[int, str]:
         if not is_private(tag) or is_creator(tag) or creator_tag & 0xFFFF < 0x10:
             continue
         creator = raw_bytes(ds, creator_tag).decode("ascii", "replace").strip(" \0")
-        vr = plan.private.get((tag >> 16, creator, tag & 0xFF))
+        key = (tag >> 16, creator, tag & 0xFF)
+        vr, action = plan.private.get(key), plan.private_actions.get(key, Do.KEEP)
         if vr is not None:
-            kept[tag] = vr
-            kept[creator_tag] = "LO"
+            kept[tag] = (vr if action is Do.KEEP else private_vr(tag, creator), action)
+            kept[creator_tag] = ("LO", Do.KEEP)
     return kept
 
 
-def _private(ds: Dataset, tag: int, vr: str, scope: Scope) -> None:
+def _private(ds: Dataset, tag: int, vr: str, action: Action, scope: Scope) -> None:
     """A private element on the list: its sequences are walked, its UIDs replaced (PS3.15 E.3.10)."""
     found = _vr(ds, tag)
-    if vr == "SQ" or found == "SQ":
+    if action is not Do.KEEP:
+        _ruled(ds, tag, vr if found in ("", "UN") else found, action, scope)
+    elif vr == "SQ" or found == "SQ":
         if ds[tag].VR == "SQ":
             _items(ds, tag, scope)
         else:
             del ds[tag]  # listed as a sequence, but not readable as one
     elif "UI" in (vr, found) and scope.plan.maps_uids:
         _write(ds, tag, found, _mapped(ds, tag, scope, always=True))
-    elif scope.plan.private_actions:
-        _ruled(ds, tag, found, scope)
 
 
-def _ruled(ds: Dataset, tag: int, found: str, scope: Scope) -> None:
+def _ruled(ds: Dataset, tag: int, vr: str, action: Action, scope: Scope) -> None:
     """What a site's rule asks for a private element; it goes where its representation does not take that."""
-    creator = raw_bytes(ds, tag & 0xFFFF0000 | (tag & 0xFF00) >> 8).decode("ascii", "replace").strip(" \0")
-    action = scope.plan.private_actions.get((tag >> 16, creator, tag & 0xFF))
-    if action is None:
-        return
-    found = private_vr(tag, creator) if found in ("", "UN") else found
     if action is Do.EMPTY:
-        _write(ds, tag, found, b"")
-        return
-    if isinstance(action, Do):
-        new = changed(action, found, raw_bytes(ds, tag), scope.encodings, scope.means)
+        new: bytes | None = b""
+    elif isinstance(action, Do):
+        new = changed(action, vr, raw_bytes(ds, tag), scope.encodings, scope.means)
     else:
-        new = values.padded(action.encode("ascii"), found) if values.fits(found, action) is None else None
-    if new is None:
+        new = values.padded(action.encode("ascii"), vr) if values.fits(vr, action) is None else None
+    if new is None or vr == "SQ":
         del ds[tag]
     else:
-        _write(ds, tag, found, new)
+        _write(ds, tag, vr, new)
 
 
 def _public(ds: Dataset, tag: int, scope: Scope) -> None:

@@ -122,17 +122,26 @@ def test_each_value_is_cleaned_for_itself_and_text_as_a_whole() -> None:
     assert clean_values(CLEANER, "LT", "CT\\head") == "CT\\head"
 
 
-@pytest.mark.parametrize(("text", "left"), [("", ""), ("---", ""), ("(Mustermann) CT", "CT"), ("CT [Anna], ax", "CT ax"), ("CT\nAnna\nhead", "CT\nhead")])
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [("", ""), ("---", ""), ("(Mustermann) CT", "CT"), ("CT [Anna], ax", "CT ax"), ("CT\nAnna\nhead", "CT\nhead")],
+)
 def test_what_was_around_a_name_goes_with_it(text: str, left: str) -> None:
     assert CLEANER.clean(text) == left
 
 
 _letters = st.characters(categories=["Lu", "Ll"], max_codepoint=0x17F)
-_names = st.text(_letters, min_size=4, max_size=12).filter(lambda name: folded(name).isalpha() and len(folded(name)) > 3)
-_frames = st.sampled_from(["{}", "CT {}", "CT_{}_ax", "{} head", "for {}, axial", "({})", "T1-{}", "{}/{}", "x {} {} x"])
+_names = st.text(_letters, min_size=4, max_size=12).filter(
+    lambda name: folded(name).isalpha() and len(folded(name)) > 3
+)
+_frames = st.sampled_from(
+    ["{}", "CT {}", "CT_{}_ax", "{} head", "for {}, axial", "({})", "T1-{}", "{}/{}", "x {} {} x"]
+)
 
 
-@given(_names, _frames, st.sampled_from([str.upper, str.lower, str.title, lambda text: unicodedata.normalize("NFD", text)]))
+@given(
+    _names, _frames, st.sampled_from([str.upper, str.lower, str.title, lambda text: unicodedata.normalize("NFD", text)])
+)
 @example("Straße", "CT {}", str.upper)
 @example("İnce", "CT {}", str.lower)
 @example("Maße", "{}", str.title)

@@ -60,7 +60,13 @@ def test_particles_and_initials_are_no_names() -> None:
 
 @pytest.mark.parametrize(
     ("word", "other"),
-    [("Müller", "MUELLER"), ("Mueller", "Müller"), ("Østergård", "Oestergaard"), ("Weiß", "WEISS"), ("Łukasz", "lukasz")],
+    [
+        ("Müller", "MUELLER"),
+        ("Mueller", "Müller"),
+        ("Østergård", "Oestergaard"),
+        ("Weiß", "WEISS"),
+        ("Łukasz", "lukasz"),
+    ],
 )
 def test_a_word_and_its_other_spelling_meet(word: str, other: str) -> None:
     assert spellings(word) & spellings(other)
@@ -75,8 +81,13 @@ def test_of_a_place_go_the_words_that_are_no_plain_ones_and_its_acronym() -> Non
     assert initials("CT 7") == ""
 
 
-@given(st.from_regex(r"[0-9]{4,10}", fullmatch=True), st.lists(st.sampled_from(["", "-", " ", "."]), min_size=9, max_size=9))
-def test_a_number_is_found_with_zeros_and_separators_and_not_within_a_longer_one(number: str, between: list[str]) -> None:
+@given(
+    st.from_regex(r"[0-9]{4,10}", fullmatch=True),
+    st.lists(st.sampled_from(["", "-", " ", "."]), min_size=9, max_size=9),
+)
+def test_a_number_is_found_with_zeros_and_separators_and_not_within_a_longer_one(
+    number: str, between: list[str]
+) -> None:
     if not number.strip("0"):
         return
     pattern = Known(numbers=frozenset({number})).phrases(keep_dates=False)

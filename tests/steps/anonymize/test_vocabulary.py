@@ -22,7 +22,9 @@ def test_names_months_days_sexes_and_places_are_not(word: str) -> None:
     assert word not in shipped()
 
 
-@pytest.mark.parametrize(("text", "low"), [("Grünewald", "grunewald"), ("STRASSE", "strasse"), ("Maße", "masse"), ("Ærø", "aero")])
+@pytest.mark.parametrize(
+    ("text", "low"), [("Grünewald", "grunewald"), ("STRASSE", "strasse"), ("Maße", "masse"), ("Ærø", "aero")]
+)
 def test_words_are_folded_without_accents(text: str, low: str) -> None:
     assert folded(text) == low
 
