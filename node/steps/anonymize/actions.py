@@ -22,7 +22,8 @@ class Do(Enum):
     PATIENT = auto()
     """The patient's keyed pseudonym."""
     SHIFT = auto()
-    """A date or time (DA, TM, DT) moved by the patient's amount; what is none: `Plan.otherwise`."""
+    """A date or time (DA, TM, DT) moved by the patient's amount, an offset from UTC (SH) as it is; what is none of
+    them: `Plan.otherwise`."""
     CLEAN = auto()
     """Text without what identifies (cleaning.py), and `Plan.otherwise` when nothing is left of it; in the items of a
     sequence also the text that the plan does not name."""

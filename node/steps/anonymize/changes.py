@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -46,7 +47,13 @@ def changed(action: Do, vr: str, value: bytes, encodings: Sequence[str], means: 
     raise ValueError(f"{action} changes no single value")
 
 
+_OFFSET = re.compile(rb"[+-][01]\d[0-5]\d[ \0]*")
+"""Timezone Offset From UTC (0008,0201), an SH: moved by days, times stay in their zone."""
+
+
 def _shifted(vr: str, value: bytes, days: int) -> bytes | None:
+    if vr == "SH":
+        return value if _OFFSET.fullmatch(value) else None
     if vr not in SHIFTED:
         return None
     try:

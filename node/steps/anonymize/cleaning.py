@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from node.steps.anonymize import coding, patterns
@@ -30,6 +30,7 @@ _CUES = frozenset(_CUES_ARE.split())
 """Words that a name often follows: after them a short word must be one of the vocabulary."""
 _SHORT = 3
 _LONGEST_NUMBER = 4
+_REMEMBERED = 4096
 _GONE = "\ue000"
 """Stands for a character that goes, until what is around it is in order."""
 _BRACKETS = re.compile(rf"[(\[<{{][\s_.,;:/-]*{_GONE}[\s_.,;:/{_GONE}-]*[)\]>}}]")
@@ -51,13 +52,23 @@ class Cleaner:
     keep_dates: bool = False
     keep_characteristics: bool = False
     """Leave ages and the patient's sex."""
+    cleaned: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """What texts came to: the instances of a series have most of theirs in common."""
 
     def clean(self, text: str) -> str:
         """The text without what identifies; "" when no letter or digit is left.
 
-        Its characters are those of `text`, in their order. What was taken out can bring together what then is taken
-        for a number or a name, so it is done until nothing changes.
+        Its characters are those of `text`, in their order.
         """
+        found = self.cleaned.get(text)
+        if found is None:
+            if len(self.cleaned) >= _REMEMBERED:
+                self.cleaned.clear()
+            found = self.cleaned[text] = self._cleaned(text)
+        return found
+
+    def _cleaned(self, text: str) -> str:
+        """What was taken out can bring together what then is taken for a number or a name: until nothing changes."""
         while (cleaned := self._once(text)) != text:
             text = cleaned
         return text if any(map(str.isalnum, text)) else ""

@@ -77,7 +77,8 @@ class Plan:
     paths: Mapping[tuple[int, ...], Action] = field(default_factory=dict)
     """(sequence, ..., attribute) from the top -> action: a site's rule for one place."""
     private_actions: Mapping[tuple[int, str, int], Action] = field(default_factory=dict)
-    """What is done to private elements that are in `private`; those that are not here are kept."""
+    """Private elements that a site's rule lets stay, changed -> how; none of them is in `private`, so that who does not
+    know of this removes them."""
     otherwise: Mapping[int, Do] = field(default_factory=dict)
     """What is done where SHIFT, CLEAN or CONTENT come to nothing; EMPTY for attributes that are not here."""
     content: Mapping[deid_content.Concept, Do] = field(default_factory=dict)
@@ -135,10 +136,10 @@ def compile_plan(
 def _kept(options: frozenset[str], private: Mapping[PrivateTag, Action]) -> Mapping[tuple[int, str, int], str]:
     kept = dict(deid_table.safe_private()) if "retain_safe_private" in options else {}
     for tag, action in private.items():
-        if action is Do.REMOVE:
-            kept.pop(_key(tag), None)
-        else:
+        if action is Do.KEEP:
             kept[_key(tag)] = ""
+        else:
+            kept.pop(_key(tag), None)
     return MappingProxyType(kept)
 
 

@@ -73,9 +73,7 @@ def _cleaned(row: deid_table.Row, options: frozenset[str]) -> Do | None:
         return None
     vr = VR_BY_TAG.get(row.tag)  # None for attributes newer than our PS3.6: the encoded one decides
     if "retain_long_modified_dates" in asked:
-        if row.tag == TIMEZONE:
-            return Do.KEEP  # moved by days, times stay in their zone
-        return Do.SHIFT if vr is None or vr in _SHIFTED else None
+        return Do.SHIFT if vr is None or vr in _SHIFTED or row.tag == TIMEZONE else None
     if "clean_structured_content" in asked:
         return Do.CONTENT
     return Do.CLEAN if vr is None or vr in _CLEANED else None

@@ -7,7 +7,8 @@ problem when rules.yaml is loaded, with its file and line. What is understood:
     REPLACE ADD              field value; a literal, func:uid, func:pseudonym, func:dummy, func:shift, func:clean
                              or func:hash
     field                    keyword, (gggg,eeee), (gggg,"CREATOR",ee), contains: startswith: endswith: except:
-                             select:VR:xx select:GROUP:gggg, ALL
+                             select:VR:xx select:GROUP:gggg, fields:NAME, ALL
+    %fields NAME             a group of fields: lines FIELD field
 
 As in deid, of several lines for one attribute the first of KEEP, ADD, REPLACE, REMOVE, BLANK counts, and a line
 holds at every depth (ADD: at the top). Unlike in deid, the items of a sequence that is kept are still cleaned.
@@ -18,8 +19,8 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -37,7 +38,7 @@ _REFUSED = {
 _FUNCTIONS = {
     "uid": Do.UID, "pseudonym": Do.PATIENT, "dummy": Do.DUMMY, "shift": Do.SHIFT, "clean": Do.CLEAN, "hash": Do.HASH,
 }  # fmt: skip
-_SECTION = re.compile(r"%\s*(\w*)")
+_SECTION = re.compile(r"%\s*(\w*)\s*(\S*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,44 +64,69 @@ def load(path: Path, options: frozenset[str]) -> tuple[Rules, tuple[str, ...]]:
     return _load(path, text, options)
 
 
+@dataclass(frozen=True, slots=True)
+class _Scanned:
+    """The numbers of the lines that deid will read, and of those that it would pass over or end the process for."""
+
+    actions: list[int] = field(default_factory=list)
+    groups: dict[str, list[int]] = field(default_factory=dict)
+    """A group of %fields -> its FIELD lines."""
+    problems: list[tuple[int, str]] = field(default_factory=list)
+
+
 @lru_cache(maxsize=32)
 def _load(path: Path, text: str, options: frozenset[str]) -> tuple[Rules, tuple[str, ...]]:
-    numbered, problems = _scan(text)
-    if problems:
-        return NO_RULES, tuple(f"{path}:{number}: {problem}" for number, problem in problems)
-    lines, failure = _parsed(path, numbered)
+    scanned = _scan(text)
+    if scanned.problems:
+        return NO_RULES, tuple(f"{path}:{number}: {problem}" for number, problem in scanned.problems)
+    lines, groups, failure = _parsed(path, scanned)
     if failure:
         return NO_RULES, (f"{path}: {failure}",)
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    lines, undefined = _expanded(lines, groups)
     rules, problems = compile_lines(lines, options, digest)
-    return rules, tuple(f"{path}:{number}: {problem}" for number, problem in problems)
+    return rules, tuple(f"{path}:{number}: {problem}" for number, problem in sorted([*problems, *undefined]))
 
 
-def _scan(text: str) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
-    """Lines with an action, by number; and the lines that deid would pass over or end the process for."""
-    actions: list[tuple[int, str]] = []
-    problems: list[tuple[int, str]] = []
-    section = ""
+def _scan(text: str) -> _Scanned:
+    scanned, section, group = _Scanned(), "", ""
     for number, line in enumerate(map(str.strip, text.splitlines()), start=1):
         word = line.split(maxsplit=1)[0] if line else ""
         if not line or line.startswith("#"):
             continue
         if word.upper() == "FORMAT":
             if line.split() != [word, "dicom"]:
-                problems.append((number, "the format of a recipe is dicom"))
+                scanned.problems.append((number, "the format of a recipe is dicom"))
         elif match := _SECTION.match(line):
-            section = match[1].lower()
-            if section != "header":
-                problems.append((number, f"section %{section} is not supported; %header is"))
-        elif section != "header":
-            problems.append((number, "a line outside %header"))
-        elif word in _STRENGTH:
-            actions.append((number, line))
+            section, group = match[1].lower(), match[2]
+            if problem := _section_problem(section, group, scanned.groups):
+                scanned.problems.append((number, problem))
+            scanned.groups.setdefault(group, [])
+        elif section == "header" and word in _STRENGTH:
+            scanned.actions.append(number)
+        elif section == "fields" and word == "FIELD":
+            scanned.groups[group].append(number)
         else:
-            problems.append((number, _REFUSED.get(word.upper()) or _unknown_action(word)))
+            scanned.problems.append((number, _line_problem(section, word)))
     if not re.search(r"(?im)^\s*format\s", text):
-        problems.insert(0, (1, "a recipe begins with FORMAT dicom"))
-    return actions, problems
+        scanned.problems.insert(0, (1, "a recipe begins with FORMAT dicom"))
+    return scanned
+
+
+def _section_problem(section: str, group: str, groups: Mapping[str, object]) -> str:
+    if section not in ("header", "fields"):
+        return f"section %{section} is not supported; %header and %fields are"
+    if section == "fields" and not group:
+        return "%fields needs a name: %fields NAME"
+    return f"group {group} is defined twice" if section == "fields" and group in groups else ""
+
+
+def _line_problem(section: str, word: str) -> str:
+    if section == "fields":
+        return f'"{word}" in %fields, which has lines FIELD field only'
+    if section != "header":
+        return "a line outside %header"
+    return _REFUSED.get(word.upper()) or _unknown_action(word)
 
 
 def _unknown_action(word: str) -> str:
@@ -108,24 +134,50 @@ def _unknown_action(word: str) -> str:
     return f'unknown action "{word}"' + (f'. Did you mean "{near[0]}"?' if near else "")
 
 
-def _parsed(path: Path, numbered: list[tuple[int, str]]) -> tuple[list[Line], str]:
-    """The actions by deid's parser, each with the number of its line; or why there are none."""
+def _parsed(path: Path, scanned: _Scanned) -> tuple[list[Line], dict[str, list[Line]], str]:
+    """The actions and the groups by deid's parser, each line with its number; or why there are none."""
     from deid.config import DeidRecipe  # imports matplotlib, which takes a second
     from deid.logger import bot
 
     level, bot.level = bot.level, 0  # it prints every line of the recipe otherwise
     try:
-        found = DeidRecipe(deid=str(path)).get_actions()
+        recipe = DeidRecipe(deid=str(path))
+        found = recipe.get_actions()
+        fields = {name: recipe.get_fields_lists(name) for name, lines in scanned.groups.items() if lines}
     except (SystemExit, KeyError, IndexError, TypeError, ValueError) as error:  # how deid reports a bad recipe
-        return [], f"deid does not read this recipe ({type(error).__name__})"
+        return [], {}, f"deid does not read this recipe ({type(error).__name__})"
     finally:
         bot.level = level
-    if len(found) != len(numbered):
-        return [], f"deid reads {len(found)} of the recipe's {len(numbered)} actions"
+    if len(found) != len(scanned.actions):
+        return [], {}, f"deid reads {len(found)} of the recipe's {len(scanned.actions)} actions"
+    if any(len(lines) != len(scanned.groups[name]) for name, lines in fields.items()):
+        return [], {}, "deid does not read every FIELD of the recipe's groups"
+    groups = {name: _lines(scanned.groups[name], lines) for name, lines in fields.items()}
+    return _lines(scanned.actions, found), groups, ""
+
+
+def _lines(numbers: list[int], found: list[dict[str, object]]) -> list[Line]:
     return [
-        Line(number, str(action["action"]), str(action["field"]), str(action.get("value", "")).strip())
-        for (number, _), action in zip(numbered, found, strict=True)
-    ], ""
+        Line(number, str(each["action"]), str(each["field"]), str(each.get("value", "")).strip())
+        for number, each in zip(numbers, found, strict=True)
+    ]
+
+
+def _expanded(lines: list[Line], groups: Mapping[str, list[Line]]) -> tuple[list[Line], list[tuple[int, str]]]:
+    """`fields:NAME` as one line for each of the group's, and the lines whose group has none."""
+    expanded: list[Line] = []
+    undefined: list[tuple[int, str]] = []
+    for line in lines:
+        name = line.field.removeprefix("fields:")
+        if name == line.field:
+            expanded.append(line)
+        elif name in groups:
+            expanded += [replace(line, field=each.field) for each in groups[name]]
+        else:
+            undefined.append(
+                (line.number, f"undefined group {name}: a section %fields {name} with FIELD lines is missing")
+            )
+    return expanded, undefined
 
 
 def compile_lines(lines: list[Line], options: frozenset[str], digest: str) -> tuple[Rules, list[tuple[int, str]]]:
@@ -199,7 +251,7 @@ def _replacement(line: Line, tag: int, vr: str, options: frozenset[str]) -> Acti
             )
         if action in (Do.SHIFT, Do.CLEAN, Do.HASH):
             check_representation(tag, action, options)
-            if action is not Do.HASH:
+            if action is Do.CLEAN:
                 check_kept(tag, options)
         elif action is not Do.DUMMY and ((action is Do.UID) != (vr == "UI") or vr == "SQ"):
             raise _LineError(f"{value} does not fit {describe(tag)}, which is {vr}")

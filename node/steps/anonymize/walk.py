@@ -51,7 +51,7 @@ class Scope:
     """Within an item that stands for a sequence: all its text is replaced."""
     cleaner: Cleaner | None = None
     days: int = 0
-    """By how many days the patient's dates move."""
+    """By how many days the dates of the instance move: those of another patient in it too, or intervals change."""
     path: tuple[int, ...] = ()
     """The sequences that the item is in, from the top."""
     in_clean: bool = False
@@ -84,7 +84,7 @@ def walk(ds: Dataset, scope: Scope) -> None:
     private = _kept_private(ds, scope.plan)
     meanings_stay = coding.is_standard(raw_bytes(ds, coding.SCHEME))
     for key in list(ds.keys()):
-        _complete(element_of(ds, key))
+        check_complete(element_of(ds, key))
         tag = int(key)
         if is_private(tag):
             if tag not in private:
@@ -119,11 +119,7 @@ def _entered(ds: Dataset, scope: Scope) -> Scope:
     patient_id = text.decode(raw_bytes(ds, PATIENT_ID), scope.encodings)
     if scope.nested and patient_id:
         issuer = text.decode(raw_bytes(ds, ISSUER), scope.encodings)
-        scope = replace(
-            scope,
-            patient=scope.pseudonyms.patient(issuer, patient_id),
-            days=scope.pseudonyms.days(issuer, patient_id),
-        )
+        scope = replace(scope, patient=scope.pseudonyms.patient(issuer, patient_id))
     if scope.in_content:
         value_type = content.concept_of(ds)[2] if content.VALUE_TYPE in ds else ""
         tag = content.VALUES.get(value_type)
@@ -148,7 +144,7 @@ def _kept_private(ds: Dataset, plan: Plan) -> dict[int, tuple[str, Action]]:
     "" for any VR; one that a rule changes, and that has none of its own, is read as its vendor published it.
     """
     kept: dict[int, tuple[str, Action]] = {}
-    if not plan.private:
+    if not plan.private and not plan.private_actions:
         return kept
     for tag in map(int, ds.keys()):
         creator_tag = tag & 0xFFFF0000 | (tag & 0xFF00) >> 8
@@ -157,8 +153,10 @@ def _kept_private(ds: Dataset, plan: Plan) -> dict[int, tuple[str, Action]]:
         creator = raw_bytes(ds, creator_tag).decode("ascii", "replace").strip(" \0")
         key = (tag >> 16, creator, tag & 0xFF)
         vr, action = plan.private.get(key), plan.private_actions.get(key, Do.KEEP)
+        if action is not Do.KEEP:
+            vr = private_vr(tag, creator)
         if vr is not None:
-            kept[tag] = (vr if action is Do.KEEP else private_vr(tag, creator), action)
+            kept[tag] = (vr, action)
             kept[creator_tag] = ("LO", Do.KEEP)
     return kept
 
@@ -343,7 +341,8 @@ def _vr(ds: Dataset, tag: int) -> str:
     return vr
 
 
-def _complete(element: DataElement | RawDataElement) -> None:
+def check_complete(element: DataElement | RawDataElement) -> None:
+    """Raise UndecidableError for an element whose value is shorter than its length says."""
     if isinstance(element, RawDataElement) and element.length not in (_UNDEFINED, len(element.value or b"")):
         raise UndecidableError(f"{describe(int(element.tag))} is cut short")
 

@@ -32,6 +32,8 @@ def change(action: Do, vr: str, value: bytes, encodings: tuple[str, ...] = LATIN
         ("DA", b"tomorrow", None),
         ("DA", b"2020\xe403", None),
         ("LO", b"20200315", None),
+        ("SH", b"+0100 ", b"+0100 "),  # Timezone Offset From UTC
+        ("SH", b"Smith ", None),
     ],
 )
 def test_a_date_moves_and_what_is_none_comes_to_nothing(vr: str, value: bytes, after: bytes | None) -> None:

@@ -104,7 +104,7 @@ def test_uids_in_the_content_become_what_the_instances_became(tmp_path: Path) ->
     (tmp_path / "image").mkdir()
     became = result(image, tmp_path / "image")
     assert after.ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID == became.SOPInstanceUID
-    assert after.ContentSequence[1].UID == became.StudyInstanceUID
+    assert became.StudyInstanceUID == after.ContentSequence[1].UID
 
 
 def test_content_of_which_nothing_is_left_goes_whole(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def tag(keyword: str) -> int:
 
 def test_every_name_of_a_person_has_a_role() -> None:
     assert {each for each, vr in VR_BY_TAG.items() if vr == "PN"} <= ROLES.keys()
-    assert {role for role in ROLES.values()} == set(Role)
+    assert set(ROLES.values()) == set(Role)
 
 
 def test_values_are_taken_by_their_role() -> None:

@@ -52,8 +52,8 @@ def test_private_elements_are_kept_by_the_option_and_by_rules() -> None:
     assert compile_plan(SAFE, NO_RULES, make.CT_IMAGE).private[key] == "IS"
     assert key not in compile_plan(SAFE, Rules(private={MR_HEADER: Do.REMOVE}), make.CT_IMAGE).private
     ruled = compile_plan(BASIC, Rules(private={MR_HEADER: Do.EMPTY}), make.CT_IMAGE)
-    assert ruled.private == {key: ""}
-    assert ruled.private_actions == {key: Do.EMPTY}
+    assert (ruled.private, ruled.private_actions) == ({}, {key: Do.EMPTY})
+    assert compile_plan(BASIC, Rules(private={MR_HEADER: Do.KEEP}), make.CT_IMAGE).private == {key: ""}
 
 
 def test_what_is_above_counts_and_takes_back_what_was_added_below() -> None:

@@ -47,7 +47,7 @@ def test_a_compound_code_is_read_by_the_type(keyword: str, by_type: tuple[Do, ..
         ("StudyDate", {"retain_long_full_dates"}, Do.KEEP),
         ("StudyDate", {"retain_long_modified_dates"}, Do.SHIFT),
         ("AcquisitionDateTime", {"retain_long_modified_dates"}, Do.SHIFT),
-        ("TimezoneOffsetFromUTC", {"retain_long_modified_dates"}, Do.KEEP),
+        ("TimezoneOffsetFromUTC", {"retain_long_modified_dates"}, Do.SHIFT),
         ("DateOfLastCalibration", {"retain_device_identity"}, Do.KEEP),
         ("DateOfLastCalibration", {"retain_device_identity", "retain_long_modified_dates"}, Do.SHIFT),
         ("CertifiedTimestamp", {"retain_long_modified_dates"}, Do.REMOVE),  # OB: no date that could be moved

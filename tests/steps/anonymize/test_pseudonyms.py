@@ -97,3 +97,11 @@ def test_amounts_differ_between_patients_and_secrets_and_use_the_whole_range() -
     assert [Pseudonyms(b"t" * 32).days("", str(n)) for n in range(9)] != [
         Pseudonyms(_SECRET).days("", str(n)) for n in range(9)
     ]
+
+
+def test_a_value_has_one_hash_whatever_its_padding_and_case_that_no_other_use_of_the_secret_gives() -> None:
+    pseudonyms = Pseudonyms(_SECRET)
+    assert pseudonyms.value(" a-4711 ") == pseudonyms.value("A-4711")
+    assert len(pseudonyms.value("A-4711")) == 16
+    assert pseudonyms.value("A-4711") not in (pseudonyms.patient("", "A-4711").upper(), pseudonyms.value("A-4712"))
+    assert pseudonyms.value("A-4711") != Pseudonyms(b"t" * 32).value("A-4711")

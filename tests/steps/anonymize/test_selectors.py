@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,9 +80,6 @@ def test_every_attribute_of_the_standard_has_two_names(tag: int) -> None:
 
 @given(st.text(max_size=40))
 def test_any_text_is_a_selector_or_a_mistake(text: str) -> None:
-    try:
+    with contextlib.suppress(FieldError):
         found = parse_selector(text)
-    except FieldError as error:
-        assert str(error)
-    else:
         assert found.tags or found.private
