@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from node.config import load
+from node.config.options import freeze_step, thaw
 from node.dicom.attributes import PrivateTag
 from node.errors import CannotSucceed, ConfigurationError
+from node.model import Plan, UnitKind
 from node.steps import STEPS
 from node.steps.anonymize import Anonymize
 from node.steps.anonymize.actions import Do
@@ -147,6 +150,15 @@ def test_rules_load_from_yaml(tmp_path: Path) -> None:
     step = load(path, STEPS).routes[0].chain[0]
     assert isinstance(step, Anonymize)
     assert len(step.rules) == 3
+
+
+def test_rules_are_the_same_in_a_frozen_plan() -> None:
+    written: tuple[Written, ...] = ({"keep": ("StudyDescription", "KVP")}, {"replace": "StationName", "with": "CT"})
+    name, frozen = freeze_step(Anonymize(rules=written, keep_words=("HELIX",)))
+    step = thaw(Plan(route="r", unit=UnitKind.SERIES, steps=((name, json.loads(json.dumps(frozen))),)), STEPS)[0]
+    assert isinstance(step, Anonymize)
+    assert step.keep_words == ("HELIX",)
+    assert compile_rules(step.rules, BASIC) == compile_rules(written, BASIC)
 
 
 def _after(tmp_path: Path, ds: Any, *rules: Written, **options: Any) -> Any:
