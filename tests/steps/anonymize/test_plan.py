@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
 from node.dicom.attributes import PrivateTag, tag_of
 from node.steps.anonymize.plan import NO_RULES, Do, Rules, compile_plan, laid_over
 from tests import make
+from tests.steps.anonymize.driver import result
 
 BASIC: frozenset[str] = frozenset()
 SAFE = frozenset({"retain_safe_private"})
@@ -66,3 +72,18 @@ def test_what_is_above_counts_and_takes_back_what_was_added_below() -> None:
     assert both.add == {PLAIN: "1"}
     assert (both.digest, both.rules_digest, both.weakens) == ("r", "s", True)
     assert laid_over(NO_RULES, NO_RULES) == NO_RULES
+
+
+def test_in_an_item_the_sequence_decides_what_becomes_of_an_attribute(tmp_path: Path) -> None:
+    """Institution Name is Type 1C of a person (PS3.3 Table 10-1) and Type 3 of contributing equipment (C.12.1)."""
+    ds = make.ct_series(1)[0]
+    ds.ContributingEquipmentSequence = Sequence([Dataset()])
+    equipment = ds.ContributingEquipmentSequence[0]
+    equipment.Manufacturer, equipment.InstitutionName = "ACME", "St. Agnes"
+    equipment.OperatorIdentificationSequence = Sequence([Dataset()])
+    equipment.OperatorIdentificationSequence[0].InstitutionName = "St. Agnes"
+    ruled = result(ds, tmp_path, rules=({"keep": ["ContributingEquipmentSequence", "OperatorIdentificationSequence"]},))
+    after = ruled.ContributingEquipmentSequence[0]
+    assert after.Manufacturer == "ACME"
+    assert "InstitutionName" not in after
+    assert after.OperatorIdentificationSequence[0].InstitutionName == "ANONYMIZED"
