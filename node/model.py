@@ -151,6 +151,19 @@ class Work(Protocol):
         ...
 
 
+class Placed(str):
+    """A problem of a step's options that says where in them it is, such as ("rules", 2, "keep"): for its line."""
+
+    __slots__ = ("loc",)
+
+    loc: tuple[str | int, ...]
+
+    def __new__(cls, text: str, loc: tuple[str | int, ...]) -> Placed:
+        made = super().__new__(cls, text)
+        made.loc = loc
+        return made
+
+
 class Step(Protocol):
     """One transformation of a batch. A frozen dataclass whose fields are its options in rules.yaml.
 

@@ -26,7 +26,7 @@ from pydantic import Field, ValidationError, create_model
 from node.config.section import ON_KEY, Fault, Section, Surroundings, suggestion, wrong
 from node.config.values import Duration, FilePath
 from node.errors import CannotSucceed
-from node.model import Plan, Step
+from node.model import Placed, Plan, Step
 
 
 def field_docs(step: type[Any]) -> Mapping[str, str]:
@@ -120,7 +120,7 @@ def build_step(written: Any, around: Surroundings) -> Step:
         ) from None
     own = getattr(step, "problems", None)
     if own is not None and (said := list(own())):
-        raise wrong(Fault(here, before + text) for text in said)
+        raise wrong(Fault((*here, *(text.loc if isinstance(text, Placed) else ())), before + text) for text in said)
     return step
 
 

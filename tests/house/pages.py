@@ -10,6 +10,7 @@ from node.dicom.status import TABLE
 from node.dicom.uids import STORAGE_SOP_CLASSES, TRANSFER_SYNTAXES, TransferSyntax, name_of
 from node.imaging.codecs import DECODERS, NATIVE
 from node.steps import STEPS
+from node.steps.anonymize.options import OPTIONS
 from tests.flow.matrix import Cell, Fault, Point, cells
 from tests.house.sources import ROOT
 
@@ -26,6 +27,7 @@ def parts() -> dict[Path, dict[str, str]]:
     return {
         CONFORMANCE: {
             "SOP classes": _sop_classes(), "transfer syntaxes": _transfer_syntaxes(), "statuses": _statuses(),
+            "options": _options(),
         },
         RELIABILITY: {"what is tried": _tried(), "what is promised": _promised(), "what says nothing": _says_nothing()},
     }  # fmt: skip
@@ -43,6 +45,20 @@ def _transfer_syntaxes() -> str:
         for t in TRANSFER_SYNTAXES.values()
     ]
     return _table(("transfer syntax", "UID", "pixels", "decoded"), rows)
+
+
+def _options() -> str:
+    rows = [
+        (
+            f"`{option.name}`",
+            option.code,
+            option.clause,
+            f"no: {option.unavailable}" if option.unavailable else "yes",
+            ", ".join(f"`{other}`" for other in option.excludes),
+        )
+        for option in OPTIONS.values()
+    ]
+    return _table(("option", "CID 7050", "PS3.15", "supported", "not beside"), rows)
 
 
 def _pixels(syntax: TransferSyntax) -> str:

@@ -29,10 +29,12 @@ ELSEWHERE = {
     # driven through the step, the way the node does it
     "steps._skeleton": "tests/steps/test_skeleton.py",
     "steps.nifti_files": "tests/steps/test_nifti.py",
+    "steps.anonymize.actions": "tests/steps/anonymize/test_plan.py",
     "steps.anonymize.coding": "tests/steps/anonymize/test_step.py",
     "steps.anonymize.evidence": "tests/steps/anonymize/test_instance.py",
     "steps.anonymize.fields": "tests/steps/anonymize/test_recipe.py",
-    "steps.anonymize.plan": "tests/steps/anonymize/test_instance.py",
+    "steps.anonymize.patterns": "tests/steps/anonymize/test_cleaning.py",
+    "steps.anonymize.permitted": "tests/steps/anonymize/test_rules.py",
     "steps.anonymize.values": "tests/steps/anonymize/test_instance.py",
     "steps.anonymize.walk": "tests/steps/anonymize/test_planted.py",
     "imaging.attributes": "tests/steps/test_nifti.py",

@@ -1,16 +1,26 @@
 """De-identification by PS3.15 Annex E: fails closed, keyed, deterministic.
 
-step       the step: its options, one instance at a time, what is held
-plan       options and recipe -> what to do with each attribute; pure, compiled once
-recipe     a deid recipe on top: its lines -> rules, or problems with file and line
-fields     which attributes a recipe's line means
-walk       a plan applied to a data set and all it nests
-values     dummies by value representation
-pseudonyms keyed UIDs and patient identifiers
-coding     whose code meanings may stay
-text       character sets, strictly
-burned_in  what may show a name where no header tells
-evidence   what the output says was done to it
+step        the step: its options, one instance at a time, what is held
+options     the options of PS3.15 E.3: their codes, and which exclude each other
+actions     what can be done to an attribute
+profile     Table E.1-1 and the options, read for an attribute of a Type
+plan        profile, recipe and rules -> what to do with each attribute; pure, compiled once
+recipe      a deid recipe on top: its lines -> rules, or problems with file and line
+fields      which attributes a recipe's line means
+rules       site rules of rules.yaml, laid over the recipe; selectors: which attributes they mean
+permitted   what a recipe or a rule may do to an attribute
+walk        a plan applied to a data set and all it nests
+changes     what shift, clean and hash make of one value
+content     the items of structured content
+cleaning    text without what identifies: by form (patterns), by what the data set names (known, identifying),
+            and by the words that stay (vocabulary)
+shifting    dates moved; ages: those over 89
+values      dummies by value representation
+pseudonyms  keyed UIDs and patient identifiers
+coding      whose code meanings may stay
+text        character sets, strictly
+burned_in   what may show a name where no header tells
+evidence    what the output says was done to it
 """
 
 from node.steps.anonymize.step import Anonymize

@@ -22,7 +22,7 @@ _CLASSES = {
     "77.1.1": "an endoscopy image",
     "77.1.4": "a photograph",
     "9.4": "a voice recording",
-    "88": "a structured report; its text is the content, and cleaning that is not available yet",
+    "88": "a structured report, whose text is its content; the option clean_structured_content cleans that",
 }
 """Below 1.2.840.10008.5.1.4.1.1, with everything below each: what it is."""
 
@@ -55,6 +55,8 @@ class Facts:
     has_document: bool = False
     has_content: bool = False
     """A Content Sequence at the top: the tree of a structured report (PS3.3 C.17.3)."""
+    content_cleaned: bool = False
+    """The plan cleans structured content (PS3.15 E.3.4)."""
     label_in_image: bool = False
     overlay_in_pixels: bool = False
     """An overlay in unused bits of Pixel Data (retired in PS3.3 2004): it would survive the removal of group 60xx."""
@@ -68,13 +70,14 @@ def burned_in(facts: Facts) -> str | None:
     if facts.burned_in_annotation == "YES":
         return "Burned In Annotation (0028,0301) is YES"
     kind = _kind(facts.sop_class)
-    if kind:
+    is_report = kind == _CLASSES["88"]
+    if kind and not (is_report and facts.content_cleaned):
         return f"it is {kind}"
     if facts.has_document:
         return "it has an encapsulated document"
-    if facts.has_content:
+    if facts.has_content and not facts.content_cleaned:
         return f"it is {_CLASSES['88']}"
-    if facts.modality in _MODALITIES:
+    if facts.modality in _MODALITIES and not (is_report and facts.modality == "SR"):
         return f"its modality is {facts.modality} ({_MODALITIES[facts.modality]}), which often shows names in the image"
     if not facts.has_pixels:
         return None

@@ -22,8 +22,7 @@ def mark(ds: Dataset, plan: Plan) -> None:
         del ds.DeidentificationMethodCodeSequence
     if not plan.weakened:
         ds.DeidentificationMethodCodeSequence = Items(_code(name) for name in ("basic", *sorted(plan.options)))
-    kept = "retain_long_full_dates" in plan.options
-    ds.LongitudinalTemporalInformationModified = "UNMODIFIED" if kept else "REMOVED"
+    ds.LongitudinalTemporalInformationModified = plan.dates
 
 
 def method(plan: Plan) -> tuple[str, ...]:
@@ -33,8 +32,12 @@ def method(plan: Plan) -> tuple[str, ...]:
     """
     lines = [f"dicom-node: PS3.15 {deid_table.edition()} Basic Profile"]
     lines += sorted(plan.options)
-    if plan.digest:
-        lines.append(f"site recipe {plan.digest}" + (", keeps more than the profile" if plan.weakened else ""))
+    sites = [
+        f"site {what} {digest}" for what, digest in (("recipe", plan.digest), ("rules", plan.rules_digest)) if digest
+    ]
+    if sites and plan.weakened:
+        sites[-1] += ", keeps more than the profile"
+    lines += sites
     return tuple(lines)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pydicom.dataelem import RawDataElement
@@ -16,8 +16,11 @@ from node.dicom.dataset import read
 from node.dicom.encoding import Malformed
 from node.dicom.uids import MEDIA_STORAGE_DIRECTORY
 from node.dicom.wholeness import native_length
-from node.steps.anonymize import evidence, text, values
+from node.steps.anonymize import evidence, text, values, vocabulary
 from node.steps.anonymize.burned_in import Facts, burned_in
+from node.steps.anonymize.cleaning import Cleaner, cleaner_for
+from node.steps.anonymize.identifying import identifying
+from node.steps.anonymize.known import known
 from node.steps.anonymize.plan import PATIENT_ID, PATIENT_NAME, Plan
 from node.steps.anonymize.pseudonyms import STANDARD_ROOT, Pseudonyms
 from node.steps.anonymize.walk import (
@@ -56,10 +59,11 @@ def anonymize(source: Path, target: Path, plan_for: Callable[[str], Plan], pseud
     """
     try:
         ds, transfer_syntax = _read(source)
-        reason = burned_in(facts(ds, transfer_syntax))
+        plan = plan_for(raw_bytes(ds, 0x00080016).decode("ascii").strip(" \0"))
+        reason = burned_in(facts(ds, transfer_syntax, content_cleaned="clean_structured_content" in plan.options))
         if reason is None:
             _check_end_of_pixels(ds)
-            _deidentify(ds, transfer_syntax, plan_for, pseudonyms)
+            _deidentify(ds, transfer_syntax, plan, pseudonyms)
     except (UndecidableError, text.UnreadableTextError) as error:
         raise HoldError(str(error)) from None
     except _DAMAGED as error:
@@ -91,7 +95,7 @@ def _ends_at(ds: FileDataset, size: int) -> bool:
     return bool(last.value_tell + len(last.value or b"") == size)
 
 
-def facts(ds: FileDataset, transfer_syntax: str) -> Facts:
+def facts(ds: FileDataset, transfer_syntax: str, *, content_cleaned: bool = False) -> Facts:
     """What burned_in looks at, read without decoding anything else."""
 
     def words(tag: int) -> str:
@@ -107,6 +111,7 @@ def facts(ds: FileDataset, transfer_syntax: str) -> Facts:
         has_pixels=any(tag in ds for tag in _PIXELS),
         has_document=0x00420011 in ds,
         has_content=0x0040A730 in ds,
+        content_cleaned=content_cleaned,
         label_in_image=words(0x00480010).upper() == "YES",
         overlay_in_pixels=any(plane | _OVERLAY_DATA not in ds and plane | _PLANE in ds for plane in planes),
     )
@@ -137,13 +142,13 @@ def _check_end_of_pixels(ds: FileDataset) -> None:
         raise UndecidableError(f"its pixel data have {len(behind)} bytes more than an image of its size")
 
 
-def _deidentify(ds: FileDataset, transfer_syntax: str, plan_for: Callable[[str], Plan], pseudonyms: Pseudonyms) -> None:
+def _deidentify(ds: FileDataset, transfer_syntax: str, plan: Plan, pseudonyms: Pseudonyms) -> None:
     uids = _identity(ds)
     encodings = text.declared(ds)
     patient_id = text.decode(raw_bytes(ds, PATIENT_ID), encodings)
     issuer = text.decode(raw_bytes(ds, ISSUER), encodings)
-    plan = plan_for(raw_bytes(ds, 0x00080016).decode("ascii").strip(" \0"))
-    patient = pseudonyms.patient(issuer, patient_id) if patient_id else pseudonyms.patient_of_study(uids[0x0020000D])
+    study = uids[0x0020000D]
+    patient = pseudonyms.patient(issuer, patient_id) if patient_id else pseudonyms.patient_of_study(study)
     walk(
         ds,
         Scope(
@@ -151,6 +156,8 @@ def _deidentify(ds: FileDataset, transfer_syntax: str, plan_for: Callable[[str],
             pseudonyms=pseudonyms,
             encodings=encodings,
             patient=patient,
+            days=pseudonyms.days(issuer, patient_id) if patient_id else pseudonyms.days_of_study(study),
+            cleaner=_cleaner(ds, plan, encodings) if plan.cleans else None,
             own_uids=frozenset(uids.values()),
             own_words=text.words(text.decode(raw_bytes(ds, PATIENT_NAME), encodings), patient_id),
         ),
@@ -160,6 +167,15 @@ def _deidentify(ds: FileDataset, transfer_syntax: str, plan_for: Callable[[str],
     evidence.mark(ds, plan)
     ds.file_meta = evidence.file_meta(ds, transfer_syntax)
     ds.preamble = bytes(128)
+
+
+def _cleaner(ds: FileDataset, plan: Plan, encodings: Sequence[str]) -> Cleaner:
+    return cleaner_for(
+        known(identifying(ds, encodings), plan.options),
+        vocabulary.with_words(plan.keep_words),
+        keep_dates="retain_long_full_dates" in plan.options,
+        keep_characteristics="retain_patient_characteristics" in plan.options,
+    )
 
 
 def _identity(ds: FileDataset) -> dict[int, str]:

@@ -1,4 +1,4 @@
-"""What to do with every attribute: PS3.15 Table E.1-1, the options and a recipe, compiled into one lookup.
+"""What to do with every attribute: PS3.15 Table E.1-1, the options, a recipe and site rules, compiled into one lookup.
 
 Compiling is pure and knows no data set, so that what walks the data (walk.py today) can be replaced alone.
 """
@@ -7,75 +7,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum, auto
-from functools import lru_cache
 from types import MappingProxyType
 
-from node.dicom import deid_table
+from node.dicom import deid_content, deid_table
 from node.dicom.attributes import PrivateTag
-
-
-class Do(Enum):
-    """What to do with an attribute that is there."""
-
-    KEEP = auto()
-    """Leave the value; clean the items of a sequence by this same plan."""
-    REMOVE = auto()
-    EMPTY = auto()
-    """Zero length; a sequence without items."""
-    DUMMY = auto()
-    """A value that means nothing; of a sequence one item, in which all text is replaced too."""
-    UID = auto()
-    """The keyed UID of each value."""
-    PATIENT = auto()
-    """The patient's keyed pseudonym."""
-
-
-Action = Do | str
-"""A text is the literal value that a recipe asks for."""
-
-PATIENT_NAME, PATIENT_ID = 0x00100010, 0x00100020
-
-# Not in Table E.1-1, and yet they identify or have lost their meaning once the data set has changed:
-BEYOND_THE_TABLE: Mapping[int, Do] = MappingProxyType(
-    {
-        0x04000500: Do.REMOVE,  # Encrypted Attributes Sequence: the identity itself, under somebody's key
-        0x04000305: Do.REMOVE,  # Certified Timestamp Type: of a timestamp that is removed
-        0x4FFE0001: Do.REMOVE,  # MAC Parameters Sequence: of signatures that are removed
-        0x00880200: Do.REMOVE,  # Icon Image Sequence: in the table; here so that a later edition cannot lose it
-    }
-)
-
-# The table says X unless the reference is required. Kept with keyed UIDs always: which image a localizer or
-# a derivation refers to is worth keeping and, keyed, tells no more than the instance's own UID.
-_MAPPED_REFERENCES = frozenset({0x00081140, 0x00082112})
-
-UNAVAILABLE: Mapping[str, str] = MappingProxyType(
-    {
-        "retain_long_modified_dates": "dates cannot be shifted yet",
-        "clean_descriptors": "free text cannot be cleaned yet",
-        "clean_structured_content": "structured content cannot be cleaned yet",
-        "clean_graphics": "graphics cannot be cleaned yet",
-        "clean_pixel_data": "pixels cannot be cleaned yet",
-        "clean_recognizable_visual_features": "faces cannot be removed yet",
-    }
-)
-"""Options of PS3.15 that are refused when rules.yaml is loaded, and why. Claiming one without doing it would leak."""
-
-AVAILABLE: tuple[str, ...] = tuple(name for name in deid_table.METHOD_CODES if name not in {"basic", *UNAVAILABLE})
+from node.steps.anonymize import profile
+from node.steps.anonymize.actions import PATIENT_ID as PATIENT_ID
+from node.steps.anonymize.actions import PATIENT_NAME as PATIENT_NAME
+from node.steps.anonymize.actions import Action as Action
+from node.steps.anonymize.actions import Do as Do
+from node.steps.anonymize.options import AVAILABLE as AVAILABLE
+from node.steps.anonymize.options import UNAVAILABLE as UNAVAILABLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What a recipe lays over the profile; recipe.py makes it."""
+    """What a recipe (recipe.py) or site rules (rules.py) lay over the profile."""
 
     actions: Mapping[int, Action] = field(default_factory=dict)
+    """At every depth."""
+    paths: Mapping[tuple[int, ...], Action] = field(default_factory=dict)
+    """In one place: the sequences from the top, then the attribute."""
     add: Mapping[int, str] = field(default_factory=dict)
     """Top-level attributes to write whether they were there or not."""
-    private: Mapping[PrivateTag, bool] = field(default_factory=dict)
-    """True keeps a private element, False removes one that retain_safe_private would keep."""
+    private: Mapping[PrivateTag, Action] = field(default_factory=dict)
+    """What keeps a private element, and what is done to it; REMOVE for one that retain_safe_private would keep."""
     digest: str = ""
     """The first 12 digits of the recipe's SHA-256, for the output's De-identification Method."""
+    rules_digest: str = ""
+    """The same of the site rules."""
     weakens: bool = False
     """Whether something is kept that the profile and options would have changed."""
 
@@ -83,9 +43,26 @@ class Rules:
 NO_RULES = Rules()
 
 
+def laid_over(below: Rules, above: Rules) -> Rules:
+    """Both, `above` where they differ: what it says of an attribute holds also where `below` adds that attribute."""
+    return Rules(
+        actions={**below.actions, **above.actions},
+        paths={**below.paths, **above.paths},
+        add={tag: value for tag, value in below.add.items() if tag not in above.actions} | dict(above.add),
+        private={**below.private, **above.private},
+        digest=below.digest or above.digest,
+        rules_digest=below.rules_digest or above.rules_digest,
+        weakens=below.weakens or above.weakens,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One SOP class's lookup: tag -> action. An attribute in neither mapping is kept when PS3.6 knows it."""
+    """One SOP class's lookup: tag -> action. An attribute in no mapping is kept when PS3.6 knows it.
+
+    At the top `top` alone says it. In an item of a sequence the most exact place counts: `paths`, then `items`, then
+    `nested`.
+    """
 
     top: Mapping[int, Action]
     nested: Mapping[int, Action]
@@ -95,61 +72,82 @@ class Plan:
     options: frozenset[str]
     digest: str
     weakened: bool
+    items: Mapping[tuple[int, int], Action] = field(default_factory=dict)
+    """(sequence, attribute in its items) -> action, where PS3.3 makes it another than in `nested`."""
+    paths: Mapping[tuple[int, ...], Action] = field(default_factory=dict)
+    """(sequence, ..., attribute) from the top -> action: a site's rule for one place."""
+    private_actions: Mapping[tuple[int, str, int], Action] = field(default_factory=dict)
+    """Private elements that a site's rule lets stay, changed -> how; none of them is in `private`, so that who does not
+    know of this removes them."""
+    otherwise: Mapping[int, Do] = field(default_factory=dict)
+    """What is done where SHIFT, CLEAN or CONTENT come to nothing; EMPTY for attributes that are not here."""
+    content: Mapping[deid_content.Concept, Do] = field(default_factory=dict)
+    """Content items by concept name and value type; ("", "", value type) for all others."""
+    keep_words: frozenset[str] = frozenset()
+    """A site's own words that CLEAN leaves."""
+    rules_digest: str = ""
+    cleans: bool = False
+    """Whether any action is CLEAN or CONTENT."""
+    shifts: bool = False
+    """Whether any action is SHIFT."""
 
     @property
     def maps_uids(self) -> bool:
         return "retain_uids" not in self.options
 
+    @property
+    def dates(self) -> str:
+        """The value of (0028,0303) Longitudinal Temporal Information Modified (PS3.15 E.3.6)."""
+        if "retain_long_full_dates" in self.options:
+            return "UNMODIFIED"
+        return "MODIFIED" if self.shifts else "REMOVED"
 
-def compile_plan(options: frozenset[str], rules: Rules, sop_class: str) -> Plan:
-    """The plan for instances of a SOP class. `options` must be AVAILABLE ones."""
+
+def compile_plan(
+    options: frozenset[str], rules: Rules, sop_class: str, *, keep_words: frozenset[str] = frozenset()
+) -> Plan:
+    """The plan for instances of a SOP class. `options` must be AVAILABLE ones that do not exclude each other."""
+    top: Mapping[int, Action] = {**profile.at_top(options, sop_class), **rules.actions}
+    nested: Mapping[int, Action] = {**profile.in_items(options), **rules.actions}
+    items = {
+        place: action for place, action in profile.in_named_items(options).items() if place[1] not in rules.actions
+    }
+    used = {*top.values(), *nested.values(), *rules.paths.values(), *rules.private.values()}
     return Plan(
-        top=MappingProxyType({**_profile(options, sop_class, nested=False), **rules.actions}),
-        nested=MappingProxyType({**_profile(options, sop_class, nested=True), **rules.actions}),
+        top=MappingProxyType(dict(top)),
+        nested=MappingProxyType(dict(nested)),
+        items=MappingProxyType(items),
+        paths=rules.paths,
         add=rules.add,
-        private=_private(options, rules),
+        private=_kept(options, rules.private),
+        private_actions=_changed(rules.private),
+        otherwise=profile.otherwise(sop_class),
+        content=profile.of_content(options),
         options=options,
+        keep_words=keep_words,
         digest=rules.digest,
+        rules_digest=rules.rules_digest,
         weakened=rules.weakens,
+        cleans=bool(used & {Do.CLEAN, Do.CONTENT}),
+        shifts=Do.SHIFT in used,
     )
 
 
-@lru_cache(maxsize=256)
-def _profile(options: frozenset[str], sop_class: str, *, nested: bool) -> Mapping[int, Action]:
-    actions: dict[int, Action] = {
-        row.tag: by_profile(row, options, deid_table.attribute_type(row.tag, sop_class, nested=nested))
-        for row in deid_table.rows().values()
-    }
-    return {**actions, **BEYOND_THE_TABLE}
-
-
-def by_profile(row: deid_table.Row, options: frozenset[str], attribute_type: str) -> Do:
-    """Table E.1-1 read for one attribute of Type 1, 2 or 3 (Table E.1-1a).
-
-    An option whose column says C does not yet clean, so the Basic Profile's code stands: stricter, never laxer.
-    """
-    if row.keeps & options:
-        return Do.KEEP
-    if row.tag in _MAPPED_REFERENCES:
-        return Do.KEEP
-    if row.tag in (PATIENT_NAME, PATIENT_ID):
-        return Do.PATIENT
-    codes = row.basic.rstrip("*").split("/")
-    if "U" in codes:
-        return Do.UID
-    if attribute_type == "3" and "X" in codes:
-        return Do.REMOVE
-    if attribute_type != "1" and "Z" in codes:
-        return Do.EMPTY
-    return Do.REMOVE if codes == ["X"] else Do.DUMMY
-
-
-def _private(options: frozenset[str], rules: Rules) -> Mapping[tuple[int, str, int], str]:
+def _kept(options: frozenset[str], private: Mapping[PrivateTag, Action]) -> Mapping[tuple[int, str, int], str]:
     kept = dict(deid_table.safe_private()) if "retain_safe_private" in options else {}
-    for tag, keep in rules.private.items():
-        key = (tag.group, tag.creator, tag.element)
-        if keep:
-            kept[key] = ""
+    for tag, action in private.items():
+        if action is Do.KEEP:
+            kept[_key(tag)] = ""
         else:
-            kept.pop(key, None)
+            kept.pop(_key(tag), None)
     return MappingProxyType(kept)
+
+
+def _changed(private: Mapping[PrivateTag, Action]) -> Mapping[tuple[int, str, int], Action]:
+    return MappingProxyType(
+        {_key(tag): action for tag, action in private.items() if action not in (Do.KEEP, Do.REMOVE)}
+    )
+
+
+def _key(tag: PrivateTag) -> tuple[int, str, int]:
+    return (tag.group, tag.creator, tag.element)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -10,9 +10,12 @@ from typing import ClassVar
 
 from node.errors import CannotSucceed
 from node.model import Batch, Disclosure, Held, Item, Kind, Work
+from node.steps.anonymize import vocabulary
 from node.steps.anonymize.instance import HoldError, anonymize
-from node.steps.anonymize.plan import AVAILABLE, NO_RULES, UNAVAILABLE, Rules, compile_plan
+from node.steps.anonymize.options import problems_with
+from node.steps.anonymize.plan import NO_RULES, Rules, compile_plan, laid_over
 from node.steps.anonymize.pseudonyms import LEAST_SECRET, Pseudonyms
+from node.steps.anonymize.rules import compile_rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +35,17 @@ class Anonymize:
     """Options of PS3.15 E.3, such as retain_patient_characteristics. One that is not available is refused."""
     recipe: Path | None = None
     """A deid recipe (pydicom.github.io/deid) whose %header is applied on top of the profile."""
+    rules: tuple[Mapping[str, str | tuple[str, ...]], ...] = ()
+    """A site's own rules, laid over the recipe: `keep`, `remove`, `blank`, `replace` (`with:`), `shift`, `clean` or
+    `hash`, then attributes by keyword, (gggg,eeee), path.into.a.sequence, (gggg,"CREATOR",ee), creator:NAME or vr:XX.
+    Of several rules for one attribute the last counts."""
+    keep_words: tuple[str, ...] = ()
+    """Words that cleaning leaves in texts, besides those that ship: names of protocols, of sequences, of a trial."""
 
     def problems(self) -> tuple[str, ...]:
         """What is wrong with the options, a sentence each; for a recipe with its file and line."""
         found = [] if self.profile == "basic" else [f'unknown profile "{self.profile}"; there is "basic"']
-        found += [problem for name in self.options if (problem := _option_problem(name))]
-        found += [
-            f'option "{name}" is given twice' for name in sorted(set(self.options)) if self.options.count(name) > 1
-        ]
+        found += [*problems_with(self.options), *vocabulary.unusable(self.keep_words)]
         return (*found, *self._rules()[1])
 
     def run(self, batch: Batch, work: Work) -> Batch:
@@ -54,7 +60,9 @@ class Anonymize:
         if not isinstance(secret, bytes) or len(secret) < LEAST_SECRET:
             raise CannotSucceed(f"anonymize needs a secret of at least {LEAST_SECRET} bytes")
         _check_names(batch)
-        plan_for = lru_cache(maxsize=None)(partial(compile_plan, frozenset(self.options), self._rules()[0]))
+        plan_for = lru_cache(maxsize=None)(
+            partial(compile_plan, frozenset(self.options), self._rules()[0], keep_words=frozenset(self.keep_words))
+        )
         pseudonyms = Pseudonyms(secret)
         items: list[Item] = []
         held = list(batch.held)
@@ -71,20 +79,17 @@ class Anonymize:
         return Batch(items=tuple(items), held=tuple(held), dropped=batch.dropped, disclosure=Disclosure.DEIDENTIFIED)
 
     def _rules(self) -> tuple[Rules, tuple[str, ...]]:
+        chosen = frozenset(self.options)
+        recipe, problems = self._recipe(chosen)
+        site, mistakes = compile_rules(self.rules, chosen, recipe)
+        return laid_over(recipe, site), (*problems, *mistakes)
+
+    def _recipe(self, chosen: frozenset[str]) -> tuple[Rules, tuple[str, ...]]:
         if self.recipe is None:
             return NO_RULES, ()
         from node.steps.anonymize.recipe import load  # only where there is a recipe: deid imports matplotlib
 
-        return load(self.recipe, frozenset(self.options))
-
-
-def _option_problem(name: str) -> str | None:
-    if name in AVAILABLE:
-        return None
-    if name in UNAVAILABLE:
-        return f'option "{name}" is not available: {UNAVAILABLE[name]}'
-    near = difflib.get_close_matches(name, [*AVAILABLE, *UNAVAILABLE], n=1, cutoff=0.6)
-    return f'unknown option "{name}"' + (f'. Did you mean "{near[0]}"?' if near else "")
+        return load(self.recipe, chosen)
 
 
 def _file_name(source: Path) -> str:

@@ -15,9 +15,11 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
-from node.dicom.attributes import VR_BY_TAG, describe, is_creator, is_private
+from node.dicom.attributes import VR_BY_TAG, describe, is_creator, is_private, private_vr
 from node.dicom.deid_table import is_repeating
-from node.steps.anonymize import coding, text, values
+from node.steps.anonymize import coding, content, text, values
+from node.steps.anonymize.changes import CLEANED, Means, changed
+from node.steps.anonymize.cleaning import Cleaner
 from node.steps.anonymize.plan import PATIENT_ID, Action, Do, Plan
 from node.steps.anonymize.pseudonyms import Pseudonyms
 
@@ -47,9 +49,33 @@ class Scope:
     nested: bool = False
     in_dummy: bool = False
     """Within an item that stands for a sequence: all its text is replaced."""
+    cleaner: Cleaner | None = None
+    days: int = 0
+    """By how many days the dates of the instance move: those of another patient in it too, or intervals change."""
+    path: tuple[int, ...] = ()
+    """The sequences that the item is in, from the top."""
+    in_clean: bool = False
+    """Within a sequence that is cleaned: text that the plan does not name is cleaned too."""
+    in_content: bool = False
+    by_place: bool = False
+    """Some content item is referred to by its place, so that none may be removed."""
+    own: tuple[int, Do] | None = None
+    """The value of a content item, and what is done to it."""
 
     def action(self, tag: int) -> Action | None:
-        return (self.plan.nested if self.nested else self.plan.top).get(tag)
+        if not self.nested:
+            return self.plan.top.get(tag)
+        place = self.plan.paths.get((*self.path, tag)) if self.plan.paths else None
+        if place is not None:
+            return place
+        if self.own is not None and tag == self.own[0]:
+            return self.own[1]
+        found = self.plan.items.get((self.path[-1], tag))
+        return self.plan.nested.get(tag) if found is None else found
+
+    @property
+    def means(self) -> Means:
+        return Means(pseudonyms=self.pseudonyms, cleaner=self.cleaner, days=self.days)
 
 
 def walk(ds: Dataset, scope: Scope) -> None:
@@ -58,13 +84,13 @@ def walk(ds: Dataset, scope: Scope) -> None:
     private = _kept_private(ds, scope.plan)
     meanings_stay = coding.is_standard(raw_bytes(ds, coding.SCHEME))
     for key in list(ds.keys()):
-        _complete(element_of(ds, key))
+        check_complete(element_of(ds, key))
         tag = int(key)
         if is_private(tag):
             if tag not in private:
                 del ds[tag]
             elif not is_creator(tag):
-                _private(ds, tag, private[tag], scope)
+                _private(ds, tag, *private[tag], scope)
         elif tag >> 16 <= 7 or tag & 0xFFFF == 0 or is_repeating(tag):
             del ds[tag]
         elif tag == coding.MEANING and not meanings_stay:
@@ -94,36 +120,73 @@ def _entered(ds: Dataset, scope: Scope) -> Scope:
     if scope.nested and patient_id:
         issuer = text.decode(raw_bytes(ds, ISSUER), scope.encodings)
         scope = replace(scope, patient=scope.pseudonyms.patient(issuer, patient_id))
+    if scope.in_content:
+        value_type = content.concept_of(ds)[2] if content.VALUE_TYPE in ds else ""
+        tag = content.VALUES.get(value_type)
+        scope = replace(scope, own=None if tag is None else (tag, _of_item(ds, scope)))
     return scope
 
 
-def _kept_private(ds: Dataset, plan: Plan) -> dict[int, str]:
-    """Private elements to keep -> the VR they must have, "" for any; and their blocks' creators (PS3.5 7.8.1)."""
-    kept: dict[int, str] = {}
-    if not plan.private:
+def _of_item(item: Dataset, scope: Scope) -> Do:
+    """What is done to a content item. Raises UndecidableError where one that must go holds others in their place."""
+    concept = content.concept_of(item)
+    action = content.action_of(concept, scope.plan.content)
+    if action is not Do.REMOVE or not scope.by_place:
+        return action
+    if concept[2] not in content.VALUES:
+        raise UndecidableError("an item of its content that must be removed is counted by a reference to another")
+    return Do.DUMMY
+
+
+def _kept_private(ds: Dataset, plan: Plan) -> dict[int, tuple[str, Action]]:
+    """Private elements to keep -> the VR they must have and what is done; and their blocks' creators (PS3.5 7.8.1).
+
+    "" for any VR; one that a rule changes, and that has none of its own, is read as its vendor published it.
+    """
+    kept: dict[int, tuple[str, Action]] = {}
+    if not plan.private and not plan.private_actions:
         return kept
     for tag in map(int, ds.keys()):
         creator_tag = tag & 0xFFFF0000 | (tag & 0xFF00) >> 8
         if not is_private(tag) or is_creator(tag) or creator_tag & 0xFFFF < 0x10:
             continue
         creator = raw_bytes(ds, creator_tag).decode("ascii", "replace").strip(" \0")
-        vr = plan.private.get((tag >> 16, creator, tag & 0xFF))
+        key = (tag >> 16, creator, tag & 0xFF)
+        vr, action = plan.private.get(key), plan.private_actions.get(key, Do.KEEP)
+        if action is not Do.KEEP:
+            vr = private_vr(tag, creator)
         if vr is not None:
-            kept[tag] = vr
-            kept[creator_tag] = "LO"
+            kept[tag] = (vr, action)
+            kept[creator_tag] = ("LO", Do.KEEP)
     return kept
 
 
-def _private(ds: Dataset, tag: int, vr: str, scope: Scope) -> None:
+def _private(ds: Dataset, tag: int, vr: str, action: Action, scope: Scope) -> None:
     """A private element on the list: its sequences are walked, its UIDs replaced (PS3.15 E.3.10)."""
     found = _vr(ds, tag)
-    if vr == "SQ" or found == "SQ":
+    if action is not Do.KEEP:
+        _ruled(ds, tag, vr if found in ("", "UN") else found, action, scope)
+    elif vr == "SQ" or found == "SQ":
         if ds[tag].VR == "SQ":
             _items(ds, tag, scope)
         else:
             del ds[tag]  # listed as a sequence, but not readable as one
     elif "UI" in (vr, found) and scope.plan.maps_uids:
         _write(ds, tag, found, _mapped(ds, tag, scope, always=True))
+
+
+def _ruled(ds: Dataset, tag: int, vr: str, action: Action, scope: Scope) -> None:
+    """What a site's rule asks for a private element; it goes where its representation does not take that."""
+    if action is Do.EMPTY:
+        new: bytes | None = b""
+    elif isinstance(action, Do):
+        new = changed(action, vr, raw_bytes(ds, tag), scope.encodings, scope.means)
+    else:
+        new = values.padded(action.encode("ascii"), vr) if values.fits(vr, action) is None else None
+    if new is None or vr == "SQ":
+        del ds[tag]
+    else:
+        _write(ds, tag, vr, new)
 
 
 def _public(ds: Dataset, tag: int, scope: Scope) -> None:
@@ -146,6 +209,10 @@ def _public(ds: Dataset, tag: int, scope: Scope) -> None:
 def _sequence(ds: Dataset, tag: int, action: Action | None, scope: Scope) -> None:
     if action is None or action in (Do.KEEP, Do.UID):
         _items(ds, tag, scope)
+    elif action is Do.CLEAN:
+        _items(ds, tag, replace(scope, in_clean=True))
+    elif action is Do.CONTENT:
+        _content(ds, tag, replace(scope, in_clean=True, in_content=True))
     elif action is Do.EMPTY:
         ds[tag] = DataElement(tag, "SQ", [])
     else:
@@ -154,8 +221,22 @@ def _sequence(ds: Dataset, tag: int, action: Action | None, scope: Scope) -> Non
 
 
 def _items(ds: Dataset, tag: int, scope: Scope) -> None:
+    inside = replace(scope, nested=True, path=(*scope.path, tag), own=None)
     for item in ds[tag].value:
-        walk(item, replace(scope, nested=True))
+        walk(item, inside)
+
+
+def _content(ds: Dataset, tag: int, scope: Scope) -> None:
+    """Content items that go are taken out; a sequence of which none is left goes too, as it may not be empty."""
+    scope = replace(scope, by_place=scope.by_place or any(map(content.is_referred_to_by_place, ds[tag].value)))
+    items = ds[tag].value
+    for at in reversed(range(len(items))):
+        if content.VALUE_TYPE in items[at] and _of_item(items[at], scope) is Do.REMOVE:
+            del items[at]
+    if items:
+        _items(ds, tag, scope)
+    else:
+        del ds[tag]
 
 
 def _value(ds: Dataset, tag: int, vr: str, action: Action | None, scope: Scope) -> None:
@@ -164,12 +245,16 @@ def _value(ds: Dataset, tag: int, vr: str, action: Action | None, scope: Scope) 
         _check_representation(ds, tag, vr, known)
         if vr == "UI" and scope.plan.maps_uids:
             _write(ds, tag, vr, _mapped(ds, tag, scope, always=False))
+        elif action is None and scope.in_clean and not scope.in_dummy and vr in CLEANED and not coding.is_code(tag):
+            _changed(ds, tag, vr, Do.CLEAN, scope)
         elif vr in values.FREE_TEXT and (scope.in_dummy or _names_the_patient(raw_bytes(ds, tag), scope)):
             _write(ds, tag, vr, values.dummy(tag, vr, little_endian=True))
         elif vr in values.CODES and _names_the_patient(raw_bytes(ds, tag), scope):
             _write(ds, tag, vr, _without_words(ds, tag, vr, scope))
         elif vr in values.NUMERALS and _is_no_number_and_names(raw_bytes(ds, tag), scope):
             _write(ds, tag, vr, values.dummy(tag, vr, little_endian=True))
+    elif action in (Do.SHIFT, Do.CLEAN, Do.HASH, Do.CONTENT):
+        _changed(ds, tag, vr, action, scope)
     elif action is Do.EMPTY:
         _write(ds, tag, vr, b"")
     elif action is Do.PATIENT:
@@ -180,6 +265,21 @@ def _value(ds: Dataset, tag: int, vr: str, action: Action | None, scope: Scope) 
         values.put(ds, tag, action)
     else:
         _write(ds, tag, known, values.dummy(tag, known, little_endian=_is_little(element_of(ds, tag))))
+
+
+def _changed(ds: Dataset, tag: int, vr: str, action: Do, scope: Scope) -> None:
+    """A value moved, cleaned or hashed; where that comes to nothing, what the Basic Profile does."""
+    new = None
+    if action is not Do.CONTENT and not (action is Do.CLEAN and scope.in_dummy):
+        new = changed(action, vr, raw_bytes(ds, tag), scope.encodings, scope.means)
+    if new is not None:
+        _write(ds, tag, vr, new)
+        return
+    otherwise = scope.plan.otherwise.get(tag, Do.EMPTY)
+    if otherwise is Do.REMOVE:
+        del ds[tag]
+    else:
+        _value(ds, tag, vr, otherwise, scope)
 
 
 def _names_the_patient(value: bytes, scope: Scope) -> bool:
@@ -241,7 +341,8 @@ def _vr(ds: Dataset, tag: int) -> str:
     return vr
 
 
-def _complete(element: DataElement | RawDataElement) -> None:
+def check_complete(element: DataElement | RawDataElement) -> None:
+    """Raise UndecidableError for an element whose value is shorter than its length says."""
     if isinstance(element, RawDataElement) and element.length not in (_UNDEFINED, len(element.value or b"")):
         raise UndecidableError(f"{describe(int(element.tag))} is cut short")
 

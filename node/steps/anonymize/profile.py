@@ -1,0 +1,154 @@
+"""Table E.1-1 and the options read for one attribute of a Type (PS3.15 Table E.1-1a, E.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
+
+from node.dicom import deid_content, deid_table, iod_types
+from node.dicom.attributes import VR_BY_TAG
+from node.steps.anonymize import content
+from node.steps.anonymize.actions import PATIENT_ID, PATIENT_NAME, Do
+
+TIMEZONE, UNFORMATTED_TEXT = 0x00080201, 0x00700006
+
+# Not in Table E.1-1, and yet they identify or have lost their meaning once the data set has changed:
+BEYOND_THE_TABLE: Mapping[int, Do] = MappingProxyType(
+    {
+        0x04000500: Do.REMOVE,  # Encrypted Attributes Sequence: the identity itself, under somebody's key
+        0x04000305: Do.REMOVE,  # Certified Timestamp Type: of a timestamp that is removed
+        0x4FFE0001: Do.REMOVE,  # MAC Parameters Sequence: of signatures that are removed
+        0x00880200: Do.REMOVE,  # Icon Image Sequence: in the table; here so that a later edition cannot lose it
+    }
+    | {tag: Do.DUMMY for tag, vr in VR_BY_TAG.items() if vr == "PN" and tag not in deid_table.rows()}
+)
+
+# The table says X unless the reference is required. Kept with keyed UIDs always: which image a localizer or
+# a derivation refers to is worth keeping and, keyed, tells no more than the instance's own UID.
+_MAPPED_REFERENCES = frozenset({0x00081140, 0x00082112})
+
+_SHIFTED = frozenset({"DA", "TM", "DT"})
+_CLEANED = frozenset({"AE", "LO", "LT", "SH", "ST", "UC", "UT", "SQ"})
+"""Representations that can be cleaned as text, and sequences of them."""
+
+
+def by_profile(row: deid_table.Row, options: frozenset[str], attribute_type: str) -> Do:
+    """The action for an attribute of Type 1, 1C, 2, 2C or 3."""
+    cleaned = _cleaned(row, options)
+    if cleaned is not None:
+        return cleaned  # before K: one date as it was, of a calibration, tells by how much the others were moved
+    if row.keeps & options:
+        return Do.KEEP
+    return basic(row, attribute_type)
+
+
+def basic(row: deid_table.Row, attribute_type: str) -> Do:
+    """The action of the Basic Profile alone.
+
+    A conditional Type counts as its unconditional one: an attribute that is there has its condition, and where it has
+    not, a dummy too many harms nobody.
+    """
+    if row.tag in _MAPPED_REFERENCES:
+        return Do.KEEP
+    if row.tag in (PATIENT_NAME, PATIENT_ID):
+        return Do.PATIENT
+    codes = row.basic.rstrip("*").split("/")
+    if "U" in codes:
+        return Do.UID
+    if attribute_type == "3" and "X" in codes:
+        return Do.REMOVE
+    if attribute_type not in ("1", "1C") and "Z" in codes:
+        return Do.EMPTY
+    return Do.REMOVE if codes == ["X"] else Do.DUMMY
+
+
+def _cleaned(row: deid_table.Row, options: frozenset[str]) -> Do | None:
+    """What the columns with C ask for; None where they ask for nothing, or for what cannot be done to that
+    representation: then the Basic Profile's code stands, which is stricter."""
+    asked = row.cleans & options
+    if row.tag == UNFORMATTED_TEXT and "clean_graphics" in options:
+        return Do.CLEAN  # the text of an annotation is the graphics' own (PS3.15 E.3.3)
+    if not asked:
+        return None
+    vr = VR_BY_TAG.get(row.tag)  # None for attributes newer than our PS3.6: the encoded one decides
+    if "retain_long_modified_dates" in asked:
+        return Do.SHIFT if vr is None or vr in _SHIFTED or row.tag == TIMEZONE else None
+    if "clean_structured_content" in asked:
+        return Do.CONTENT
+    return Do.CLEAN if vr is None or vr in _CLEANED else None
+
+
+@lru_cache(maxsize=256)
+def at_top(options: frozenset[str], sop_class: str) -> Mapping[int, Do]:
+    """The actions at the top of instances of a SOP class."""
+    actions = {
+        row.tag: by_profile(row, options, iod_types.type_at_top(row.tag, sop_class))
+        for row in deid_table.rows().values()
+    }
+    return MappingProxyType({**actions, **BEYOND_THE_TABLE})
+
+
+@lru_cache(maxsize=32)
+def in_items(options: frozenset[str]) -> Mapping[int, Do]:
+    """The actions within sequences that the tables of PS3.3 do not name."""
+    actions = {
+        row.tag: by_profile(row, options, iod_types.type_in_any_item(row.tag)) for row in deid_table.rows().values()
+    }
+    return MappingProxyType({**actions, **BEYOND_THE_TABLE})
+
+
+@lru_cache(maxsize=32)
+def in_named_items(options: frozenset[str]) -> Mapping[tuple[int, int], Do]:
+    """(sequence, attribute) -> action, for the sequences that they do name, where it is another."""
+    rows, others = deid_table.rows(), in_items(options)
+    found = {
+        (sequence, tag): by_profile(rows[tag], options, kind) for (sequence, tag), kind in iod_types.in_items().items()
+    }
+    return MappingProxyType({place: action for place, action in found.items() if action is not others[place[1]]})
+
+
+@lru_cache(maxsize=256)
+def otherwise(sop_class: str) -> Mapping[int, Do]:
+    """What the Basic Profile does to values that cannot be cleaned or moved; at any depth, so by the stricter Type."""
+
+    def strictest(tag: int) -> str:
+        kinds = (iod_types.type_at_top(tag, sop_class), iod_types.type_in_any_item(tag))
+        return min(kinds, key=iod_types.STRICTNESS.index)
+
+    actions = {row.tag: basic(row, strictest(row.tag)) for row in deid_table.rows().values()}
+    return MappingProxyType(actions | dict.fromkeys(content.VALUES.values(), Do.DUMMY))
+
+
+_REFERENCES = ("IMAGE", "COMPOSITE", "WAVEFORM", "UIDREF")
+
+
+@lru_cache(maxsize=32)
+def of_content(options: frozenset[str]) -> Mapping[deid_content.Concept, Do]:
+    """Content items by Table E.3.4-1, and by value type where it does not list them (PS3.15 E.3.4).
+
+    What refers to an instance stays with keyed UIDs where the table removes it, as `_MAPPED_REFERENCES` do.
+    """
+    dated = next(
+        (do for option, do in (("retain_long_modified_dates", Do.SHIFT), ("retain_long_full_dates", Do.KEEP))
+         if option in options), Do.REMOVE,
+    )  # fmt: skip
+    others: dict[deid_content.Concept, Do] = {
+        ("", "", "TEXT"): Do.CLEAN if "clean_descriptors" in options else Do.DUMMY,
+        ("", "", "PNAME"): Do.DUMMY,
+    }
+    others |= {("", "", kind): dated for kind in ("DATE", "TIME", "DATETIME")}
+    listed = {concept: _of_row(concept[2], row, options) for concept, row in deid_content.rows().items()}
+    return MappingProxyType({**listed, **others})
+
+
+def _of_row(value_type: str, row: deid_content.ContentRow, options: frozenset[str]) -> Do:
+    if value_type in _REFERENCES:
+        return Do.KEEP  # the UIDs in it are attributes of Table E.1-1
+    if "retain_long_modified_dates" in row.cleans & options:
+        return Do.SHIFT
+    if row.cleans & options:
+        return Do.CLEAN
+    if row.keeps & options:
+        return Do.KEEP
+    return Do.REMOVE if row.basic == "X" else Do.DUMMY
