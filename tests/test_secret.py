@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from node.errors import ConfigurationError
 from node.secret import SMALLEST, check, fingerprint, load_or_make
-from node.stores import open_secret
+from node.stores import open_keys
 from tests.kit import Kit
 
 
@@ -88,12 +88,12 @@ def test_a_fingerprint_tells_secrets_apart_and_gives_none_away(a: bytes, b: byte
 
 
 def test_a_database_that_knows_another_secret_does_not_start(kit: Kit) -> None:
-    made = open_secret(kit.config, kit.database)
-    assert open_secret(kit.config, kit.database) == made
+    made = open_keys(kit.config, kit.database)
+    assert open_keys(kit.config, kit.database) == made
     path = kit.data / "secret"
     path.unlink()
     with pytest.raises(ConfigurationError, match="Put the former one back"):
-        open_secret(kit.config, kit.database)
-    path.write_bytes(made + b"\n")
+        open_keys(kit.config, kit.database)
+    path.write_bytes(made.current + b"\n")
     path.chmod(0o600)
-    assert open_secret(kit.config, kit.database) == made
+    assert open_keys(kit.config, kit.database) == made

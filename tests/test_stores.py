@@ -8,7 +8,7 @@ from node.config import Config, load
 from node.errors import ConfigurationError
 from node.index.versions import read_meta, write_meta
 from node.steps import STEPS
-from node.stores import open_database, open_secret, restored_at
+from node.stores import open_database, open_keys, restored_at
 
 
 @pytest.fixture
@@ -32,20 +32,20 @@ def test_the_database_lies_in_the_data_folder_and_is_ready(config: Config) -> No
 
 def test_a_secret_is_made_once_and_stays(config: Config) -> None:
     database = open_database(config)
-    first = open_secret(config, database)
-    assert len(first) >= 32
-    assert open_secret(config, database) == first
+    first = open_keys(config, database)
+    assert len(first.current) >= 32
+    assert open_keys(config, database) == first
     assert (config.node.data / "secret").stat().st_mode & 0o077 == 0
     database.close()
 
 
 def test_another_secret_is_refused_because_pseudonyms_would_change(config: Config) -> None:
     database = open_database(config)
-    kept = open_secret(config, database)
+    kept = open_keys(config, database)
     (config.node.data / "secret").unlink()
     with pytest.raises(ConfigurationError, match="other pseudonyms"):
-        open_secret(config, database)
-    (config.node.data / "secret").write_bytes(kept)
+        open_keys(config, database)
+    (config.node.data / "secret").write_bytes(kept.current)
     database.close()
 
 
@@ -53,7 +53,7 @@ def test_a_secret_of_the_rules_is_used_and_none_is_written(tmp_path: Path, monke
     monkeypatch.setenv("NODE_SECRET", "0123456789abcdef" * 4)
     config = _config(tmp_path, ", secret: {env: NODE_SECRET}")
     database = open_database(config)
-    assert open_secret(config, database) == b"0123456789abcdef" * 4
+    assert open_keys(config, database).current == b"0123456789abcdef" * 4
     assert not (config.node.data / "secret").exists()
     database.close()
 

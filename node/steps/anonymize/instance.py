@@ -18,8 +18,10 @@ from node.dicom.uids import MEDIA_STORAGE_DIRECTORY
 from node.dicom.wholeness import native_length
 from node.steps.anonymize import evidence, text, values
 from node.steps.anonymize.burned_in import Facts, burned_in
+from node.steps.anonymize.patients import Patients, UnmappedError
 from node.steps.anonymize.plan import PATIENT_ID, PATIENT_NAME, Plan
-from node.steps.anonymize.pseudonyms import STANDARD_ROOT, Pseudonyms
+from node.steps.anonymize.pseudonyms import STANDARD_ROOT
+from node.steps.anonymize.reversible import ENCRYPTED_ATTRIBUTES, Seal
 from node.steps.anonymize.walk import (
     IDENTITY_UIDS,
     ISSUER,
@@ -48,10 +50,14 @@ class HoldError(Exception):
     """The instance waits for a person; `str()` is the reason, without patient data."""
 
 
-def anonymize(source: Path, target: Path, plan_for: Callable[[str], Plan], pseudonyms: Pseudonyms) -> None:
+def anonymize(
+    source: Path, target: Path, plan_for: Callable[[str], Plan], patients: Patients, seal: Seal | None = None
+) -> None:
     """Write the de-identified instance of `source` to `target`, or raise HoldError and write nothing.
 
-    The transfer syntax stays and Pixel Data is not touched. `plan_for` gives the plan for a SOP Class UID.
+    The transfer syntax stays and Pixel Data is not touched. `plan_for` gives the plan for a SOP Class UID, `seal`
+    what holds the original attributes (Encrypted Attributes Sequence). Raises CannotSucceed and TryAgain as the
+    crosswalk does.
     Raises OSError when the disk fails, which says nothing of the instance.
     """
     try:
@@ -59,8 +65,10 @@ def anonymize(source: Path, target: Path, plan_for: Callable[[str], Plan], pseud
         reason = burned_in(facts(ds, transfer_syntax))
         if reason is None:
             _check_end_of_pixels(ds)
-            _deidentify(ds, transfer_syntax, plan_for, pseudonyms)
-    except (UndecidableError, text.UnreadableTextError) as error:
+            _deidentify(ds, transfer_syntax, plan_for, patients)
+            if seal is not None:
+                ds[ENCRYPTED_ATTRIBUTES] = seal(source, ds)
+    except (UndecidableError, UnmappedError, text.UnreadableTextError) as error:
         raise HoldError(str(error)) from None
     except _DAMAGED as error:
         raise HoldError(f"its data set cannot be read with certainty ({type(error).__name__})") from None
@@ -137,18 +145,18 @@ def _check_end_of_pixels(ds: FileDataset) -> None:
         raise UndecidableError(f"its pixel data have {len(behind)} bytes more than an image of its size")
 
 
-def _deidentify(ds: FileDataset, transfer_syntax: str, plan_for: Callable[[str], Plan], pseudonyms: Pseudonyms) -> None:
+def _deidentify(ds: FileDataset, transfer_syntax: str, plan_for: Callable[[str], Plan], patients: Patients) -> None:
     uids = _identity(ds)
     encodings = text.declared(ds)
     patient_id = text.decode(raw_bytes(ds, PATIENT_ID), encodings)
     issuer = text.decode(raw_bytes(ds, ISSUER), encodings)
     plan = plan_for(raw_bytes(ds, 0x00080016).decode("ascii").strip(" \0"))
-    patient = pseudonyms.patient(issuer, patient_id) if patient_id else pseudonyms.patient_of_study(uids[0x0020000D])
+    patient = patients.find(issuer, patient_id, uids[0x0020000D])
     walk(
         ds,
         Scope(
             plan=plan,
-            pseudonyms=pseudonyms,
+            patients=patients,
             encodings=encodings,
             patient=patient,
             own_uids=frozenset(uids.values()),
