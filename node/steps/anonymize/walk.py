@@ -27,6 +27,7 @@ IDENTITY_UIDS = (0x00080018, 0x0020000D, 0x0020000E, 0x00200052)
 """SOP, Study and Series Instance UID, Frame of Reference UID."""
 
 _UNDEFINED = 0xFFFFFFFF
+_SHORT, _SHORT_LENGTH = frozenset({"AE", "CS", "SH"}), 16
 
 
 class UndecidableError(ValueError):
@@ -177,7 +178,7 @@ def _value(ds: Dataset, tag: int, vr: str, action: Action | None, scope: Scope) 
     elif action is Do.EMPTY:
         _write(ds, tag, vr, b"")
     elif action is Do.PATIENT:
-        _write(ds, tag, vr, scope.patient.name.encode())
+        _write(ds, tag, vr, _name(tag, vr, scope))
     elif action is Do.UID or (action is Do.DUMMY and known == "UI"):
         _write(ds, tag, "UI", _mapped(ds, tag, scope, always=True))
     elif isinstance(action, str):
@@ -201,6 +202,14 @@ def _without_words(ds: Dataset, tag: int, vr: str, scope: Scope) -> bytes:
     said = text.decode(raw_bytes(ds, tag), scope.encodings).split("\\")
     kept = [dummy if _said(one, scope) and not coding.is_term(one) else one for one in said]
     return values.padded("\\".join(kept).encode("ascii", "replace"), vr)
+
+
+def _name(tag: int, vr: str, scope: Scope) -> bytes:
+    """The patient's pseudonym, where a recipe may want it in more places than name and id (PS3.5 6.2)."""
+    name = scope.patient.name
+    if vr in _SHORT and len(name) > _SHORT_LENGTH:
+        raise UndecidableError(f"{describe(tag)} is {vr}, and its patient's pseudonym is longer than that may be")
+    return values.padded(name.encode(), vr)
 
 
 def _age(ds: Dataset, tag: int, scope: Scope) -> bytes:

@@ -147,6 +147,29 @@ def test_an_output_has_the_number_for_name_and_id_and_nothing_of_the_crosswalk(
     assert b"secretive" not in batch.items[0].path.read_bytes()
 
 
+@pytest.mark.parametrize("prefix", ["S", "SI"])
+def test_a_name_of_odd_length_is_padded_as_every_value(tmp_path: Path, crosswalk: Crosswalk, prefix: str) -> None:
+    ds = patient("p")
+    ds.ReferencedImageSequence = Sequence([Dataset()])
+    ds.ReferencedImageSequence[0].PatientID = "q"
+    path = anonymized(tmp_path, crosswalk, ds, numbers=prefix).items[0].path
+    after = dcmread(path)
+    lengths = [after.get_item(tag).length for tag in (0x00100010, 0x00100020)]
+    assert [length % 2 for length in lengths] == [0, 0]
+    assert str(dcmread(path).PatientID) == f"{prefix}0001"
+    assert str(dcmread(path).ReferencedImageSequence[0].PatientID) == f"{prefix}0002"
+
+
+def test_a_long_name_is_not_written_where_a_short_one_must_stand(tmp_path: Path, crosswalk: Crosswalk) -> None:
+    recipe = tmp_path / "recipe.dicom"
+    recipe.write_text("FORMAT dicom\n%header\nREPLACE AccessionNumber func:pseudonym\n")
+    ds = patient("p")
+    short = anonymized(tmp_path, crosswalk, ds, numbers="S-", recipe=recipe)
+    assert dcmread(short.items[0].path).AccessionNumber == "S-0001"
+    long = anonymized(tmp_path, crosswalk, ds, numbers="A-PREFIX-THAT-IS-LONG-", recipe=recipe)
+    assert "pseudonym is longer" in long.held[0].reason
+
+
 def test_a_patient_who_is_not_in_the_table_is_held_and_the_others_go_on(tmp_path: Path, crosswalk: Crosswalk) -> None:
     (tmp_path / "t.csv").write_text("patient_id,pseudonym\np,Arm 1-007\n")
     batch = anonymized(tmp_path, crosswalk, patient("p"), patient("secretive"), lookup=tmp_path / "t.csv")
