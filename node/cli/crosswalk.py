@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from node.cli.opened import is_stopped
 from node.cli.table import columns
-from node.errors import ConfigurationError
+from node.errors import ConfigurationError, TryAgain
 
 if TYPE_CHECKING:
     from node.crosswalk import Crosswalk
@@ -39,9 +39,13 @@ def export(out: Path, path: Path) -> int:
         descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise ConfigurationError(f"{out} exists already: name a new file") from None
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-        entries = records.export(crosswalk, who())
-        file.write(text_of(entries))
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            entries = records.export(crosswalk, who())
+            file.write(text_of(entries))
+    except (TryAgain, OSError):
+        out.unlink()  # half of it would be taken for all
+        raise
     print(f"{len(entries)} entries in {out}")
     return 0
 

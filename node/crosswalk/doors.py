@@ -60,7 +60,7 @@ def prepare(url: str, data: Path) -> None:
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('dicom-node crosswalk'))"))
-            connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+            _make_schema(connection)
         metadata.create_all(connection)
         found = connection.scalar(sa.select(about.c.value).where(about.c.key == "schema"))
         if found is None:
@@ -69,6 +69,19 @@ def prepare(url: str, data: Path) -> None:
             raise ConfigurationError(
                 f"the crosswalk has schema {found} and this dicom-node knows {VERSION}: install the newer program again"
             )
+
+
+def _make_schema(connection: sa.Connection) -> None:
+    # Not IF NOT EXISTS: PostgreSQL asks for the right to make one even where it is there already.
+    if sa.inspect(connection).has_schema(SCHEMA):
+        return
+    try:
+        connection.execute(sa.text(f"CREATE SCHEMA {SCHEMA}"))
+    except sa.exc.ProgrammingError as error:
+        raise ConfigurationError(
+            f"the crosswalk's schema cannot be made ({type(error.orig).__name__}): let an administrator run "
+            f"CREATE SCHEMA {SCHEMA} AUTHORIZATION and the node's user"
+        ) from None
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
+from pydicom.dataset import FileDataset
 
 from node.cli import crosswalk as commands
 from node.secret import FOLDER
@@ -30,7 +31,7 @@ def rules(tmp_path: Path) -> Path:
     return path
 
 
-def processed(rules: Path, patient_id: str, out: str, route: str = "numbered"):  # type: ignore[no-untyped-def]  # pydicom's
+def processed(rules: Path, patient_id: str, out: str, route: str = "numbered") -> FileDataset:
     ds = make.ct_series(1, rows=8, columns=8)[0]
     ds.PatientID = patient_id
     source = make.write(ds, rules.parent / f"{out}.dcm")
@@ -50,7 +51,7 @@ def test_process_and_the_node_are_one_crosswalk_and_a_number_leads_back(rules: P
     assert processed(rules, "q", "second").PatientID == "SITE-0002"
     assert processed(rules, "secretive7 ", "third").PatientID == "SITE-0001"
     found = dicom_node("crosswalk", "find", "SITE-0001", "--config", rules, "--json")
-    ((entry,),) = (found.json,)
+    (entry,) = found.json
     assert (entry["patient_id"], entry["scheme"]) == ("Secretive7", "number:SITE-")
     assert "Secretive7" in ran(rules, "find", "SITE-0001")
     assert "Secretive7" not in found.err, "the log line"
