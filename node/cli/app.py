@@ -189,6 +189,81 @@ def restore(
     raise typer.Exit(run(folder, config, json))
 
 
+@app.command(epilog="Example: dicom-node reidentify ./study --certificate owner.pem --key owner.key --out ./identified")
+def reidentify(
+    paths: Annotated[list[Path], typer.Argument(help="De-identified DICOM files or folders.")],
+    certificate: Annotated[Path, typer.Option(help="The certificate that was named as `reversible`.")],
+    key: Annotated[Path, typer.Option(help="Its private key.")],
+    out: Annotated[Path, typer.Option(help="A new folder for the identified instances.", metavar="DIR")],
+    password_file: Annotated[Path | None, typer.Option(help="Password of the key.", metavar="FILE")] = None,
+    json: Json = False,
+) -> None:
+    """Bring the original attributes back, where the private key is; needs no node. Exit 1 when some have none."""
+    from node.cli.reidentify import reidentify as run
+
+    raise typer.Exit(run(paths, certificate, key, out, password_file, json))
+
+
+crosswalk = typer.Typer(
+    help="Who became whom. Each use is recorded, with who and when.", no_args_is_help=True,
+    epilog="Example: dicom-node crosswalk find SITE-0001", rich_markup_mode="rich",
+)  # fmt: skip
+app.add_typer(crosswalk, name="crosswalk")
+
+
+@crosswalk.command(epilog="Example: dicom-node crosswalk find SITE-0001")
+def find(
+    value: Annotated[str, typer.Argument(help="A pseudonym, a patient ID, or the Study Instance UID of an unknown.")],
+    config: Rules = DEFAULT,
+    json: Json = False,
+) -> None:
+    """Tell who a pseudonym is, or what pseudonyms a patient has. Exit 1 when it is in no entry."""
+    from node.cli.crosswalk import find as run
+
+    raise typer.Exit(run(value, config, json))
+
+
+@crosswalk.command(epilog="Example: dicom-node crosswalk export ./crosswalk.csv")
+def export(
+    out: Annotated[Path, typer.Argument(help="A new file, made for its owner alone.", metavar="FILE")],
+    config: Rules = DEFAULT,
+) -> None:
+    """Write every entry as CSV."""
+    from node.cli.crosswalk import export as run
+
+    raise typer.Exit(run(out, config))
+
+
+@crosswalk.command("import", epilog="Example: dicom-node crosswalk import ./crosswalk.csv")
+def read_in(
+    source: Annotated[Path, typer.Argument(help="What `export` writes.", metavar="FILE")],
+    config: Rules = DEFAULT,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Give patients another pseudonym than they have in that scheme.")
+    ] = False,
+) -> None:
+    """Take in entries of another node, or of before: all of them, or none and every line that is wrong."""
+    from node.cli.crosswalk import read_in as run
+
+    raise typer.Exit(run(source, config, replace))
+
+
+@crosswalk.command(epilog="Example: dicom-node crosswalk rotate")
+def rotate(config: Rules = DEFAULT) -> None:
+    """Take another secret for patients to come, with the node stopped. Those who are mapped keep theirs."""
+    from node.cli.crosswalk import rotate as run
+
+    raise typer.Exit(run(config))
+
+
+@crosswalk.command(epilog="Example: dicom-node crosswalk uses")
+def uses(config: Rules = DEFAULT, json: Json = False) -> None:
+    """Who used the crosswalk, when, and for what."""
+    from node.cli.crosswalk import uses as run
+
+    raise typer.Exit(run(config, json))
+
+
 def _version(value: bool) -> None:
     if value:
         from node import __version__

@@ -1,4 +1,7 @@
-"""`dicom-node process`: files through one route's steps, unit by unit, with no network and no database."""
+"""`dicom-node process`: files through one route's steps, unit by unit, with no network and no index.
+
+A patient becomes here who the same patient becomes in the node: secret and crosswalk are the node's.
+"""
 
 from __future__ import annotations
 
@@ -55,11 +58,9 @@ def _results(units: Sequence[FileUnit], route: Route, out: Path, config: Config)
     """What each unit gave, in order; its files are in `out`. Several are worked on side by side."""
     from node.cli.results import publish
     from node.pool import Pool
-    from node.run.supply import Supply
 
     out.mkdir(parents=True, exist_ok=True)
-    secret = _secret(config) if any("secret" in step.needs for step in route.chain) else b""
-    supply = Supply({"secret": lambda: secret})
+    supply = _supply(config, route)
     pool = Pool(os.cpu_count() or 1)
     threads = ThreadPoolExecutor(max_workers=pool.size)
     with tempfile.TemporaryDirectory(prefix="dicom-node-") as work:
@@ -93,13 +94,14 @@ def _run(unit: FileUnit, route: Route, folder: Path, pool: Pool, supply: Supply)
     return Batch(items=(), held=tuple(Held(sources=(one.receipt,), reason=reason) for one in unit.members)), []
 
 
-def _secret(config: Config) -> bytes:
-    from node.secret import check, load_or_make
+def _supply(config: Config, route: Route) -> Supply:
+    """Made, with the secret and the crosswalk, only for a route that asks for something."""
+    from node.run.supply import Supply, supply_of
+    from node.stores import open_crosswalk, read_keys
 
-    if config.node.secret is not None:
-        return check(config.node.secret.reveal().encode(), "node: secret")
-    config.node.data.mkdir(parents=True, exist_ok=True)
-    return load_or_make(config.node.data / "secret")
+    if not any(step.needs for step in route.chain):
+        return Supply({})
+    return supply_of(open_crosswalk(config, read_keys(config)))
 
 
 def _facts(gathered: Gathered, results: Sequence[Result]) -> dict[str, Any]:

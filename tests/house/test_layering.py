@@ -14,12 +14,13 @@ LEVELS = (
     ("steps",),
     ("imaging",),
     ("engine", "outbox", "stores"),
+    ("crosswalk",),
     ("index", "spool", "pool", "secret", "rules", "tls"),
     ("rehearsal",),
     ("complete", "match", "retry", "commitment"),
     ("config",),
     ("dicom",),
-    ("moment",),
+    ("moment", "listing"),
     ("model", "errors", "node"),
 )
 """From the top. A room may import only rooms on lower levels, and itself; `node` is the package's own version."""
@@ -32,7 +33,9 @@ SIDEWAYS = {
 }
 """The only imports between rooms of one level, each with its reason."""
 
-STEPS_NEVER_IMPORT = frozenset({"engine", "outbox", "stores", "index", "spool", "pool", "secret", "rules", "config"})
+STEPS_NEVER_IMPORT = frozenset(
+    {"engine", "outbox", "stores", "index", "spool", "pool", "secret", "rules", "config", "crosswalk"}
+)
 
 ONLY_IN = {
     "dbos": {"node.engine"},
@@ -44,6 +47,7 @@ ONLY_IN = {
         "node.deliver.dicom",
         "node.evidence.source",
     },
+    "cryptography": {"node.dicom.envelope"},
     "deid": {"node.steps.anonymize.recipe"},
     "imagecodecs": {"node.imaging"},
     "typer": {"node.cli.app"},

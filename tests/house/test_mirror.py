@@ -50,6 +50,8 @@ ELSEWHERE = {
     # with a node and real processes
     "receive.lent": "tests/receive/test_receivers.py",
     "receive.process": "tests/receive/test_receivers.py",
+    # the database behind the questions that are asked of it
+    "crosswalk.schema": "tests/crosswalk/test_crosswalk.py",
     # one count, of which these are the parts
     "index.standing": "tests/index/test_ledger.py",
     "report.parcels": "tests/report/test_verify.py",

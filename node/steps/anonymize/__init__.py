@@ -14,9 +14,12 @@ changes     what shift, clean and hash make of one value
 content     the items of structured content
 cleaning    text without what identifies: by form (patterns), by what the data set names (known, identifying),
             and by the words that stay (vocabulary)
-shifting    dates moved; ages: those over 89
+shifting    dates and times moved by a patient's amount; ages: over 89 in one class
 values      dummies by value representation
-pseudonyms  keyed UIDs and patient identifiers
+pseudonyms  keyed UIDs, patient identifiers and amounts of days
+patients    who each patient becomes: key, name and days, by key, lookup table or crosswalk
+lookup      a site's own table of pseudonyms
+reversible  the original attributes, sealed for one recipient, and back
 coding      whose code meanings may stay
 text        character sets, strictly
 burned_in   what may show a name where no header tells

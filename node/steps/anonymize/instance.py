@@ -21,8 +21,10 @@ from node.steps.anonymize.burned_in import Facts, burned_in
 from node.steps.anonymize.cleaning import Cleaner, cleaner_for
 from node.steps.anonymize.identifying import identifying
 from node.steps.anonymize.known import known
+from node.steps.anonymize.patients import Patients, UnmappedError
 from node.steps.anonymize.plan import PATIENT_ID, PATIENT_NAME, Plan
-from node.steps.anonymize.pseudonyms import STANDARD_ROOT, Pseudonyms
+from node.steps.anonymize.pseudonyms import STANDARD_ROOT
+from node.steps.anonymize.reversible import ENCRYPTED_ATTRIBUTES, Seal
 from node.steps.anonymize.walk import (
     IDENTITY_UIDS,
     ISSUER,
@@ -51,10 +53,14 @@ class HoldError(Exception):
     """The instance waits for a person; `str()` is the reason, without patient data."""
 
 
-def anonymize(source: Path, target: Path, plan_for: Callable[[str], Plan], pseudonyms: Pseudonyms) -> None:
+def anonymize(
+    source: Path, target: Path, plan_for: Callable[[str], Plan], patients: Patients, seal: Seal | None = None
+) -> None:
     """Write the de-identified instance of `source` to `target`, or raise HoldError and write nothing.
 
-    The transfer syntax stays and Pixel Data is not touched. `plan_for` gives the plan for a SOP Class UID.
+    The transfer syntax stays and Pixel Data is not touched. `plan_for` gives the plan for a SOP Class UID, `seal`
+    what holds the original attributes (Encrypted Attributes Sequence). Raises CannotSucceed and TryAgain as the
+    crosswalk does.
     Raises OSError when the disk fails, which says nothing of the instance.
     """
     try:
@@ -63,8 +69,10 @@ def anonymize(source: Path, target: Path, plan_for: Callable[[str], Plan], pseud
         reason = burned_in(facts(ds, transfer_syntax, content_cleaned="clean_structured_content" in plan.options))
         if reason is None:
             _check_end_of_pixels(ds)
-            _deidentify(ds, transfer_syntax, plan, pseudonyms)
-    except (UndecidableError, text.UnreadableTextError) as error:
+            _deidentify(ds, transfer_syntax, plan, patients)
+            if seal is not None:
+                ds[ENCRYPTED_ATTRIBUTES] = seal(source, ds)
+    except (UndecidableError, UnmappedError, text.UnreadableTextError) as error:
         raise HoldError(str(error)) from None
     except _DAMAGED as error:
         raise HoldError(f"its data set cannot be read with certainty ({type(error).__name__})") from None
@@ -142,21 +150,20 @@ def _check_end_of_pixels(ds: FileDataset) -> None:
         raise UndecidableError(f"its pixel data have {len(behind)} bytes more than an image of its size")
 
 
-def _deidentify(ds: FileDataset, transfer_syntax: str, plan: Plan, pseudonyms: Pseudonyms) -> None:
+def _deidentify(ds: FileDataset, transfer_syntax: str, plan: Plan, patients: Patients) -> None:
     uids = _identity(ds)
     encodings = text.declared(ds)
     patient_id = text.decode(raw_bytes(ds, PATIENT_ID), encodings)
     issuer = text.decode(raw_bytes(ds, ISSUER), encodings)
-    study = uids[0x0020000D]
-    patient = pseudonyms.patient(issuer, patient_id) if patient_id else pseudonyms.patient_of_study(study)
+    patient = patients.find(issuer, patient_id, uids[0x0020000D])
     walk(
         ds,
         Scope(
             plan=plan,
-            pseudonyms=pseudonyms,
+            patients=patients,
             encodings=encodings,
             patient=patient,
-            days=pseudonyms.days(issuer, patient_id) if patient_id else pseudonyms.days_of_study(study),
+            days=patient.days,
             cleaner=_cleaner(ds, plan, encodings) if plan.cleans else None,
             own_uids=frozenset(uids.values()),
             own_words=text.words(text.decode(raw_bytes(ds, PATIENT_NAME), encodings), patient_id),

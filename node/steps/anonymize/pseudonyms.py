@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import unicodedata
 import uuid
+
+from node.dicom.text import folded
 
 LEAST_SECRET = 32
 """Bytes. Shorter than the hash, a secret could be found by trying."""
@@ -76,11 +77,6 @@ class Pseudonyms:
         keyed = self._keyed.copy()
         keyed.update(message)
         return keyed.digest()
-
-
-def folded(text: str) -> str:
-    """An identifier in the form in which two are compared: NFC, without padding, upper case."""
-    return unicodedata.normalize("NFC", text).strip().upper()
 
 
 def _back(digest: bytes) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -10,12 +11,16 @@ from typing import ClassVar
 
 from node.errors import CannotSucceed
 from node.model import Batch, Disclosure, Held, Item, Kind, Work
-from node.steps.anonymize import vocabulary
+from node.steps.anonymize import reversible, vocabulary
 from node.steps.anonymize.instance import HoldError, anonymize
+from node.steps.anonymize.lookup import load as load_lookup
 from node.steps.anonymize.options import problems_with
+from node.steps.anonymize.patients import Naming, Patients
 from node.steps.anonymize.plan import NO_RULES, Rules, compile_plan, laid_over
-from node.steps.anonymize.pseudonyms import LEAST_SECRET, Pseudonyms
+from node.steps.anonymize.pseudonyms import LEAST_SECRET
 from node.steps.anonymize.rules import compile_rules
+
+_PREFIX = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +31,7 @@ class Anonymize:
     accepts: ClassVar[frozenset[Kind]] = frozenset({Kind.DICOM})
     gives: ClassVar[frozenset[Kind]] = frozenset({Kind.DICOM})
     whole: ClassVar[bool] = False
-    needs: ClassVar[frozenset[str]] = frozenset({"secret"})
+    needs: ClassVar[frozenset[str]] = frozenset({"secret", "crosswalk"})
     deidentifies: ClassVar[bool] = True
 
     profile: str = "basic"
@@ -41,17 +46,43 @@ class Anonymize:
     Of several rules for one attribute the last counts."""
     keep_words: tuple[str, ...] = ()
     """Words that cleaning leaves in texts, besides those that ship: names of protocols, of sequences, of a trial."""
+    lookup: Path | None = None
+    """A CSV of patient_id,pseudonym (and issuer, where ids are of several): each patient's pseudonym. Who is not in it
+    is held. Default: a keyed pseudonym."""
+    numbers: str = ""
+    """Patients are numbered from the crosswalk, with this before the number: `SITE-` gives SITE-0001."""
+    reversible: Path | None = None
+    """An X.509 certificate with an RSA key: the original attributes go along, encrypted so that only its owner can
+    read them (`dicom-node reidentify`)."""
 
     def problems(self) -> tuple[str, ...]:
         """What is wrong with the options, a sentence each; for a recipe with its file and line."""
         found = [] if self.profile == "basic" else [f'unknown profile "{self.profile}"; there is "basic"']
         found += [*problems_with(self.options), *vocabulary.unusable(self.keep_words)]
-        return (*found, *self._rules()[1])
+        return (*found, *self._naming_problems(), *self._rules()[1])
+
+    def _naming_problems(self) -> tuple[str, ...]:
+        found = []
+        if self.lookup is not None and self.numbers:
+            found.append("a patient has one pseudonym: from lookup, or from numbers")
+        if self.numbers and not _PREFIX.fullmatch(self.numbers):
+            found.append("numbers are letters, digits, - and _ of ASCII, at most 40")
+        if self.lookup is not None:
+            found += load_lookup(self.lookup)[1]
+        if self.reversible is not None:
+            found += reversible.problems(self.reversible)
+        return tuple(found)
+
+    def _naming(self) -> Naming:
+        if self.lookup is not None:
+            return Naming(load_lookup(self.lookup)[0], f"table:{self.lookup}")
+        return Naming(scheme=f"number:{self.numbers}") if self.numbers else Naming()
 
     def run(self, batch: Batch, work: Work) -> Batch:
         """De-identify each instance; hold, with a reason, what could identify all the same.
 
-        Raises CannotSucceed when an option, the recipe or the secret is unusable: nothing is then passed on.
+        Raises CannotSucceed when an option, the recipe, the lookup table, the certificate or the secret is unusable,
+        and TryAgain when the crosswalk does not answer: nothing is then passed on.
         """
         problems = self.problems()
         if problems:
@@ -63,13 +94,14 @@ class Anonymize:
         plan_for = lru_cache(maxsize=None)(
             partial(compile_plan, frozenset(self.options), self._rules()[0], keep_words=frozenset(self.keep_words))
         )
-        pseudonyms = Pseudonyms(secret)
+        patients = Patients(secret, work.given.get("crosswalk"), self._naming())
+        seal = reversible.seal_for(self.reversible) if self.reversible is not None else None
         items: list[Item] = []
         held = list(batch.held)
         for item in batch.items:
             target = work.out / _file_name(item.path)
             try:
-                anonymize(item.path, target, plan_for, pseudonyms)
+                anonymize(item.path, target, plan_for, patients, seal)
             except HoldError as reason:
                 target.unlink(missing_ok=True)  # of an earlier try, under other rules
                 held.append(Held(sources=item.sources, reason=f"cannot be de-identified: {reason}"))

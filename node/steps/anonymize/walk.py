@@ -18,16 +18,18 @@ from pydicom.tag import Tag
 from node.dicom.attributes import VR_BY_TAG, describe, is_creator, is_private, private_vr
 from node.dicom.deid_table import is_repeating
 from node.steps.anonymize import coding, content, text, values
+from node.steps.anonymize.ages import InvalidAgeError, cap_age
 from node.steps.anonymize.changes import CLEANED, Means, changed
 from node.steps.anonymize.cleaning import Cleaner
+from node.steps.anonymize.patients import Patient, Patients
 from node.steps.anonymize.plan import PATIENT_ID, Action, Do, Plan
-from node.steps.anonymize.pseudonyms import Pseudonyms
 
 CHARACTER_SET, ISSUER, PIXEL_DATA = 0x00080005, 0x00100021, 0x7FE00010
 IDENTITY_UIDS = (0x00080018, 0x0020000D, 0x0020000E, 0x00200052)
 """SOP, Study and Series Instance UID, Frame of Reference UID."""
 
 _UNDEFINED = 0xFFFFFFFF
+_SHORT, _SHORT_LENGTH = frozenset({"AE", "CS", "SH"}), 16
 
 
 class UndecidableError(ValueError):
@@ -39,9 +41,9 @@ class Scope:
     """What holds while one data set, or one item, is walked."""
 
     plan: Plan
-    pseudonyms: Pseudonyms
+    patients: Patients
     encodings: Sequence[str]
-    patient: str
+    patient: Patient
     own_uids: frozenset[str]
     """The instance's own UIDs: replaced wherever they stand, also in attributes that the table does not name."""
     own_words: re.Pattern[str] | None = None
@@ -75,7 +77,7 @@ class Scope:
 
     @property
     def means(self) -> Means:
-        return Means(pseudonyms=self.pseudonyms, cleaner=self.cleaner, days=self.days)
+        return Means(pseudonyms=self.patient.pseudonyms, cleaner=self.cleaner, days=self.days)
 
 
 def walk(ds: Dataset, scope: Scope) -> None:
@@ -119,7 +121,8 @@ def _entered(ds: Dataset, scope: Scope) -> Scope:
     patient_id = text.decode(raw_bytes(ds, PATIENT_ID), scope.encodings)
     if scope.nested and patient_id:
         issuer = text.decode(raw_bytes(ds, ISSUER), scope.encodings)
-        scope = replace(scope, patient=scope.pseudonyms.patient(issuer, patient_id))
+        if not scope.patient.is_of(issuer, patient_id):
+            scope = replace(scope, patient=scope.patients.find(issuer, patient_id, ""))
     if scope.in_content:
         value_type = content.concept_of(ds)[2] if content.VALUE_TYPE in ds else ""
         tag = content.VALUES.get(value_type)
@@ -247,6 +250,8 @@ def _value(ds: Dataset, tag: int, vr: str, action: Action | None, scope: Scope) 
             _write(ds, tag, vr, _mapped(ds, tag, scope, always=False))
         elif action is None and scope.in_clean and not scope.in_dummy and vr in CLEANED and not coding.is_code(tag):
             _changed(ds, tag, vr, Do.CLEAN, scope)
+        elif vr == "AS":
+            _write(ds, tag, vr, _age(ds, tag, scope))
         elif vr in values.FREE_TEXT and (scope.in_dummy or _names_the_patient(raw_bytes(ds, tag), scope)):
             _write(ds, tag, vr, values.dummy(tag, vr, little_endian=True))
         elif vr in values.CODES and _names_the_patient(raw_bytes(ds, tag), scope):
@@ -258,7 +263,7 @@ def _value(ds: Dataset, tag: int, vr: str, action: Action | None, scope: Scope) 
     elif action is Do.EMPTY:
         _write(ds, tag, vr, b"")
     elif action is Do.PATIENT:
-        _write(ds, tag, vr, scope.patient.encode())
+        _write(ds, tag, vr, _name(tag, vr, scope))
     elif action is Do.UID or (action is Do.DUMMY and known == "UI"):
         _write(ds, tag, "UI", _mapped(ds, tag, scope, always=True))
     elif isinstance(action, str):
@@ -299,6 +304,21 @@ def _without_words(ds: Dataset, tag: int, vr: str, scope: Scope) -> bytes:
     return values.padded("\\".join(kept).encode("ascii", "replace"), vr)
 
 
+def _name(tag: int, vr: str, scope: Scope) -> bytes:
+    """The patient's pseudonym, where a recipe may want it in more places than name and id (PS3.5 6.2)."""
+    name = scope.patient.name
+    if vr in _SHORT and len(name) > _SHORT_LENGTH:
+        raise UndecidableError(f"{describe(tag)} is {vr}, and its patient's pseudonym is longer than that may be")
+    return values.padded(name.encode(), vr)
+
+
+def _age(ds: Dataset, tag: int, scope: Scope) -> bytes:
+    try:
+        return values.padded(cap_age(text.decode(raw_bytes(ds, tag), scope.encodings)).encode("ascii"), "AS")
+    except InvalidAgeError:
+        raise UndecidableError(f"{describe(tag)} is no valid AS") from None
+
+
 def _is_no_number_and_names(value: bytes, scope: Scope) -> bool:
     """A number that equals a Patient ID is a number; a name in its place was put there by somebody."""
     return not values.is_numeral(value) and _said(value.decode("ascii", "replace"), scope)
@@ -313,7 +333,7 @@ def _mapped(ds: Dataset, tag: int, scope: Scope, *, always: bool) -> bytes:
         uids = [uid.strip(" \0") for uid in raw_bytes(ds, tag).decode("ascii").split("\\")]
     except UnicodeDecodeError:
         raise UndecidableError(f"{describe(tag)} is no UID") from None
-    replaced = [scope.pseudonyms.uid(uid) if always or uid in scope.own_uids else uid for uid in uids]
+    replaced = [scope.patient.pseudonyms.uid(uid) if always or uid in scope.own_uids else uid for uid in uids]
     return values.padded("\\".join(replaced).encode(), "UI")
 
 
