@@ -11,7 +11,7 @@ from typing import ClassVar
 from node.errors import CannotSucceed
 from node.model import Batch, Disclosure, Held, Item, Kind, Work
 from node.steps.anonymize.instance import HoldError, anonymize
-from node.steps.anonymize.plan import AVAILABLE, NO_RULES, UNAVAILABLE, Rules, compile_plan
+from node.steps.anonymize.plan import AVAILABLE, NO_RULES, UNAVAILABLE, Do, Rules, compile_plan
 from node.steps.anonymize.pseudonyms import LEAST_SECRET, Pseudonyms
 
 
@@ -32,6 +32,9 @@ class Anonymize:
     """Options of PS3.15 E.3, such as retain_patient_characteristics. One that is not available is refused."""
     recipe: Path | None = None
     """A deid recipe (pydicom.github.io/deid) whose %header is applied on top of the profile."""
+    second_reader: bool = True
+    """Before anything of the unit goes on, read every file for names, ids, dates and UIDs of its originals; one that
+    is found holds the unit."""
 
     def problems(self) -> tuple[str, ...]:
         """What is wrong with the options, a sentence each; for a recipe with its file and line."""
@@ -69,6 +72,10 @@ class Anonymize:
                 items.append(Item(path=target, kind=Kind.DICOM, sources=item.sources))
         work.note("{} de-identified", len(items))
         return Batch(items=tuple(items), held=tuple(held), dropped=batch.dropped, disclosure=Disclosure.DEIDENTIFIED)
+
+    def keeps(self) -> frozenset[int]:
+        """Attributes that the recipe leaves as they are: the second reader takes their values for meant."""
+        return frozenset(tag for tag, action in self._rules()[0].actions.items() if action is Do.KEEP)
 
     def _rules(self) -> tuple[Rules, tuple[str, ...]]:
         if self.recipe is None:
