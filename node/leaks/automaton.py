@@ -17,7 +17,7 @@ from node.leaks.collect import Collected
 from node.leaks.dates import Date, dates_in
 from node.leaks.fold import fold
 from node.leaks.kept import Kept
-from node.leaks.patterns import Pattern, of_identifier, of_name, of_phone, of_phrase
+from node.leaks.patterns import ALL, Pattern, of_identifier, of_name, of_phone, of_phrase
 from node.leaks.tokens import TOKEN, appended, joins
 from node.leaks.what import Place, What
 from node.leaks.words import LEAST
@@ -139,7 +139,7 @@ class Automaton:
                 if (whole and place is Place.IDENTIFIER) or (named and len(one.key) >= _LEAST_BESIDE):
                     yield pattern.what
                 continue
-            if whole and not pattern.ordinary and len(one.key) > 2:
+            if whole and (pattern.named or pattern.part == ALL) and not pattern.ordinary and len(one.key) > 2:
                 yield pattern.what
             for other in following.get(one.last + 1, ()):
                 if _of_one(one, other) and (pattern.named or not (pattern.ordinary and other.pattern.ordinary)):
@@ -179,7 +179,10 @@ def _patterns(collected: Collected) -> Iterator[tuple[str, Pattern]]:
     for value in sorted(collected.phones):
         yield from of_phone(value, next(owners))
     for what, value in sorted(collected.phrases):
-        yield from of_phrase(what, value, collected.makes, next(owners))
+        known = what is What.INSTITUTION
+        yield from of_phrase(what, value, collected.makes, next(owners), known_by_a_word=known)
+    for value in sorted(collected.departments):
+        yield from of_phrase(What.INSTITUTION, value, collected.makes, next(owners))
 
 
 def _of_one(one: _Found, other: _Found) -> bool:

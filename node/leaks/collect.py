@@ -30,6 +30,7 @@ class Collected:
     phones: frozenset[str] = frozenset()
     phrases: frozenset[tuple[What, str]] = frozenset()
     """Institutions and addresses."""
+    departments: frozenset[str] = frozenset()
     dates: frozenset[tuple[What, Date]] = frozenset()
     uids: frozenset[str] = frozenset()
     makes: frozenset[str] = frozenset()
@@ -41,9 +42,11 @@ class Collected:
 
     def __or__(self, other: Collected) -> Collected:
         return Collected(
-            self.names | other.names, self.identifiers | other.identifiers, self.phones | other.phones,
-            self.phrases | other.phrases, self.dates | other.dates, self.uids | other.uids, self.makes | other.makes,
-            self.charsets | other.charsets, self.unread | other.unread,
+            names=self.names | other.names, identifiers=self.identifiers | other.identifiers,
+            phones=self.phones | other.phones, phrases=self.phrases | other.phrases,
+            departments=self.departments | other.departments, dates=self.dates | other.dates,
+            uids=self.uids | other.uids, makes=self.makes | other.makes, charsets=self.charsets | other.charsets,
+            unread=self.unread | other.unread,
         )  # fmt: skip
 
 
@@ -54,19 +57,21 @@ class _Collecting:
     identifiers: set[tuple[What, str]] = field(default_factory=set)
     phones: set[str] = field(default_factory=set)
     phrases: set[tuple[What, str]] = field(default_factory=set)
+    departments: set[str] = field(default_factory=set)
     dates: set[tuple[What, Date]] = field(default_factory=set)
     uids: set[str] = field(default_factory=set)
     makes: set[str] = field(default_factory=set)
     charsets: set[str] = field(default_factory=set)
     unread: set[Path] = field(default_factory=set)
-    seen: set[tuple[int, str, bytes, bytes]] = field(default_factory=set)
+    seen: set[tuple[int, int, str, bytes, bytes]] = field(default_factory=set)
     left: set[str] = field(default_factory=set)
     """Values of attributes that the route leaves as they are: another attribute with the same one tells no more."""
 
     def take(self, value: Value) -> None:
-        if not value.raw or (tag := (value.tag, value.vr, value.raw, value.charset)) in self.seen:
+        sequence = value.path[1] if value.path else 0
+        if not value.raw or (key := (sequence, value.tag, value.vr, value.raw, value.charset)) in self.seen:
             return
-        self.seen.add(tag)
+        self.seen.add(key)
         into = self._into(value)
         if into is None:
             return
@@ -92,14 +97,17 @@ class _Collecting:
             return What.DEVICE, "identifiers"
         if tag in sources.PHONES:
             return What.CONTACT, "phones"
-        if tag in sources.PHRASES:
-            what = What.INSTITUTION if tag in sources.INSTITUTION_ADDRESS else sources.PHRASES[tag]
-            return what, "addresses" if tag in sources.ADDRESSES else "phrases"
+        if tag in sources.ADDRESSES:
+            return What.INSTITUTION if tag in sources.INSTITUTION_ADDRESS else What.CONTACT, "addresses"
+        if tag in sources.INSTITUTIONS:
+            return What.INSTITUTION, "phrases"
+        if tag in sources.DEPARTMENTS:
+            return What.INSTITUTION, "departments"
         if tag in sources.MAKES:
             return What.DEVICE, "makes"
         if tag == 0x00080005:
             return What.UNREADABLE, "charsets"
-        return None
+        return _of_code(value)
 
     def _add(self, what: What, found: str, text: str) -> None:
         match found:
@@ -115,6 +123,8 @@ class _Collecting:
                 # Its words are a town and a street, whosever address it is.
                 if what not in self.kept.whats:
                     self.phrases.add((What.CONTACT, text))
+            case "departments":
+                self.departments.add(text)
             case "phones":
                 self.phones.add(text)
             case "charsets":
@@ -130,13 +140,29 @@ class _Collecting:
         left = self.left
         dates = {date for one in left if (date := parsed(one)) is not None}
         return Collected(
-            frozenset(one for one in self.names if one[1] not in left),
-            frozenset(one for one in self.identifiers if one[1] not in left),
-            frozenset(self.phones - left),
-            frozenset(one for one in self.phrases if one[1] not in left),
-            frozenset(one for one in self.dates if one[1] not in dates),
-            frozenset(self.uids - left), frozenset(self.makes), frozenset(self.charsets), frozenset(self.unread),
-        )  # fmt: skip
+            names=frozenset(one for one in self.names if one[1] not in left),
+            identifiers=frozenset(one for one in self.identifiers if one[1] not in left),
+            phones=frozenset(self.phones - left),
+            phrases=frozenset(one for one in self.phrases if one[1] not in left),
+            departments=frozenset(self.departments - left),
+            dates=frozenset(one for one in self.dates if one[1] not in dates),
+            uids=frozenset(self.uids - left),
+            makes=frozenset(self.makes),
+            charsets=frozenset(self.charsets),
+            unread=frozenset(self.unread),
+        )
+
+
+def _of_code(value: Value) -> tuple[What, str] | None:
+    """A person or an institution that is identified by a code (PS3.3 10.1, C.7.5.1)."""
+    sequence = value.path[1] if value.path else 0
+    if value.tag in sources.CODE_MEANINGS:
+        if sequence in sources.PERSON_CODES:
+            return What.PERSON, "names"
+        return (What.INSTITUTION, "phrases") if sequence in sources.INSTITUTION_CODES else None
+    if value.tag in sources.CODE_VALUES and sequence in sources.PERSON_CODES:
+        return What.ID, "identifiers"
+    return None
 
 
 def collect(originals: Iterable[Path], kept: Kept) -> Collected:

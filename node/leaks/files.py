@@ -201,6 +201,8 @@ class _Inflating:
             except zlib.error:
                 raise UnreadableError("it does not inflate") from None
             self._at += _CHUNK
+        if len(self._out) < count and not self._machine.eof:
+            raise UnreadableError("it is compressed, and cut short")
         return bytes(self._out[:count])
 
     def end(self) -> int | None:
@@ -213,12 +215,12 @@ _CHUNK_HEAD = Struct(">I4s")
 
 def _png(data: Data) -> Read:
     """Every chunk but those of the image itself, compressed text inflated (PNG 11.3), and what follows the last."""
-    position = 8
-    while position < len(data):
+    position, kind = 8, b""
+    while kind != b"IEND":
         try:
             length, kind = _CHUNK_HEAD.unpack_from(data, position)
         except error:
-            break
+            raise UnreadableError("its PNG chunks are cut short") from None
         content = data[position + 8 : position + 8 + length]
         if len(content) < length:
             raise UnreadableError("its PNG chunks are cut short")
@@ -227,8 +229,6 @@ def _png(data: Data) -> Read:
         if kind not in _PNG_PIXELS:
             for text, place in _chunk(kind, content):
                 yield text, place, where
-        if kind == b"IEND":
-            break
     for text, place in in_bytes(data[position:].strip(b"\0")):
         yield text, place, f"behind the PNG image, byte {position}"
 

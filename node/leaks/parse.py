@@ -78,7 +78,7 @@ class Value:
     offset: int
     """Of the value, from the beginning of the data that were parsed."""
     raw: bytes
-    """Empty for pixel data of the data set itself, which is not text; see `pixels`."""
+    """The encoded value. Pixel data of the data set itself are no value: see `Parsed.pixels`."""
     charset: bytes
     """The value of (0008,0005) that holds here."""
 

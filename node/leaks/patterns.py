@@ -17,6 +17,8 @@ _LEAST_NUMBER, _LEAST_MIXED = 5, 5
 _LEAST_OTHER = 6
 """The same of what belongs to the device, and of what people number from 1."""
 _LEAST_PHONE = 6
+ALL = -3
+"""The part that is the whole of a name of one word, such as UCLA."""
 _LEAST_WORD = 5
 """Letters of the word by which an institution is known wherever it stands."""
 
@@ -151,22 +153,24 @@ def of_phone(value: str, owner: int) -> Keyed:
             yield key, Pattern(What.CONTACT, owner, cut, alone=True)
 
 
-def of_phrase(what: What, value: str, makes: Iterable[str], owner: int) -> Keyed:
+def of_phrase(what: What, value: str, makes: Iterable[str], owner: int, *, known_by_a_word: bool = False) -> Keyed:
     """An institution or an address: each line of it as a whole, and its words.
 
     makes   folded words of the device's make: they stand in every header, and name no institution
 
-    One word is enough for an institution (`Charité`) where it is no ordinary one; of an address two side by side, since
-    alone a street or a town is a word like others.
+    One word is enough for an institution (`Charité`) where it is no ordinary one; of a department or an address two
+    side by side, since alone a street, a town or a speciality is a word like others.
     """
     known = frozenset(makes)
     for spelling in spellings(value):
         words = [word for word in tokens_of(spelling) if not word.isdigit() and word not in PLACEHOLDERS]
         for number, word in enumerate(dict.fromkeys(words)):
             common = ordinary(word) or word in known
-            alone = what is What.INSTITUTION and not common and (len(word) >= _LEAST_WORD or not word.isascii())
+            alone = known_by_a_word and not common and (len(word) >= _LEAST_WORD or not word.isascii())
             if len(word) > 1 or not word.isascii():
                 yield word, Pattern(what, owner, number, alone, ordinary=common)
+        if known_by_a_word and len(words) == 1:
+            yield words[0], Pattern(what, owner, ALL, alone=False, ordinary=ordinary(words[0]) or words[0] in known)
         for line in re.split(r"[,;\n\r\\^]+", spelling):
             tokens = tokens_of(line)
             own = [token for token in tokens if not token.isdigit() and not ordinary(token) and token not in known]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from node.dicom.attributes import tag_of
-from node.leaks.what import What
 
 
 def _tags(keywords: str) -> frozenset[int]:
@@ -34,14 +33,18 @@ PHONES = _tags(
     """
 )
 ADDRESSES = _tags("PatientAddress ReferringPhysicianAddress PersonAddress InstitutionAddress")
-INSTITUTIONS = _tags("InstitutionName InstitutionalDepartmentName ResponsibleOrganization RequestingService")
+INSTITUTIONS = _tags("InstitutionName ResponsibleOrganization")
+DEPARTMENTS = _tags("InstitutionalDepartmentName RequestingService")
 MAKES = _tags("Manufacturer ManufacturerModelName SoftwareVersions")
 BIRTH_DATES = _tags("PatientBirthDate PatientBirthDateInAlternativeCalendar")
 
-PHRASES = {**dict.fromkeys(INSTITUTIONS, What.INSTITUTION), **dict.fromkeys(ADDRESSES, What.CONTACT)}
-"""Attributes whose values are looked for word by word."""
+PERSON_CODES, INSTITUTION_CODES = _tags("PersonIdentificationCodeSequence"), _tags("InstitutionCodeSequence")
+CODE_VALUES = _tags("CodeValue LongCodeValue")
+CODE_MEANINGS = _tags("CodeMeaning")
+"""A code in the sequences above names a person or an institution in its meaning, and numbers it in its value."""
 
 INSTITUTION_ADDRESS = _tags("InstitutionAddress")
+"""One of the addresses, which stays with the identity of the institution."""
 
 SHARED_UIDS = _tags(
     """

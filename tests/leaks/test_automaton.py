@@ -71,7 +71,8 @@ def test_a_word_counts_where_nothing_but_a_name_stands() -> None:
     assert says(named("Li^Wei"), "48li203f", Place.PERSON) == set(), "digits touch it: a pseudonym"
 
 
-def test_a_word_beside_a_short_identifier_counts() -> None:
+def test_a_word_beside_a_short_identifier_counts_but_not_beside_one_or_two_digits() -> None:
+    assert says(named("Head^Mary", identifiers=[(What.ID, "1")]), "HEAD 1") == set()
     collected = named("Head^Mary", identifiers=[(What.ID, "712")])
     assert says(collected, "Head 712") == {What.ID}
     assert says(collected, "712 mm") == set()
@@ -160,6 +161,12 @@ def test_an_institution_is_known_by_a_word_of_its_own_and_not_by_what_all_have()
     collected = named(phrases=[(What.INSTITUTION, "Charité University Hospital, Dept. of Radiology")])
     assert says(collected, "charite protocol") == {What.INSTITUTION}
     assert says(collected, "University Hospital Radiology") == set()
+
+
+def test_a_department_is_not_known_by_a_word() -> None:
+    collected = Collected(departments=frozenset({"Neuro Waldau 3"}))
+    assert says(collected, "neuro") == set()
+    assert says(collected, "Neuro, Waldau") == {What.INSTITUTION}
 
 
 def test_the_make_of_the_device_is_no_institution() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from node.leaks import Collected, Kept, What, collect
 from node.leaks.collect import merged
-from node.leaks.sources import PHRASES, SHARED_UIDS
+from node.leaks.sources import ADDRESSES, DEPARTMENTS, INSTITUTIONS, SHARED_UIDS
 from tests import make
 from tests.leaks.patients import UID, item, original
 
@@ -28,6 +28,7 @@ def test_every_kind_of_value_is_collected(tmp_path: Path) -> None:
     assert found.phones == {"+49 761 555 0199"}
     assert (What.INSTITUTION, "Charité Campus Virchow") in found.phrases
     assert (What.CONTACT, "Lindenallee 27, 79104 Zähringen") in found.phrases
+    assert found.departments == {"Neuroradiologie"}
     assert {(What.BIRTH, (1961, 4, 9)), (What.DATE, (2017, 8, 23))} <= found.dates
     assert {UID, make.uid("study"), make.uid("study", "series")} <= found.uids
     assert found.makes == {"siemens"}
@@ -120,4 +121,20 @@ def test_parts_of_a_unit_are_put_together(tmp_path: Path) -> None:
 def test_the_attributes_are_those_of_the_standard() -> None:
     assert 0x00080016 in SHARED_UIDS
     assert 0x00080018 not in SHARED_UIDS
-    assert PHRASES[0x00080080] is What.INSTITUTION
+    assert 0x00080080 in INSTITUTIONS
+    assert 0x00081040 in DEPARTMENTS
+    assert 0x00101040 in ADDRESSES
+
+
+def test_codes_of_persons_and_institutions_are_collected(tmp_path: Path) -> None:
+    person = item(CodeValue="DOC-88123", CodingSchemeDesignator="99LOCAL", CodeMeaning="Adebayo^Tunde")
+    ds = original(
+        OperatorIdentificationSequence=item(PersonIdentificationCodeSequence=person),
+        InstitutionCodeSequence=item(CodeValue="9", CodingSchemeDesignator="99LOCAL", CodeMeaning="Spital Waldau"),
+        ProcedureCodeSequence=item(CodeValue="7", CodingSchemeDesignator="99LOCAL", CodeMeaning="CT thorax"),
+    )
+    found = collect([make.write(ds, tmp_path / "original.dcm")], Kept())
+    assert (What.PERSON, "Adebayo^Tunde") in found.names
+    assert (What.ID, "DOC-88123") in found.identifiers
+    assert (What.INSTITUTION, "Spital Waldau") in found.phrases
+    assert not [value for _, value in (*found.names, *found.phrases) if value == "CT thorax"]

@@ -97,7 +97,8 @@ def test_chunks_of_a_png_are_read(kind: bytes, content: bytes, text: str | None)
     "data",
     [
         nifti("")[:200],
-        gzip.compress(nifti(""))[:30] + b"\xff" * 30,
+        gzip.compress(nifti(""))[:14] + b"\xff" * 30,
+        gzip.compress(nifti("x" * 70, 148))[:20],
         b"\x1f\x8b\x08",
         b"\x1f\x8b\x08\x08" + b"\0" * 6 + b"name without end",
         png(b"tEXt", b"a\0b")[:50],

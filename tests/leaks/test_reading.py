@@ -14,7 +14,7 @@ from pydicom.dataset import FileDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 
-from node.leaks import Collected, Kept, Output, Reader, What
+from node.leaks import Collected, Kept, Output, Reader, What, collect
 from tests import make
 from tests.leaks.patients import UID, clean, collected, item, original, read, whats
 
@@ -247,8 +247,6 @@ def test_an_output_that_breaks_off_is_not_passed(found: Collected, tmp_path: Pat
 def test_an_output_of_an_original_that_cannot_be_read_to_its_end_is_not_passed(tmp_path: Path) -> None:
     (source,) = make.write_all([original()], tmp_path)
     source.write_bytes(source.read_bytes()[:900])
-    from node.leaks import collect
-
     found = collect([source], Kept())
     path = make.write(clean(), tmp_path / "output.dcm")
     assert whats(Reader(found, Kept()).read(Output(path=path, number=1, originals=(source,)))) == {What.UNREADABLE}
@@ -276,8 +274,6 @@ def test_a_shifted_date_that_is_by_chance_another_one_of_the_study_is_no_leak(tm
     second.SOPInstanceUID = make.uid("second")
     paths = make.write_all([first, second], tmp_path / "originals")
     kept = Kept.of(["retain_long_modified_dates"])
-    from node.leaks import collect
-
     reader = Reader(collect(paths, kept), kept)
     ds = clean()
     ds.AcquisitionDate = "20170823"

@@ -92,18 +92,23 @@ def test_what_was_forwarded_before_de_identification_is_not_read(working: Kit) -
     assert working.jobs() == {key: "held"}
 
 
-def test_files_are_read_once_for_several_destinations(working: Kit) -> None:
-    key = queued(working, "anonymize, {forward: a}, {forward: b}", patients("", ""))
-    assert notes(working, key) == [f"forward: {READ.format(2)}"]
-    key = queued(working, "anonymize, {forward: a}, obey, {forward: b}", patients("", ""))
-    assert notes(working, key) == [f"forward: {READ.format(2)}"] * 2, "obey made new files"
+@pytest.mark.parametrize(("between", "times"), [("", 1), ("obey, ", 2)], ids=["the same files", "new files"])
+def test_files_are_read_once_for_several_destinations(working: Kit, between: str, times: int) -> None:
+    key = queued(working, f"anonymize, {{forward: a}}, {between}{{forward: b}}", patients("", ""))
+    assert working.jobs() == {key: "done"}
+    assert notes(working, key) == [f"forward: {READ.format(2)}"] * times
 
 
 def test_the_end_of_a_route_is_read_too(working: Kit) -> None:
-    key = queued(working, "careless", patients("", "Kowalczyk"))
-    assert working.jobs() == {key: "held"}
     key = queued(working, "anonymize", patients("", ""))
     assert notes(working, key) == [f"anonymize: {READ.format(2)}"]
+
+
+def test_the_end_of_a_route_that_leaks_is_held(working: Kit) -> None:
+    key = queued(working, "careless", patients("", "Kowalczyk"))
+    assert working.jobs() == {key: "held"}
+    (reason,) = working.reasons(key)
+    assert reason.startswith("careless: second reader: ")
 
 
 def test_the_option_turns_it_off(working: Kit) -> None:
@@ -180,9 +185,9 @@ def test_what_stays_after_two_steps_is_what_both_leave() -> None:
 
 def test_attributes_that_a_recipe_keeps_are_what_the_step_says(tmp_path: Path) -> None:
     recipe = tmp_path / "recipe"
-    recipe.write_text("FORMAT dicom\n%header\nKEEP AccessionNumber\nREMOVE StudyID\n")
+    recipe.write_text("FORMAT dicom\n%header\nKEEP StudyDate\nREMOVE StudyID\n")
     step = STEPS["anonymize"](recipe=recipe)  # type: ignore[call-arg]  # its own field
-    assert kept_by((step,)).tags == {0x00080050}
+    assert kept_by((step,)).tags == {0x00080020}
 
 
 def test_a_finding_says_what_and_where() -> None:
