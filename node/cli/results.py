@@ -10,6 +10,7 @@ import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from node.cli.gather import FileUnit
@@ -64,7 +65,9 @@ class Result:
 def publish(unit: FileUnit, made: Batch, notes: Sequence[str], out: Path, taken: set[str]) -> Result:
     """Copy what a unit gave to a new folder below `out`. `taken`: names of folders that others have."""
     paths = {one.receipt: one.path for one in unit.members}
-    held = {paths[source]: one.reason for one in made.held for source in one.sources}
+    # Work files are named by receipts, which nobody has seen.
+    named = partial(_RECEIPT.sub, lambda found: str(paths.get(ReceiptId(found[0]), found[0])))
+    held = {paths[source]: named(one.reason) for one in made.held for source in one.sources}
     left = {source for item in made.items for source in item.sources}.union(made.dropped)
     for receipt, path in paths.items():
         if receipt not in left:
@@ -83,8 +86,7 @@ def publish(unit: FileUnit, made: Batch, notes: Sequence[str], out: Path, taken:
         files.add(name)
     return Result(
         unit=unit, folder=folder, files=tuple(sorted(files)), held=tuple(held.items()), dropped=len(set(made.dropped)),
-        # Work files are named by receipts, which nobody has seen.
-        notes=tuple(_RECEIPT.sub(lambda found: str(paths.get(ReceiptId(found[0]), found[0])), note) for note in notes),
+        notes=tuple(named(note) for note in notes),
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from node.model import Batch, Held, ReceiptId, Step
 from node.pool import Bug, Pool, WorkerDied
 from node.run.notes import Note, lines
 from node.run.perform import perform
+from node.run.second_reading import read_again
 from node.run.supply import Supply
 
 log = logging.getLogger("node.run")
@@ -98,9 +99,11 @@ def run_chain(
 ) -> tuple[Batch, list[str]]:
     """All steps of a route but `forward`, one after the other, without a database. Raises as the steps do.
 
-    Reasons and notes begin with the step's name, as in the history of a job.
+    Reasons and notes begin with the step's name, as in the history of a job. What a route that de-identifies gives is
+    read by the second reader.
     """
     notes: list[str] = []
+    received = batch
     for number, step in enumerate(steps):
         if step.name == "forward":
             continue
@@ -113,4 +116,5 @@ def run_chain(
         newly = (replace(held, reason=f"{step.name}: {held.reason}") for held in batch.held[len(before) :])
         batch = replace(batch, held=(*before, *newly))
         notes += [f"{step.name}: {text}" for text in said]
+    notes += read_again(pool, steps, received, batch, below=work)
     return batch, notes

@@ -31,6 +31,7 @@ from node.run.ahead import Ahead
 from node.run.goods import goods_of
 from node.run.notes import lines
 from node.run.parts import in_parts, needs_all, sources_held
+from node.run.second_reading import read_again, readers
 from node.run.supply import Supply
 from node.spool import Spool
 
@@ -102,7 +103,7 @@ class Runner:
         batch = self._input(job, thawed, number, folder, of)
         self.reach(f"step {number} begins")
         if results.read(folder, number, of) is None:
-            self._run(job, thawed[number], number, batch, folder, of)
+            self._run(job, thawed, number, batch, folder, of)
         if number == len(thawed) - 1:
             self.reach("job ends")
             with self.database.durable.begin() as connection:
@@ -116,7 +117,7 @@ class Runner:
         batch = results.read(folder, number - 1, of)
         if batch is None:
             given = self._input(job, thawed, number - 1, folder, of)
-            self._run(job, thawed[number - 1], number - 1, given, folder, of)
+            self._run(job, thawed, number - 1, given, folder, of)
             batch = results.read(folder, number - 1, of)
         if batch is None:
             raise TryAgain(f"the output of step {number - 1} cannot be read back")
@@ -134,13 +135,14 @@ class Runner:
             )
         )
 
-    def _run(self, job: Job, step: Step, number: int, batch: Batch, folder: Path, of: str) -> None:
-        began = time.monotonic()
+    def _run(self, job: Job, thawed: tuple[Step, ...], number: int, batch: Batch, folder: Path, of: str) -> None:
+        began, step = time.monotonic(), thawed[number]
         needs_all(step, batch, job.plan.partial)
         destination = getattr(step, "to", None) if step.name == "forward" else None
         notes: list[str] = []
         if destination is not None:
             made = batch
+            notes += self._read_again(job, thawed, number, batch, folder, of)
             notes.append(self._forward(job, step, number, str(destination), batch))
         else:
             out = folder / f"{number}-{step.name}"
@@ -150,9 +152,24 @@ class Runner:
             perform = self.ahead.perform if number == 0 else in_parts
             made, given = perform(self.pool, step, batch, out, self.supply.for_step(step))
             notes += lines(given)
+            if number == len(thawed) - 1:
+                notes += self._read_again(job, thawed, number + 1, made, folder, of)
         self.reach(f"step {number} made its files")
         self._account(job, step, number, batch, made, notes, time.monotonic() - began)
         results.write(folder, number, made, notes, of)
+
+    def _read_again(
+        self, job: Job, thawed: tuple[Step, ...], number: int, leaving: Batch, folder: Path, of: str
+    ) -> list[str]:
+        """Read, before they leave ahead of step `number`, the files that no forward step before it had read."""
+        if not readers(thawed[:number]) or not leaving.items:
+            return []
+        known: set[Path] = set()
+        for earlier in range(number):
+            if thawed[earlier].name == "forward" and readers(thawed[:earlier]):
+                batch = results.read(folder, earlier, of)
+                known.update(item.path for item in (batch.items if batch else ()))
+        return read_again(self.pool, thawed[:number], self._received(job), leaving, below=folder, known=known)
 
     def _account(
         self, job: Job, step: Step, number: int, given: Batch, made: Batch, notes: Iterable[str], seconds: float

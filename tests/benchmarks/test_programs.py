@@ -68,6 +68,12 @@ def test_the_processor_time_of_an_instance_is_shown_by_its_parts(folder: Path) -
     assert "rows.record, CT" in run("per_instance", folder)
 
 
+def test_the_second_reader_is_counted_on_patients_who_are_not_in_the_headers(folder: Path) -> None:
+    shown = run("leaks", folder, "--headers")
+    assert "after anonymize" in shown
+    assert "collect" in shown
+
+
 @pytest.mark.full
 def test_a_large_index_is_filled_and_measured(folder: Path) -> None:
     assert "receiving with 2000 indexed : with 0" in run("receive", folder, "--growth")

@@ -11,7 +11,7 @@ LEVELS = (
     ("cli",),
     ("service", "lifecycle"),
     ("receive", "collect", "evidence", "run", "deliver", "commit", "report", "retention", "acts", "backup", "healing"),
-    ("steps",),
+    ("steps", "leaks"),
     ("imaging",),
     ("engine", "outbox", "stores"),
     ("crosswalk",),

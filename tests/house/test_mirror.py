@@ -37,6 +37,10 @@ ELSEWHERE = {
     "steps.anonymize.permitted": "tests/steps/anonymize/test_rules.py",
     "steps.anonymize.values": "tests/steps/anonymize/test_instance.py",
     "steps.anonymize.walk": "tests/steps/anonymize/test_planted.py",
+    # words and tables of the second reader
+    "leaks.what": "tests/leaks/test_automaton.py",
+    "leaks.sources": "tests/leaks/test_collect.py",
+    "leaks.patterns": "tests/leaks/test_automaton.py",
     "imaging.attributes": "tests/steps/test_nifti.py",
     "imaging.codecs": "tests/imaging/test_decode.py",
     "imaging.layout": "tests/imaging/test_decode.py",

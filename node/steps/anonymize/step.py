@@ -16,7 +16,7 @@ from node.steps.anonymize.instance import HoldError, anonymize
 from node.steps.anonymize.lookup import load as load_lookup
 from node.steps.anonymize.options import problems_with
 from node.steps.anonymize.patients import Naming, Patients
-from node.steps.anonymize.plan import NO_RULES, Rules, compile_plan, laid_over
+from node.steps.anonymize.plan import NO_RULES, Do, Rules, compile_plan, laid_over
 from node.steps.anonymize.pseudonyms import LEAST_SECRET
 from node.steps.anonymize.rules import compile_rules
 
@@ -54,6 +54,9 @@ class Anonymize:
     reversible: Path | None = None
     """An X.509 certificate with an RSA key: the original attributes go along, encrypted so that only its owner can
     read them (`dicom-node reidentify`)."""
+    second_reader: bool = True
+    """Before anything of the unit goes on, read every file for names, ids, dates and UIDs of its originals; one that
+    is found holds the unit."""
 
     def problems(self) -> tuple[str, ...]:
         """What is wrong with the options, a sentence each; for a recipe with its file and line."""
@@ -109,6 +112,10 @@ class Anonymize:
                 items.append(Item(path=target, kind=Kind.DICOM, sources=item.sources))
         work.note("{} de-identified", len(items))
         return Batch(items=tuple(items), held=tuple(held), dropped=batch.dropped, disclosure=Disclosure.DEIDENTIFIED)
+
+    def keeps(self) -> frozenset[int]:
+        """Attributes that the recipe leaves as they are: the second reader takes their values for meant."""
+        return frozenset(tag for tag, action in self._rules()[0].actions.items() if action is Do.KEEP)
 
     def _rules(self) -> tuple[Rules, tuple[str, ...]]:
         chosen = frozenset(self.options)

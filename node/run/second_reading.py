@@ -1,0 +1,115 @@
+"""The second reader before anything leaves: what a route that de-identifies is about to forward, or gives at its end.
+
+A step that de-identifies says so with `deidentifies`, and with `second_reader` that its output is to be read. It gives
+`options` of PS3.15 and `keeps()`, the attributes that site rules leave, so that what stays on purpose is no leak; and
+may give `texts_of()`, what recognises characters in pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
+from operator import and_
+from pathlib import Path
+from typing import TypeVar
+
+from node.errors import CannotSucceed
+from node.leaks import Collected, Finding, Kept, Output, Reader, collect
+from node.leaks.pixels import TextsOf
+from node.model import Batch, ReceiptId, Step
+from node.pool import Pool
+
+_ORIGINALS, _OUTPUTS = 60, 30
+"""Files given to a worker at once: what is looked for goes along with every part."""
+_MOST = 10
+"""Findings told of one part; the others are only counted."""
+
+T = TypeVar("T")
+Found = tuple[list[Finding], int]
+"""The first findings, and how many there are."""
+
+
+def readers(steps: Sequence[Step]) -> tuple[Step, ...]:
+    """The steps whose output is to be read; none where no step de-identifies, or its option says no."""
+    wanted = [step for step in steps if getattr(step, "deidentifies", False)]
+    return tuple(wanted) if any(getattr(step, "second_reader", False) for step in wanted) else ()
+
+
+def read_again(
+    pool: Pool, steps: Sequence[Step], originals: Batch, leaving: Batch, *, below: Path, known: Collection[Path] = ()
+) -> list[str]:
+    """Read what is about to leave after `steps`; returns a line for the history, or none where nothing is to be read.
+
+    originals   what the unit was received as: held members too, for what they say may stand in others
+    below       the folder in which steps write; names of files and folders in it are read too
+    known       files that were read before
+
+    Raises CannotSucceed, which holds the unit, when a value of the originals stands in any output, and when an output
+    or its original cannot be read to its end. The reason names places, never values.
+    """
+    wanted = readers(steps)
+    sources = {source: item.path for item in originals.items for source in item.sources}
+    outputs = [
+        _output(number, item.path, item.sources, sources, below)
+        for number, item in enumerate(leaving.items, 1)
+        if item.path not in known
+    ]
+    if not wanted or not outputs:
+        return []
+    kept = pool.call(kept_by, wanted)
+    paths = list(dict.fromkeys(sources.values()))
+    with ThreadPoolExecutor(max_workers=pool.size) as threads:
+        parts = threads.map(lambda part: pool.call(collect, part, kept), _parts(paths, _ORIGINALS))
+        collected = reduce(Collected.__or__, parts, Collected())
+        read = threads.map(lambda part: pool.call(read_part, wanted, collected, kept, part), _parts(outputs, _OUTPUTS))
+        found = list(read)
+    total = sum(count for _, count in found)
+    if total:
+        first = min(finding for findings, _ in found for finding in findings)
+        raise CannotSucceed(_reason(first, total, leaving))
+    return [f"second reader: {len(outputs)} files read, nothing of the originals found"]
+
+
+def kept_by(steps: Sequence[Step]) -> Kept:
+    """What is left on purpose by all of these steps. In a worker: reading a recipe imports much."""
+    return reduce(and_, (Kept.of(getattr(step, "options", ()), _kept_tags(step)) for step in steps))
+
+
+def read_part(steps: Sequence[Step], collected: Collected, kept: Kept, outputs: Sequence[Output]) -> Found:
+    """In a worker: the findings in some of the outputs."""
+    reader = Reader(collected, kept, _texts_of(steps))
+    found = [finding for output in outputs for finding in reader.read(output)]
+    return found[:_MOST], len(found)
+
+
+def _kept_tags(step: Step) -> frozenset[int]:
+    keeps = getattr(step, "keeps", None)
+    return frozenset(keeps()) if keeps is not None else frozenset()
+
+
+def _texts_of(steps: Sequence[Step]) -> TextsOf | None:
+    offered = [step.texts_of() for step in steps if hasattr(step, "texts_of")]
+    return next((texts_of for texts_of in offered if texts_of is not None), None)
+
+
+def _output(
+    number: int, path: Path, receipts: Sequence[ReceiptId], sources: dict[ReceiptId, Path], below: Path
+) -> Output:
+    names = path.relative_to(below).parts if path.is_relative_to(below) else (path.name,)
+    originals = tuple(sources[receipt] for receipt in receipts if receipt in sources)
+    return Output(path=path, number=number, names=names, originals=originals)
+
+
+def _reason(first: Finding, total: int, leaving: Batch) -> str:
+    item = leaving.items[first.number - 1]
+    made_of = f", made of {item.sources[0]}" if len(item.sources) == 1 else ""
+    more = f"; {total - 1} more such places" if total > 1 else ""
+    return (
+        f"second reader: {first.what.value} stands in file {first.number} of {len(leaving.items)} "
+        f"({item.kind}{made_of}) at {first.where}{more}; nothing of the unit goes on"
+    )
+
+
+def _parts(items: Sequence[T], size: int) -> list[Sequence[T]]:
+    return [items[begin : begin + size] for begin in range(0, len(items), size)]
