@@ -56,7 +56,6 @@ UNAVAILABLE: Mapping[str, str] = MappingProxyType(
         "clean_descriptors": "free text cannot be cleaned yet",
         "clean_structured_content": "structured content cannot be cleaned yet",
         "clean_graphics": "graphics cannot be cleaned yet",
-        "clean_pixel_data": "pixels cannot be cleaned yet",
         "clean_recognizable_visual_features": "faces cannot be removed yet",
     }
 )

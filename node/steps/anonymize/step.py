@@ -11,6 +11,7 @@ from typing import ClassVar
 from node.errors import CannotSucceed
 from node.model import Batch, Disclosure, Held, Item, Kind, Work
 from node.steps.anonymize.instance import HoldError, anonymize
+from node.steps.anonymize.pixel_options import AS_USUAL, CLEAN_PIXELS, PixelOptions, cleaning_of, pixel_problems
 from node.steps.anonymize.plan import AVAILABLE, NO_RULES, UNAVAILABLE, Rules, compile_plan
 from node.steps.anonymize.pseudonyms import LEAST_SECRET, Pseudonyms
 
@@ -32,6 +33,8 @@ class Anonymize:
     """Options of PS3.15 E.3, such as retain_patient_characteristics. One that is not available is refused."""
     recipe: Path | None = None
     """A deid recipe (pydicom.github.io/deid) whose %header is applied on top of the profile."""
+    pixels: PixelOptions = AS_USUAL
+    """How pixels are cleaned, where clean_pixel_data is among the options."""
 
     def problems(self) -> tuple[str, ...]:
         """What is wrong with the options, a sentence each; for a recipe with its file and line."""
@@ -40,7 +43,7 @@ class Anonymize:
         found += [
             f'option "{name}" is given twice' for name in sorted(set(self.options)) if self.options.count(name) > 1
         ]
-        return (*found, *self._rules()[1])
+        return (*found, *self._rules()[1], *pixel_problems(self.options, self.pixels))
 
     def run(self, batch: Batch, work: Work) -> Batch:
         """De-identify each instance; hold, with a reason, what could identify all the same.
@@ -54,20 +57,27 @@ class Anonymize:
         if not isinstance(secret, bytes) or len(secret) < LEAST_SECRET:
             raise CannotSucceed(f"anonymize needs a secret of at least {LEAST_SECRET} bytes")
         _check_names(batch)
-        plan_for = lru_cache(maxsize=None)(partial(compile_plan, frozenset(self.options), self._rules()[0]))
+        # What is done to pixels differs from image to image, and is claimed by those alone to which it was done.
+        options = frozenset(self.options) - {CLEAN_PIXELS}
+        plan_for = lru_cache(maxsize=None)(partial(compile_plan, options, self._rules()[0]))
+        cleaning = cleaning_of(self.options, self.pixels)
+        masked = 0
         pseudonyms = Pseudonyms(secret)
         items: list[Item] = []
         held = list(batch.held)
         for item in batch.items:
             target = work.out / _file_name(item.path)
             try:
-                anonymize(item.path, target, plan_for, pseudonyms)
+                cleaned = anonymize(item.path, target, plan_for, pseudonyms, cleaning)
             except HoldError as reason:
                 target.unlink(missing_ok=True)  # of an earlier try, under other rules
                 held.append(Held(sources=item.sources, reason=f"cannot be de-identified: {reason}"))
             else:
+                masked += cleaned is not None
                 items.append(Item(path=target, kind=Kind.DICOM, sources=item.sources))
         work.note("{} de-identified", len(items))
+        if masked:
+            work.note("{} with pixels cleaned", masked)
         return Batch(items=tuple(items), held=tuple(held), dropped=batch.dropped, disclosure=Disclosure.DEIDENTIFIED)
 
     def _rules(self) -> tuple[Rules, tuple[str, ...]]:
