@@ -74,7 +74,7 @@ def text_mask(frames: Iterable[Array], mask: Mask, detector: Detector) -> Mask:
     """
     found = np.zeros_like(mask)
     for frame in frames:
-        boxes = detector.boxes(picture_of(frame, mask | found))
+        boxes = detector.boxes(picture_of(frame, mask))
         found |= mask_of([Cut(_grown(box)) for box in boxes], *mask.shape)
     return found & ~mask
 

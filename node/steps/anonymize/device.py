@@ -10,11 +10,12 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from pydicom._dicom_dict import RepeatersDictionary  # pydicom.datadict has lookups only
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-from node.dicom.attributes import VR_BY_TAG, suggestions, tag_of
+from node.dicom.attributes import suggestions, tag_of, vr_of
 from node.steps.anonymize import text, values
 from node.steps.anonymize.walk import element_of
 
@@ -26,8 +27,11 @@ Texts = Callable[[Path], tuple[str, ...] | None]
 
 _NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
 
-_NAMED = {"SeqOfUltrasoundRegions": "SequenceOfUltrasoundRegions"}
+_NAMED = {"SeqOfUltrasoundRegions": 0x00186011}
 """CTP's names for attributes (those of dcm4che 1) that PS3.6 has another keyword for."""
+
+_REPEATED = {entry[4]: int(mask.replace("x", "0"), 16) for mask, entry in RepeatersDictionary.items()}
+"""Keywords of attributes in repeating groups -> the tag in the first of them (PS3.5 7.6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ def tag_named(word: str) -> int:
     """The tag of a keyword, or of eight hexadecimal digits after 0x. Raises ValueError, with the nearest keyword."""
     if re.fullmatch(r"0x[0-9A-Fa-f]{8}", word):
         return int(word, 16)
-    tag = tag_of(_NAMED.get(word, word))
+    tag = tag_of(word) or _NAMED.get(word) or _REPEATED.get(word)
     if tag is None:
         near = suggestions(word)
         raise ValueError(f'unknown attribute "{word}"' + (f'. Did you mean "{near[0]}"?' if near else ""))
@@ -187,7 +191,7 @@ def whole_number(ds: Dataset, tag: int) -> int | None:
 
 
 def _texts(element: DataElement | RawDataElement, by: tuple[str, ...]) -> tuple[str, ...]:
-    vr = str(element.VR or VR_BY_TAG.get(int(element.tag), "UN"))
+    vr = str(element.VR or vr_of(int(element.tag)))
     if not isinstance(element, RawDataElement):
         found = element.value
         if vr == "SQ":
