@@ -89,7 +89,7 @@ def picture_of(frame: Array, mask: Mask) -> Picture:
     low, high = (float(rest.min()), float(rest.max())) if rest.size else (0.0, 0.0)
     scaled = (seen - low) * (255.0 / (high - low)) if high > low else np.zeros_like(seen)
     scaled[mask] = 0
-    grey = np.nan_to_num(scaled, nan=0.0, posinf=255.0, neginf=0.0).clip(0, 255).astype(np.uint8)
+    grey = np.nan_to_num(scaled, nan=0.0, posinf=255.0, neginf=0.0).clip(0, 255).round().astype(np.uint8)
     return grey if grey.ndim == 3 else np.repeat(grey[:, :, np.newaxis], 3, axis=2)
 
 

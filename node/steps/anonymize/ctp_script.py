@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 
 from node.imaging.mask import Rectangle
-from node.steps.anonymize.device import METHODS, Both, Condition, Either, Not, Path, Test, tag_named
+from node.steps.anonymize.device import METHODS, Both, Condition, Either, Not, Path, Says, tag_named
 from node.steps.anonymize.pixel_rules import PixelRule, RuleCut
 
 _SIGNATURE = re.compile(r"\{([^}]*)\}")
@@ -52,7 +52,7 @@ def parse(text: str, name: str) -> tuple[tuple[PixelRule, ...], Problems]:
     rules: list[PixelRule] = []
     problems: Problems = []
     signatures = list(_SIGNATURE.finditer(text))
-    ends = [match.start() for match in signatures[1:]] + [len(text)]
+    ends = [*(match.start() for match in signatures), len(text)][1:]
     for match, end in zip(signatures, ends, strict=True):
         before = len(problems)
         cuts = []
@@ -167,7 +167,7 @@ class _Reader:
                 re.compile(argument)
             except re.error as error:
                 raise _ScriptError(at, f'"{argument}" is no regular expression: {error}') from None
-        return Test(path, method, argument)
+        return Says(path, method, argument)
 
     def _tag(self, kind: str, word: str, at: int) -> int:
         if kind == "tag":
@@ -195,6 +195,6 @@ class _Reader:
         found, said, at = self._take()
         if found != kind or (word and said != word):
             raise _ScriptError(
-                at, f'"{said}" where {word or "a text in quotes"} is expected' if said else "it ends early"
+                at, f'"{said}" where {word or "a text in quotes"} is expected' if said else "it ends too early"
             )
         return said

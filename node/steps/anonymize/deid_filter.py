@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from node.imaging.mask import Rectangle
-from node.steps.anonymize.device import Both, Condition, Either, Test, tag_named
+from node.steps.anonymize.device import Both, Condition, Either, Says, tag_named
 from node.steps.anonymize.pixel_rules import Area, PixelRule, RuleCut
 
 _FILTERS = ("contains", "notcontains", "equals", "notequals", "missing", "present", "empty")
@@ -127,7 +127,7 @@ def _line(line: str) -> Condition:
     return found
 
 
-def _test(text: str) -> Test:
+def _test(text: str) -> Says:
     method, _, rest = text.partition(" ")
     method, rest = method.lower(), rest.strip()
     if method not in _FILTERS:
@@ -147,7 +147,7 @@ def _test(text: str) -> Test:
             re.compile(value)
         except re.error as error:
             raise _LineError(f'"{value}" is no regular expression: {error}') from None
-    return Test((tag,), f"deid {method}", value)
+    return Says((tag,), f"deid {method}", value)
 
 
 def _area(text: str, *, sized: bool) -> Rectangle | Area:

@@ -35,7 +35,7 @@ _REPEATED = {entry[4]: int(mask.replace("x", "0"), 16) for mask, entry in Repeat
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class Says:
     """One attribute held against one argument, by one of METHODS."""
 
     path: Path
@@ -60,13 +60,13 @@ class Either:
     right: Condition
 
 
-Condition = Test | Not | Both | Either | bool
+Condition = Says | Not | Both | Either | bool
 
 
 def holds(condition: Condition, texts: Texts) -> bool:
     """Whether a header is meant by a condition."""
     match condition:
-        case Test(path, method, argument):
+        case Says(path, method, argument):
             return METHODS[method](texts(path), argument)
         case Not(inner):
             return not holds(inner, texts)
@@ -155,8 +155,8 @@ METHODS: Mapping[str, Callable[[_Values, str], bool]] = {
 def texts_of(ds: Dataset) -> Texts:
     """The attributes of a data set, and of its file meta information, as conditions see them.
 
-    Nothing in the data set is decoded in place: what goes on after this still sees the bytes that came. A sequence or
-    bulk data are one text that says so. Text that its character set does not explain is taken as Latin 1.
+    No value is decoded in place: what goes on after this still sees the bytes that came. A sequence or bulk data are
+    one text that says so. Text that its character set does not explain is taken as Latin 1.
     """
     try:
         by = text.declared(ds)
@@ -198,9 +198,9 @@ def _texts(element: DataElement | RawDataElement, by: tuple[str, ...]) -> tuple[
             return ("(a sequence)",) if found else ()
         if vr in values.OPAQUE:
             return ("(binary)",) if found else ()
-        return tuple(
-            str(one) for one in (found if isinstance(found, MultiValue | list) else [found]) if one is not None
-        )
+        if found in ("", None):
+            return ()
+        return tuple(str(one) for one in (found if isinstance(found, MultiValue | list) else [found]))
     value = element.value or b""
     if not value:
         return ()
