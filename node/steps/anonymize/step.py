@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -12,7 +13,8 @@ from node.errors import CannotSucceed
 from node.model import Batch, Disclosure, Held, Item, Kind, Work
 from node.steps.anonymize.instance import HoldError, anonymize
 from node.steps.anonymize.pixel_options import AS_USUAL, CLEAN_PIXELS, PixelOptions, cleaning_of, pixel_problems
-from node.steps.anonymize.plan import AVAILABLE, NO_RULES, UNAVAILABLE, Rules, compile_plan
+from node.steps.anonymize.pixels import Cleaning
+from node.steps.anonymize.plan import AVAILABLE, NO_RULES, UNAVAILABLE, Plan, Rules, compile_plan
 from node.steps.anonymize.pseudonyms import LEAST_SECRET, Pseudonyms
 
 
@@ -57,10 +59,7 @@ class Anonymize:
         if not isinstance(secret, bytes) or len(secret) < LEAST_SECRET:
             raise CannotSucceed(f"anonymize needs a secret of at least {LEAST_SECRET} bytes")
         _check_names(batch)
-        # What is done to pixels differs from image to image, and is claimed by those alone to which it was done.
-        options = frozenset(self.options) - {CLEAN_PIXELS}
-        plan_for = lru_cache(maxsize=None)(partial(compile_plan, options, self._rules()[0]))
-        cleaning = cleaning_of(self.options, self.pixels)
+        plan_for, cleaning = self.plan_for(), self.cleaning()
         masked = 0
         pseudonyms = Pseudonyms(secret)
         items: list[Item] = []
@@ -79,6 +78,20 @@ class Anonymize:
         if masked:
             work.note("{} with pixels cleaned", masked)
         return Batch(items=tuple(items), held=tuple(held), dropped=batch.dropped, disclosure=Disclosure.DEIDENTIFIED)
+
+    def plan_for(self) -> Callable[[str], Plan]:
+        """SOP Class UID -> plan, each compiled once; of use only without problems.
+
+        What is done to pixels differs from image to image, and is claimed by those alone to which it was done: no plan
+        has that option.
+        """
+        return lru_cache(maxsize=None)(
+            partial(compile_plan, frozenset(self.options) - {CLEAN_PIXELS}, self._rules()[0])
+        )
+
+    def cleaning(self) -> Cleaning | None:
+        """What is done to pixels; None without the option. Of use only without problems."""
+        return cleaning_of(self.options, self.pixels)
 
     def _rules(self) -> tuple[Rules, tuple[str, ...]]:
         if self.recipe is None:
