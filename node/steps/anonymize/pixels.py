@@ -29,7 +29,6 @@ _CORNERS = (0x00186018, 0x0018601A, 0x0018601C, 0x0018601E)
 """Region Location Min X0, Min Y0, Max X1, Max Y1 (PS3.3 C.8.5.5.1.1)."""
 
 _OVERLAY_BIT = 0x0102
-_NO_RULE = "no pixel rule covers it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +100,7 @@ def decide(ds: Dataset, facts: Facts, cleaning: Cleaning) -> Treatment | Refusal
         return Refusal(f"the pixel rule {matched.held_by.where} says so")
     mask, covered, because = _mask(matched, regions if is_ultrasound(facts) else (), rows, columns)
     if suspicion and not covered:
-        return Refusal(f"{suspicion}, and {_NO_RULE}")
+        return Refusal(f"{suspicion}, and no pixel rule covers it")
     if facts.overlay_in_pixels and (why := _why_not_cleared(ds)):
         return Refusal(why)
     treatment = Treatment(

@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileDataset
+from pydicom.uid import ExplicitVRLittleEndian
 
 from node.imaging.mask import Mask, Rectangle, outside
+from node.steps.anonymize.instance import facts
+from node.steps.anonymize.pixels import Cleaning, Refusal, Treatment, decide
 from tests import make
 
 US_IMAGE, US_CLIP = "1.2.840.10008.5.1.4.1.1.6.1", "1.2.840.10008.5.1.4.1.1.3.1"
@@ -57,3 +60,9 @@ def received(ds: FileDataset) -> FileDataset:
     ds.save_as(file, enforce_file_format=True)
     file.seek(0)
     return dcmread(file)
+
+
+def decided(ds: FileDataset, cleaning: Cleaning, syntax: str = ExplicitVRLittleEndian) -> Treatment | Refusal | None:
+    """What would be done to it when it is received in a transfer syntax."""
+    came = received(ds)
+    return decide(came, facts(came, syntax), cleaning)
