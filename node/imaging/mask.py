@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from node.errors import CannotSucceed
 from node.imaging.decode import lowest_bits
-from node.imaging.layout import Array, Layout
+from node.imaging.layout import Layout
 
 Mask = npt.NDArray[np.bool_]
 
@@ -75,24 +75,40 @@ def black_stored(data: bytes, layout: Layout, mask: Mask) -> bytes:
     if layout.subsampled:
         if columns % 2:
             raise CannotSucceed(f"YBR_FULL_422 with {columns} columns, which pairs cannot make")
-        middle = _black(layout)[1]
-        stored.reshape(-1, rows, columns // 2, 4)[:, mask[:, 0::2] | mask[:, 1::2]] = (0, 0, middle, middle)
+        middle, pairs = _black(layout)[1], stored.reshape(-1, rows, columns // 2, 4)
+        for n, value in enumerate((0, 0, middle, middle)):
+            np.copyto(pairs[..., n], value, where=mask[:, 0::2] | mask[:, 1::2])
     elif layout.samples == 1:
-        stored.reshape(-1, rows, columns)[:, mask] = 0
-    elif layout.planar:
-        planes = stored.reshape(-1, layout.samples, rows, columns)
-        for n, value in enumerate(_black(layout)):
-            planes[:, n, mask] = value
+        np.copyto(stored.reshape(-1, rows, columns), 0, where=mask)
     else:
-        stored.reshape(-1, rows, columns, layout.samples)[:, mask] = _black(layout)
+        shape = (-1, layout.samples, rows, columns) if layout.planar else (-1, rows, columns, layout.samples)
+        for n, value in enumerate(_black(layout)):
+            pixels = stored.reshape(shape)
+            np.copyto(pixels[:, n] if layout.planar else pixels[..., n], value, where=mask)
     return stored.tobytes()
 
 
-def black_decoded(frame: Array, layout: Layout, mask: Mask) -> Array:
-    """The same for one decoded frame of shape `layout.shape`; a codec's array may be read-only, so it is copied."""
-    masked = frame.copy()
-    masked[mask] = 0 if layout.samples == 1 else np.array(_black(layout), frame.dtype)
-    return masked
+class Stencil:
+    """A mask made ready to be laid over many frames of one layout: two passes over the bytes, whatever their shape.
+
+    frames  how many whole frames there are in what it is laid over, or fewer at the end
+    """
+
+    def __init__(self, layout: Layout, mask: Mask, frames: int = 1) -> None:
+        size = -(-frames * layout.frame_bits // 8)
+        dark = np.frombuffer(black_stored(bytes(size), layout, mask), np.uint8)
+        light = np.frombuffer(black_stored(b"\xff" * size, layout, mask), np.uint8)
+        self._kept = dark ^ light  # what came through differs, what is black is the same
+        self._black = dark if dark.any() else None
+
+    def over(self, data: bytes) -> bytes:
+        """The same bytes, black where the mask is. Raises CannotSucceed for more than it was made for."""
+        if len(data) > self._kept.size:
+            raise CannotSucceed(f"{len(data)} bytes of pixels where the header says {self._kept.size}")
+        masked = np.frombuffer(data, np.uint8) & self._kept[: len(data)]
+        if self._black is not None:
+            masked |= self._black[: len(data)]
+        return masked.tobytes()
 
 
 def without_unused_bits(data: bytes, layout: Layout) -> bytes:

@@ -23,7 +23,7 @@ from node.errors import CannotSucceed
 from node.imaging.codecs import JPEG_LOSSY
 from node.imaging.decode import coded_frames, decode_frame
 from node.imaging.layout import LIMIT, Layout
-from node.imaging.mask import Mask, black_decoded, black_stored, without_unused_bits
+from node.imaging.mask import Mask, Stencil, without_unused_bits
 from node.imaging.pixels import READ_ERRORS, Pixels, read_header, swap_words, value_of_pixels
 from node.imaging.transcode import (
     EXPLICIT_LITTLE_ENDIAN,
@@ -98,29 +98,31 @@ def _photometric(layout: Layout) -> str:
 
 def _decoded(pixels: Pixels, mask: Mask) -> Iterator[bytes]:
     layout, as_coded = pixels.layout, _as_coded(pixels.layout)
-    masked = replace(layout, photometric=_photometric(layout))
-    little = layout.dtype.newbyteorder("<")
+    written = replace(layout, photometric=_photometric(layout), planar=False, encapsulated=False)
+    stencil, little = Stencil(written, mask), layout.dtype.newbyteorder("<")
     with pixels.path.open("rb") as file:
         file.seek(pixels.start or 0)
         for number, data in enumerate(coded_frames(layout, file)):
-            frame = black_decoded(decode_frame(as_coded, data, number), masked, mask)
-            yield frame.astype(little, copy=False).tobytes()
+            frame = decode_frame(as_coded, data, number).astype(little, copy=False)
+            yield stencil.over(frame.tobytes())
 
 
 def _native(pixels: Pixels, mask: Mask, *, clear_unused_bits: bool) -> Iterator[bytes]:
     layout = pixels.layout
     if layout.allocated == 1 and not layout.little_endian:
         raise CannotSucceed("pixels of one bit in big endian: where each of them is cannot be told with certainty")
-    for chunk in _stored(pixels):
-        masked = black_stored(chunk, layout, mask)
-        clear = clear_unused_bits and layout.keyword == "PixelData" and 1 < layout.stored < layout.allocated
+    # As few frames as end on a byte, or on a word where words are turned.
+    at_once = next(n for n in (1, 2, 4, 8, 16) if n * layout.frame_bits % (16 if pixels.swapped else 8) == 0)
+    stencil = Stencil(layout, mask, at_once)
+    clear = clear_unused_bits and layout.keyword == "PixelData" and 1 < layout.stored < layout.allocated
+    for chunk in _stored(pixels, at_once):
+        masked = stencil.over(chunk)
         yield without_unused_bits(masked, layout) if clear else masked
 
 
-def _stored(pixels: Pixels) -> Iterator[bytes]:
-    """The bytes of so few frames as end on a byte, or on a word where words are turned, as little endian."""
+def _stored(pixels: Pixels, at_once: int) -> Iterator[bytes]:
+    """The bytes of `at_once` frames as little endian, fewer at the end."""
     layout = pixels.layout
-    at_once = next(n for n in (1, 2, 4, 8, 16) if n * layout.frame_bits % (16 if pixels.swapped else 8) == 0)
     with _opened(pixels) as file:
         for first in range(0, layout.frames, at_once):
             bits = min(at_once, layout.frames - first) * layout.frame_bits

@@ -13,7 +13,7 @@ from node.imaging.mask import (
     LARGEST,
     Cut,
     Rectangle,
-    black_decoded,
+    Stencil,
     black_stored,
     mask_of,
     outside,
@@ -116,14 +116,21 @@ def test_pixels_of_one_bit_go_wherever_in_a_byte_they_are(frames: int, rows: int
     np.testing.assert_array_equal(found.reshape(frames, rows, columns), expected)
 
 
-def test_a_decoded_frame_is_copied_and_not_written_over() -> None:
-    frame = np.full((6, 8), 7, np.int16)
-    frame.setflags(write=False)
-    after = black_decoded(frame, _layout(signed=True), _MASK)
-    assert frame.all()
-    assert after.dtype == np.int16
-    assert not after[_MASK].any()
-    assert (after[~_MASK] == 7).all()
+@pytest.mark.parametrize(
+    "layout",
+    [
+        _layout(), _layout(allocated=1, stored=1), _layout(allocated=32, stored=32), _colour(), _colour("YBR_FULL"),
+        _colour("YBR_FULL", planar=True), _colour("YBR_FULL_422"),
+    ],
+    ids=lambda layout: f"{layout.photometric} {layout.allocated} {layout.planar}",
+)  # fmt: skip
+@pytest.mark.parametrize("frames", [1, 3])
+def test_a_stencil_does_the_same_to_as_many_frames_as_it_is_made_for_and_to_fewer(layout: Layout, frames: int) -> None:
+    stencil = Stencil(layout, _MASK, 3)
+    data = _noise(frames * layout.frame_bits // 8)
+    assert stencil.over(data) == black_stored(data, layout, _MASK)
+    with pytest.raises(CannotSucceed, match="where the header says"):
+        stencil.over(bytes(3 * layout.frame_bits // 8 + 1))
 
 
 @pytest.mark.parametrize(("signed", "after"), [(False, 0x0FFF), (True, 0xFFFF)])

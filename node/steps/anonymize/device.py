@@ -9,6 +9,7 @@ import re
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 from pydicom._dicom_dict import RepeatersDictionary  # pydicom.datadict has lookups only
 from pydicom.dataelem import DataElement, RawDataElement
@@ -78,6 +79,19 @@ def holds(condition: Condition, texts: Texts) -> bool:
             return condition
 
 
+def paths_of(condition: Condition) -> frozenset[Path]:
+    """The attributes that a condition looks at."""
+    match condition:
+        case Says(path):
+            return frozenset({path})
+        case Not(inner):
+            return paths_of(inner)
+        case Both(left, right) | Either(left, right):
+            return paths_of(left) | paths_of(right)
+        case bool():
+            return frozenset()
+
+
 def tag_named(word: str) -> int:
     """The tag of a keyword, or of eight hexadecimal digits after 0x. Raises ValueError, with the nearest keyword."""
     if re.fullmatch(r"0x[0-9A-Fa-f]{8}", word):
@@ -94,8 +108,14 @@ def tag_named(word: str) -> int:
 _Values = tuple[str, ...] | None
 
 
+@lru_cache(maxsize=4096)
+def _pattern(argument: str) -> re.Pattern[str]:
+    return re.compile(argument, re.IGNORECASE)
+
+
 def _contains(found: _Values, argument: str) -> bool:
-    return any(re.search(argument, value.strip(), re.IGNORECASE) for value in found or ())
+    search = _pattern(argument).search
+    return any(search(value.strip()) for value in found or ())
 
 
 def _equals(found: _Values, argument: str) -> bool:
@@ -163,6 +183,7 @@ def texts_of(ds: Dataset) -> Texts:
     except text.UnreadableTextError:
         by = ("latin-1",)
 
+    @cache  # a hundred rules ask for the same few attributes
     def texts(path: Path) -> tuple[str, ...] | None:
         inner = ds
         for tag in path[:-1]:

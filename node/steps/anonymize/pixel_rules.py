@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from node.imaging.mask import Cut, Rectangle
-from node.steps.anonymize.device import Condition, Texts, holds
+from node.steps.anonymize.device import Condition, Texts, holds, paths_of
 
 
 class Area(Enum):
@@ -89,6 +89,32 @@ def match(files: Sequence[RuleFile], texts: Texts, regions: Sequence[Rectangle])
             layers.append(tuple(cut for rule in meant for one in rule.cuts for cut in _cuts(one, regions)))
             rules += meant
     return Matched(layers=tuple(layers), rules=tuple(rules))
+
+
+class RuleBook:
+    """Rules with what they were asked before: the images of a series have in common all that rules look at."""
+
+    _MOST = 1024
+
+    def __init__(self, files: tuple[RuleFile, ...]) -> None:
+        self._files = files
+        self._paths = sorted({path for file in files for rule in file.rules for path in paths_of(rule.condition)})
+        self._known: dict[tuple[object, ...], Matched] = {}
+
+    def match(self, texts: Texts, regions: tuple[Rectangle, ...]) -> Matched:
+        """`match`, once for each set of answers."""
+        key = (regions, *map(texts, self._paths))
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= self._MOST:
+                self._known.clear()
+            found = self._known[key] = match(self._files, texts, regions)
+        return found
+
+
+@lru_cache(maxsize=8)
+def rule_book(files: tuple[RuleFile, ...]) -> RuleBook:
+    return RuleBook(files)
 
 
 def _cuts(cut: RuleCut, regions: Sequence[Rectangle]) -> list[Cut]:

@@ -7,7 +7,7 @@ ultrasound image, outside which everything goes. Finding no text is no such thin
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from node.imaging.pixels import read_header
 from node.steps.anonymize import evidence
 from node.steps.anonymize.burned_in import Facts, burned_in, is_ultrasound, is_video
 from node.steps.anonymize.device import items_of, texts_of, whole_number
-from node.steps.anonymize.pixel_rules import Matched, RuleFile, match
+from node.steps.anonymize.pixel_rules import Matched, RuleBook, RuleFile, rule_book
 
 _ROWS, _COLUMNS, _ALLOCATED, _STORED, _SAMPLES = 0x00280010, 0x00280011, 0x00280100, 0x00280101, 0x00280002
 _REGIONS = 0x00186011
@@ -73,6 +73,10 @@ class Cleaning:
     mask_found: bool = False
     """Text that a detector finds is blacked; else its image is held."""
     detector: Callable[[], Detector] | None = None
+    book: RuleBook = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "book", rule_book(self.files))
 
     @property
     def digests(self) -> tuple[str, ...]:
@@ -95,7 +99,7 @@ def decide(ds: Dataset, facts: Facts, cleaning: Cleaning) -> Treatment | Refusal
     if is_video(facts) or facts.has_document or facts.has_content or facts.label_in_image:
         return Refusal(suspicion or "it is more than an image")
     regions = ultrasound_regions(ds)
-    matched = match(cleaning.files, texts_of(ds), regions)
+    matched = cleaning.book.match(texts_of(ds), regions)
     if matched.held_by is not None:
         return Refusal(f"the pixel rule {matched.held_by.where} says so")
     mask, covered, because = _mask(matched, regions if is_ultrasound(facts) else (), rows, columns)

@@ -12,7 +12,18 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import ImplicitVRLittleEndian
 
-from node.steps.anonymize.device import Both, Condition, Either, Not, Says, holds, tag_named, texts_of, whole_number
+from node.steps.anonymize.device import (
+    Both,
+    Condition,
+    Either,
+    Not,
+    Says,
+    holds,
+    paths_of,
+    tag_named,
+    texts_of,
+    whole_number,
+)
 from tests import make
 
 _MODALITY, _ROWS, _IMAGE_TYPE, _WINDOW = 0x00080060, 0x00280010, 0x00080008, 0x00281051
@@ -145,8 +156,14 @@ def test_conditions_combine_as_python_does(condition: Condition, there: frozense
             case _:
                 return bool(c)
 
-    found = holds(condition, lambda path: (chr(path[0]),) if chr(path[0]) in there else None)
-    assert found is by_hand(condition)
+    asked = set()
+
+    def texts(path: tuple[int, ...]) -> tuple[str, ...] | None:
+        asked.add(path)
+        return (chr(path[0]),) if chr(path[0]) in there else None
+
+    assert holds(condition, texts) is by_hand(condition)
+    assert asked <= paths_of(condition)
 
 
 def test_attributes_are_named_by_keyword_or_number() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from node.imaging.mask import Cut, Rectangle
 from node.steps.anonymize import pixel_rules
-from node.steps.anonymize.pixel_rules import Area, Matched, PixelRule, RuleCut, RuleFile, load, match
+from node.steps.anonymize.device import Says
+from node.steps.anonymize.pixel_rules import Area, Matched, PixelRule, RuleBook, RuleCut, RuleFile, load, match
 
 _TOP, _SIDE = Rectangle(0, 0, 640, 30), Rectangle(0, 0, 20, 480)
 _REGION = Rectangle(10, 40, 600, 400)
@@ -88,3 +89,28 @@ def test_an_edited_file_is_read_again(tmp_path: Path) -> None:
 def test_the_bundled_rules_hold_nothing() -> None:
     assert all(rule.cuts for rule in pixel_rules.bundled().rules)
     assert pixel_rules.bundled().digest == ""
+
+
+def test_a_book_asks_its_rules_once_for_images_that_answer_alike() -> None:
+    rows = Says((0x00280010,), "deid equals", "5")
+    book = RuleBook((RuleFile((PixelRule(name="", where="", condition=rows, cuts=(RuleCut(_TOP),)),)),))
+    asked = []
+
+    def texts(path: tuple[int, ...]) -> tuple[str, ...]:
+        asked.append(path)
+        return ("5",)
+
+    first = book.match(texts, ())
+    assert first.layers == ((Cut(_TOP),),)
+    assert book.match(texts, ()) is first
+    assert len(asked) == 3, "the answers twice, and the condition once"
+    assert not book.match(lambda path: ("6",), ()).rules
+    assert book.match(texts, (_REGION,)) is not first
+
+
+def test_a_book_forgets_before_it_grows_without_end() -> None:
+    rows = Says((0x00280010,), "deid equals", "5")
+    book = RuleBook((RuleFile((PixelRule(name="", where="", condition=rows, cuts=(RuleCut(_TOP),)),)),))
+    for number in range(3000):
+        assert bool(book.match(lambda path, n=number: (str(n),), ()).rules) is (number == 5)  # type: ignore[misc]  # bound
+    assert len(book._known) <= 1024
