@@ -5,12 +5,15 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import imagecodecs
 import numpy as np
 import pydicom
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.encaps import encapsulate
@@ -175,6 +178,35 @@ def test_native_pixels_stay_in_their_syntax(pixels: np.ndarray, syntax: str, tmp
     ds = _check(_native(tmp_path / "a.dcm", pixels, syntax), tmp_path / "b.dcm")
     kept = syntax if syntax != "1.2.840.10008.1.2.1.99" else ExplicitVRLittleEndian
     assert ds.file_meta.TransferSyntaxUID == kept
+
+
+@given(
+    rows=st.integers(1, 9), columns=st.integers(4, 12), frames=st.integers(1, 5), bits=st.sampled_from([8, 16, 32]),
+    colour=st.booleans(), planar=st.booleans(), seed=st.integers(0, 9999),
+    syntax=st.sampled_from([ImplicitVRLittleEndian, ExplicitVRLittleEndian]),
+)  # fmt: skip
+def test_of_any_image_each_bit_beside_the_mask_stays(
+    rows: int, columns: int, frames: int, bits: int, colour: bool, planar: bool, seed: int, syntax: str
+) -> None:
+    random = np.random.default_rng(seed)
+    shape = (frames, rows, columns, 3) if colour else (frames, rows, columns)
+    stored = random.integers(0, 1 << bits, shape, np.uint64).astype(f"<u{bits // 8}")
+    by_plane = planar and colour
+    written = stored.transpose(0, 3, 1, 2) if by_plane else stored
+    ds = make.instance()
+    make.set_pixels(ds, stored, bits_stored=int(random.integers(1, bits + 1)))
+    ds.NumberOfFrames, ds.PlanarConfiguration = frames, int(by_plane)
+    data = np.ascontiguousarray(written).tobytes()
+    ds.PixelData = data + b"\0" * (len(data) % 2)
+    ds.file_meta.TransferSyntaxUID = syntax
+    mask = random.integers(0, 2, (rows, columns)).astype(bool)
+    with TemporaryDirectory() as folder:
+        source, target = make.write(ds, Path(folder) / "a.dcm"), Path(folder) / "b.dcm"
+        assert write_masked(source, target, mask, lambda ds: None) == frames
+        found = np.frombuffer(pydicom.dcmread(target).PixelData, stored.dtype, stored.size).reshape(written.shape)
+    found = found.transpose(0, 2, 3, 1) if by_plane else found
+    np.testing.assert_array_equal(found[:, ~mask], stored[:, ~mask])
+    assert not found[:, mask].any()
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,8 @@ class Matched:
     """For each file, its cuts in order."""
     rules: tuple[PixelRule, ...] = ()
     """The rules that mean the image, but for those that hold it."""
+    digests: tuple[str, ...] = ()
+    """Of a site's files that have such rules."""
     held_by: PixelRule | None = None
 
     @property
@@ -80,6 +82,7 @@ def match(files: Sequence[RuleFile], texts: Texts, regions: Sequence[Rectangle])
     """
     layers: list[tuple[Cut, ...]] = []
     rules: list[PixelRule] = []
+    digests: list[str] = []
     for file in files:
         meant = [rule for rule in file.rules if holds(rule.condition, texts)]
         held_by = next((rule for rule in meant if not rule.cuts), None)
@@ -88,7 +91,8 @@ def match(files: Sequence[RuleFile], texts: Texts, regions: Sequence[Rectangle])
         if meant:
             layers.append(tuple(cut for rule in meant for one in rule.cuts for cut in _cuts(one, regions)))
             rules += meant
-    return Matched(layers=tuple(layers), rules=tuple(rules))
+            digests += [file.digest] if file.digest else []
+    return Matched(layers=tuple(layers), rules=tuple(rules), digests=tuple(digests))
 
 
 class RuleBook:

@@ -38,6 +38,8 @@ class Treatment:
     mask: Mask
     because: tuple[str, ...] = ()
     """The rules behind it, by file and line, and `ultrasound regions`."""
+    digests: tuple[str, ...] = ()
+    """Of the site's own files that these rules are in."""
     clear_unused_bits: bool = False
     look_for_text: bool = False
 
@@ -78,10 +80,6 @@ class Cleaning:
     def __post_init__(self) -> None:
         object.__setattr__(self, "book", rule_book(self.files))
 
-    @property
-    def digests(self) -> tuple[str, ...]:
-        return tuple(file.digest for file in self.files if file.digest)
-
     def looks_for_text(self, facts: Facts, *, suspected: bool) -> bool:
         if isinstance(self.ocr, tuple):
             return facts.modality in self.ocr
@@ -110,6 +108,7 @@ def decide(ds: Dataset, facts: Facts, cleaning: Cleaning) -> Treatment | Refusal
     treatment = Treatment(
         mask=mask,
         because=because,
+        digests=matched.digests if because else (),
         clear_unused_bits=facts.overlay_in_pixels,
         look_for_text=cleaning.looks_for_text(facts, suspected=suspicion is not None),
     )
@@ -186,7 +185,7 @@ def clean(source: Path, target: Path, treatment: Treatment, cleaning: Cleaning) 
         target,
         mask,
         # Overlays are gone by the Basic Profile wherever they stand: to clear their bits claims nothing more.
-        lambda ds: evidence.mark_pixels(ds, cleaning.digests) if mask.any() else None,
+        lambda ds: evidence.mark_pixels(ds, treatment.digests) if mask.any() else None,
         clear_unused_bits=treatment.clear_unused_bits,
     )
     source.unlink()

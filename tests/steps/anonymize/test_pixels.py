@@ -299,6 +299,8 @@ def test_a_sites_rules_are_named_by_their_hash(tmp_path: Path) -> None:
     digest = pixel_rules.load(tmp_path / "site.deid")[0].digest
     assert list(after.DeidentificationMethod)[-1] == f"pixel rules {digest}"
     assert all(len(value) <= 64 for value in after.DeidentificationMethod)
+    other = result(us.image(Manufacturer="Somebody"), tmp_path, **options)
+    assert list(other.DeidentificationMethod)[-1] == "clean_pixel_data", "no rule of the site had to do with this one"
 
 
 def test_a_recipe_that_keeps_more_than_the_profile_claims_no_code(tmp_path: Path) -> None:
