@@ -264,6 +264,24 @@ def uses(config: Rules = DEFAULT, json: Json = False) -> None:
     raise typer.Exit(run(config, json))
 
 
+deid = typer.Typer(help="For who writes rules of de-identification.", no_args_is_help=True,
+                   epilog="Example: dicom-node deid coverage ./studies")  # fmt: skip
+app.add_typer(deid, name="deid")
+
+
+@deid.command(epilog="Example: dicom-node deid coverage ./studies --route research-us")
+def coverage(
+    paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders.")],
+    route: Annotated[str | None, typer.Option(help="A route of rules.yaml; without it, the rules shipped.")] = None,
+    config: Rules = DEFAULT,
+    json: Json = False,
+) -> None:
+    """Which burned-in layouts, devices and private creators no rule covers yet. Exit 1 when a layout would be held."""
+    from node.cli.coverage import coverage as run
+
+    raise typer.Exit(run(paths, config, route, json))
+
+
 def _version(value: bool) -> None:
     if value:
         from node import __version__

@@ -58,7 +58,7 @@ def _options_of(step: type[Any]) -> type[Section]:
     for field in dataclasses.fields(step):
         about: dict[str, Any] = {"description": docs.get(field.name)}
         if field.default is not dataclasses.MISSING:
-            about["default"] = field.default
+            about["default"] = _section(field.default)
         elif field.default_factory is not dataclasses.MISSING:
             about["default_factory"] = field.default_factory
         fields[field.name] = (_as_written(hints[field.name]), Field(**about))
@@ -83,7 +83,26 @@ def _as_written(hint: Any) -> Any:
         return origin[tuple(a if a is Ellipsis else _as_written(a) for a in args)]
     if origin is Annotated:
         return Annotated[(_as_written(args[0]), *args[1:])]
+    if dataclasses.is_dataclass(hint):
+        return options_of(hint)  # type: ignore[arg-type]  # a class, as a hint is
     return hint
+
+
+def _section(value: Any) -> Any:
+    """An option that is a dataclass, as the section that rules.yaml has for it; anything else as it is."""
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return value
+    own = {field.name: _section(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return options_of(type(value)).model_construct(**own)
+
+
+def _valued(kind: type[Any], section: Section) -> Any:
+    """The dataclass, or the step, that a section stands for. Raises ValueError, from its own __post_init__."""
+    hints = get_type_hints(kind)
+    values = {name: getattr(section, name) for name in type(section).model_fields}
+    return kind(**{
+        name: _valued(hints[name], value) if isinstance(value, Section) else value for name, value in values.items()
+    })  # fmt: skip
 
 
 def build_step(written: Any, around: Surroundings) -> Step:
@@ -126,9 +145,8 @@ def build_step(written: Any, around: Surroundings) -> Step:
 
 def _made(kind: type[Any], given: Mapping[str, Any], around: Surroundings | None) -> Step:
     model = options_of(kind).model_validate(dict(given), context=around)
-    values = {name: getattr(model, name) for name in type(model).model_fields}
     try:
-        made: Step = kind(**values)
+        made: Step = _valued(kind, model)
     except ValueError as error:  # the step's own __post_init__
         raise wrong([Fault((), str(error))]) from None
     return made
@@ -137,7 +155,7 @@ def _made(kind: type[Any], given: Mapping[str, Any], around: Surroundings | None
 def freeze_step(step: Step) -> tuple[str, Mapping[str, Any]]:
     """Name and options as plain JSON values, defaults written out: a later default does not change an old job."""
     kind = type(step)
-    values = {field.name: getattr(step, field.name) for field in dataclasses.fields(step)}  # type: ignore[arg-type]  # every Step is a dataclass; a Protocol cannot say so
+    values = {field.name: _section(getattr(step, field.name)) for field in dataclasses.fields(step)}  # type: ignore[arg-type]  # every Step is a dataclass; a Protocol cannot say so
     dumped = options_of(kind).model_construct(**values).model_dump(mode="json")
     return step.name, {key: _steady(values[key], dumped[key]) for key in dumped}
 

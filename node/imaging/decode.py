@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
+from typing import BinaryIO
 
 import imagecodecs
 import numpy as np
@@ -68,6 +69,25 @@ def compressed_frames(layout: Layout, data: bytes) -> list[bytes]:
     if len(found) != layout.frames:
         raise CannotSucceed(f"{_where(layout)}: {len(found)} frames found, {layout.frames} in the header")
     return found
+
+
+def coded_frames(layout: Layout, file: BinaryIO) -> Iterator[bytes]:
+    """The same, read from a file that stands at the pixel data's value, one frame in memory at a time.
+
+    Raises CannotSucceed where the count is wrong: after the last frame, or before the one that is too many.
+    """
+    decoder_of(layout.transfer_syntax)
+    count = 0
+    try:
+        for data in generate_frames(file, number_of_frames=layout.frames):
+            count += 1
+            if count > layout.frames:
+                break
+            yield data
+    except (ValueError, EOFError, struct.error, IndexError) as error:
+        raise CannotSucceed(f"{_where(layout)}: fragments are not well formed ({type(error).__name__})") from error
+    if count != layout.frames:
+        raise CannotSucceed(f"{_where(layout)}: {count} frames found, {layout.frames} in the header")
 
 
 def decode_frame(layout: Layout, data: bytes, number: int = 0) -> Array:

@@ -55,7 +55,7 @@ class Pixels:
     def frames(self, wanted: Sequence[int] | None = None) -> Iterator[Array]:
         """Decode frames (numbers from 0, all by default); see `decode.frames`. Raises CannotSucceed."""
         if self.start is None:
-            yield from frames(self.layout, _whole(self.path, self.layout.keyword), wanted)
+            yield from frames(self.layout, value_of_pixels(self.path, self.layout.keyword), wanted)
             return
         with self.path.open("rb") as file:
             if self.layout.encapsulated or self.layout.frame_bits % 8 or self.swapped:
@@ -141,7 +141,8 @@ def swap_words(data: bytes, size: int = 2) -> bytes:
     return np.frombuffer(data, f">u{size}", len(data) // size).astype(f"<u{size}").tobytes()
 
 
-def _whole(path: Path, keyword: str) -> bytes:
+def value_of_pixels(path: Path, keyword: str) -> bytes:
+    """The whole pixel data element, for a file that must be read through."""
     assert keyword in PIXEL_KEYWORDS
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -13,7 +13,7 @@ from pydicom import config
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.filewriter import dcmwrite
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from node.dicom.dataset import read
 from node.errors import CannotSucceed
@@ -23,12 +23,13 @@ from node.imaging.layout import LIMIT, Layout, layout_of, pixel_keyword
 from node.imaging.pixels import READ_ERRORS
 
 EXPLICIT_LITTLE_ENDIAN = str(ExplicitVRLittleEndian)
+IMPLICIT_LITTLE_ENDIAN = str(ImplicitVRLittleEndian)
 
 # Syntaxes that lose something, or may: near-lossless JPEG-LS, JPEG 2000 and HTJ2K can be either.
 LOSSY = frozenset({*JPEG_LOSSY, "1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.203", *VIDEO})
 
-_OFFSET_TABLES = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
-_LONGEST_VALUE = 0xFFFFFFFE  # PS3.5 7.1.1: the length has 32 bits, is even, and all ones mean undefined
+OFFSET_TABLES = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
+LONGEST_VALUE = 0xFFFFFFFE  # PS3.5 7.1.1: the length has 32 bits, is even, and all ones mean undefined
 
 
 def transfer_syntax_of(path: Path) -> str:
@@ -68,8 +69,8 @@ def to_explicit_little_endian(source: Path, target: Path, *, limit: int = LIMIT)
 def _make_native(ds: FileDataset, syntax: str, limit: int) -> list[str]:
     # By what was read, not by the syntax: some files are implicit whatever they say.
     if any(getattr(ds.get_item(tag), "VR", None) is None for tag in list(ds.keys())):
-        _parse_all(ds)
-    compressed = [holder for holder in _holders(ds) if holder["PixelData"].is_undefined_length]
+        parse_all(ds)
+    compressed = [holder for holder in holders(ds) if holder["PixelData"].is_undefined_length]
     notes = []
     for holder in compressed:
         try:
@@ -84,7 +85,7 @@ def _make_native(ds: FileDataset, syntax: str, limit: int) -> list[str]:
     return notes
 
 
-def _holders(ds: Dataset) -> Iterator[Dataset]:
+def holders(ds: Dataset) -> Iterator[Dataset]:
     """`ds` and every nested data set that has pixel data. Looks only into sequences: the rest stays unparsed."""
     if "PixelData" in ds:
         yield ds
@@ -92,13 +93,13 @@ def _holders(ds: Dataset) -> Iterator[Dataset]:
         element = ds.get_item(tag)
         if element is not None and element.VR == "SQ":
             for item in ds[tag].value or ():
-                yield from _holders(item)
+                yield from holders(item)
 
 
 def _decompress(ds: Dataset, syntax: str, limit: int) -> None:
     layout = layout_of(ds, syntax, limit=limit)
-    if layout.bytes_decoded > _LONGEST_VALUE:
-        raise CannotSucceed(f"{layout.bytes_decoded} bytes of pixels do not fit one element of {_LONGEST_VALUE}")
+    if layout.bytes_decoded > LONGEST_VALUE:
+        raise CannotSucceed(f"{layout.bytes_decoded} bytes of pixels do not fit one element of {LONGEST_VALUE}")
     # '<': the machine's order is little-endian on all we run on, but the file must be so on any.
     native = layout.dtype.newbyteorder("<")
     data = b"".join(frame.astype(native, copy=False).tobytes() for frame in frames(layout, ds.PixelData))
@@ -106,13 +107,13 @@ def _decompress(ds: Dataset, syntax: str, limit: int) -> None:
     if layout.samples > 1:
         ds.PhotometricInterpretation = "RGB"
         ds.PlanarConfiguration = 0
-    for keyword in _OFFSET_TABLES:
+    for keyword in OFFSET_TABLES:
         if keyword in ds:
             del ds[keyword]
-    _mark_lossy(ds, layout)
+    mark_lossy(ds, layout)
 
 
-def _mark_lossy(ds: Dataset, layout: Layout) -> None:
+def mark_lossy(ds: Dataset, layout: Layout) -> None:
     """Once lossy, always lossy (PS3.3 C.7.6.1.1.5); without its syntax nothing else would tell."""
     if layout.transfer_syntax not in JPEG_LOSSY:
         return
@@ -126,9 +127,9 @@ def _drop_empty_icons(ds: Dataset) -> None:
         del ds.IconImageSequence
 
 
-def _parse_all(ds: Dataset) -> None:
+def parse_all(ds: Dataset) -> None:
     """Give every element its VR: the writer copies what is unparsed byte by byte, in the old encoding."""
     for element in ds:
         if element.VR == "SQ":
             for item in element.value:
-                _parse_all(item)
+                parse_all(item)

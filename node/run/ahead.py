@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 
 from node.errors import NodeError
@@ -63,8 +63,14 @@ def may_go_ahead(step: Step) -> bool:
         and Kind.DICOM in step.accepts
         and step.needs <= {"secret", "crosswalk"}  # which answers the same to the job, whoever asks first
         # A file, as a recipe is, may be edited before the job reads it.
-        and not any(isinstance(getattr(step, f.name), Path) for f in fields(step))  # type: ignore[arg-type]  # every Step is a dataclass
+        and not _names_a_file(step)
     )
+
+
+def _names_a_file(option: object) -> bool:
+    if is_dataclass(option):
+        return any(_names_a_file(getattr(option, field.name)) for field in fields(option))
+    return isinstance(option, Path) or (isinstance(option, tuple | frozenset) and any(map(_names_a_file, option)))
 
 
 class Ahead:

@@ -9,6 +9,7 @@ from pydicom.dataset import FileDataset
 
 from tests import make
 from tests.cli.command import Ran, dicom_node
+from tests.steps.anonymize import ultrasound as us
 
 
 def process(source: Path, route: str, out: Path, rules: Path) -> Ran:
@@ -202,3 +203,24 @@ def test_a_route_that_is_not_there_and_a_folder_that_is_in_use_exit_with_2(rules
     used = dicom_node("process", ct, "--route", "clean", "--out", tmp_path, "--config", rules)
     assert used.code == 2
     assert "not empty" in used.err
+
+
+def test_pixels_are_cleaned_by_a_route_that_says_so_and_held_by_one_that_does_not(rules: Path, tmp_path: Path) -> None:
+    rules.write_text(
+        RULES
+        + "  - {name: us, when: always, steps: [{anonymize: {options: [clean_pixel_data]}}, {forward: archive}]}\n"
+    )
+    for number in range(2):
+        ds = us.image(frames=3)
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = make.uid("clip", number)
+        make.write(ds, tmp_path / "in" / f"{number}.dcm")
+    held = process(tmp_path / "in", "clean", tmp_path / "held", rules)
+    assert (held.code, held.json["files"]) == (1, [])
+    ran = process(tmp_path / "in", "us", tmp_path / "out", rules)
+    assert ran.code == 0, ran.err
+    assert "anonymize: 2 with pixels cleaned" in ran.json["units"][0]["notes"]
+    made = [pydicom.dcmread(path) for path in files(tmp_path / "out")]
+    assert len(made) == 2
+    for ds in made:
+        assert not ds.pixel_array[:, ~us.KEPT].any()
+        np.testing.assert_array_equal(ds.pixel_array[:, us.KEPT], us.pixels(3)[:, us.KEPT])

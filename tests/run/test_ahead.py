@@ -12,6 +12,7 @@ from node.pool import Pool
 from node.run import ahead
 from node.run.ahead import Ahead, may_go_ahead
 from node.steps import STEPS
+from node.steps.anonymize.pixel_options import PixelOptions
 from tests import make
 from tests.run.steps_for_tests import Obey, Pile
 from tests.steps.anonymize.driver import SECRET
@@ -141,6 +142,9 @@ def test_only_what_depends_on_nothing_else_goes_ahead(tmp_path: Path) -> None:
     assert may_go_ahead(STEPS["anonymize"]())
     assert may_go_ahead(STEPS["decompress"]())
     assert not may_go_ahead(STEPS["anonymize"](recipe=tmp_path / "recipe")), "it may be edited meanwhile"
+    rules = PixelOptions(rules=(tmp_path / "us.script",))
+    assert not may_go_ahead(STEPS["anonymize"](options=("clean_pixel_data",), pixels=rules)), "so may they"
+    assert may_go_ahead(STEPS["anonymize"](options=("clean_pixel_data",)))
     assert not may_go_ahead(STEPS["nifti"]()), "it needs the whole unit"
     assert not may_go_ahead(STEPS["forward"](to="archive")), "nothing leaves"
     assert not may_go_ahead(Pile())

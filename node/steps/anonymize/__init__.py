@@ -23,6 +23,8 @@ reversible  the original attributes, sealed for one recipient, and back
 coding      whose code meanings may stay
 text        character sets, strictly
 burned_in   what may show a name where no header tells
+pixels      what of an image has to go, and the cleaning of one file; its rules are in
+            pixel_rules, deid_filter, ctp_script and device, its options in pixel_options
 evidence    what the output says was done to it
 """
 

@@ -38,6 +38,7 @@ _MODALITIES = {
     "AU": "voice",
     "OT": "of no named modality",
 }
+_ULTRASOUND = frozenset({"US", "IVUS"})
 _SCREENS = frozenset({"SCREEN SAVE", "SCREENSAVE", "DOSE_INFO", "LABEL", "OVERVIEW"})
 _VIDEO = "1.2.840.10008.1.2.4.10"  # .100 to .109: MPEG2, MPEG-4 and HEVC (PS3.5 A.4.6 to A.4.10)
 
@@ -87,7 +88,7 @@ def burned_in(facts: Facts) -> str | None:
 def _in_pixels(facts: Facts) -> str | None:
     if not facts.modality:
         return "it is an image without Modality (0008,0060)"
-    if facts.transfer_syntax.startswith(_VIDEO) and len(facts.transfer_syntax) == len(_VIDEO) + 1:
+    if is_video(facts):
         return "it is a video"
     screens = sorted(_SCREENS.intersection(facts.image_type))
     if screens:
@@ -97,6 +98,17 @@ def _in_pixels(facts: Facts) -> str | None:
     if facts.overlay_in_pixels:
         return "an overlay is stored within its pixel data"
     return None
+
+
+def is_video(facts: Facts) -> bool:
+    """Whether its frames cannot be taken on their own (PS3.5 A.4.6 to A.4.10, and their fragmentable twins)."""
+    syntax = facts.transfer_syntax.removesuffix(".1")
+    return syntax.startswith(_VIDEO) and len(syntax) == len(_VIDEO) + 1
+
+
+def is_ultrasound(facts: Facts) -> bool:
+    """Whether it is an image whose regions say where the image is (PS3.3 C.8.5.5)."""
+    return facts.modality in _ULTRASOUND or (_kind(facts.sop_class) or "").startswith("an ultrasound")
 
 
 def _kind(sop_class: str) -> str | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import UID
 
@@ -23,6 +26,22 @@ def mark(ds: Dataset, plan: Plan) -> None:
     if not plan.weakened:
         ds.DeidentificationMethodCodeSequence = Items(_code(name) for name in ("basic", *sorted(plan.options)))
     ds.LongitudinalTemporalInformationModified = plan.dates
+
+
+def mark_pixels(ds: Dataset, digests: Sequence[str] = ()) -> None:
+    """Add to what `mark` wrote that pixels were cleaned (PS3.15 E.3.1, CID 7050): for those where they were, alone.
+
+    digests  of a site's own pixel rules
+
+    No code is added where `mark` claimed none. Recognizable Visual Features (0028,0302) stays: no face was removed.
+    """
+    ds.BurnedInAnnotation = "NO"
+    said = ds.get("DeidentificationMethod") or []
+    said = list(said) if isinstance(said, MultiValue) else [str(said)]
+    ds.DeidentificationMethod = [*said, "clean_pixel_data", *(f"pixel rules {digest}" for digest in digests)]
+    if codes := ds.get("DeidentificationMethodCodeSequence"):
+        known = [*codes, _code("clean_pixel_data")]
+        ds.DeidentificationMethodCodeSequence = Items(sorted(known, key=lambda item: str(item.CodeValue)))
 
 
 def method(plan: Plan) -> tuple[str, ...]:

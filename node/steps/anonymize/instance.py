@@ -16,7 +16,8 @@ from node.dicom.dataset import read
 from node.dicom.encoding import Malformed
 from node.dicom.uids import MEDIA_STORAGE_DIRECTORY
 from node.dicom.wholeness import native_length
-from node.steps.anonymize import evidence, text, values, vocabulary
+from node.errors import CannotSucceed
+from node.steps.anonymize import evidence, pixels, text, values, vocabulary
 from node.steps.anonymize.burned_in import Facts, burned_in
 from node.steps.anonymize.cleaning import Cleaner, cleaner_for
 from node.steps.anonymize.identifying import identifying
@@ -54,19 +55,31 @@ class HoldError(Exception):
 
 
 def anonymize(
-    source: Path, target: Path, plan_for: Callable[[str], Plan], patients: Patients, seal: Seal | None = None
-) -> None:
+    source: Path,
+    target: Path,
+    plan_for: Callable[[str], Plan],
+    patients: Patients,
+    seal: Seal | None = None,
+    cleaning: pixels.Cleaning | None = None,
+) -> pixels.Cleaned | None:
     """Write the de-identified instance of `source` to `target`, or raise HoldError and write nothing.
 
-    The transfer syntax stays and Pixel Data is not touched. `plan_for` gives the plan for a SOP Class UID, `seal`
-    what holds the original attributes (Encrypted Attributes Sequence). Raises CannotSucceed and TryAgain as the
-    crosswalk does.
+    The transfer syntax stays and Pixel Data is not touched, but where `cleaning` is given and cleans it; then what was
+    done is returned. `plan_for` gives the plan for a SOP Class UID, `seal` what holds the original attributes
+    (Encrypted Attributes Sequence). Raises CannotSucceed and TryAgain as the crosswalk does.
     Raises OSError when the disk fails, which says nothing of the instance.
     """
+    treatment: pixels.Treatment | None = None
     try:
         ds, transfer_syntax = _read(source)
         plan = plan_for(raw_bytes(ds, 0x00080016).decode("ascii").strip(" \0"))
-        reason = burned_in(facts(ds, transfer_syntax, content_cleaned="clean_structured_content" in plan.options))
+        found = facts(ds, transfer_syntax, content_cleaned="clean_structured_content" in plan.options)
+        if cleaning is None:
+            reason = burned_in(found)
+        else:
+            decided = pixels.decide(ds, found, cleaning)
+            reason = decided.reason if isinstance(decided, pixels.Refusal) else None
+            treatment = None if isinstance(decided, pixels.Refusal) else decided
         if reason is None:
             _check_end_of_pixels(ds)
             _deidentify(ds, transfer_syntax, plan, patients)
@@ -78,7 +91,24 @@ def anonymize(
         raise HoldError(f"its data set cannot be read with certainty ({type(error).__name__})") from None
     if reason is not None:
         raise HoldError(f"may show who the patient is: {reason}")
-    _write(ds, target)
+    if treatment is None or cleaning is None:
+        _write(ds, target)
+        return None
+    return _cleaned(ds, target, treatment, cleaning)
+
+
+def _cleaned(
+    ds: FileDataset, target: Path, treatment: pixels.Treatment, cleaning: pixels.Cleaning
+) -> pixels.Cleaned | None:
+    """By way of a file that is not the output: what is in its pixels never has the output's name."""
+    uncleaned = target.with_name(f"{target.name}.pixels")
+    _write(ds, uncleaned)
+    try:
+        return pixels.clean(uncleaned, target, treatment, cleaning)
+    except CannotSucceed as error:
+        raise HoldError(f"its pixels cannot be cleaned: {error}") from None
+    finally:
+        uncleaned.unlink(missing_ok=True)
 
 
 def _read(source: Path) -> tuple[FileDataset, str]:

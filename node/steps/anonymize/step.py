@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -16,7 +16,9 @@ from node.steps.anonymize.instance import HoldError, anonymize
 from node.steps.anonymize.lookup import load as load_lookup
 from node.steps.anonymize.options import problems_with
 from node.steps.anonymize.patients import Naming, Patients
-from node.steps.anonymize.plan import NO_RULES, Do, Rules, compile_plan, laid_over
+from node.steps.anonymize.pixel_options import AS_USUAL, CLEAN_PIXELS, PixelOptions, cleaning_of, pixel_problems
+from node.steps.anonymize.pixels import Cleaning
+from node.steps.anonymize.plan import NO_RULES, Do, Plan, Rules, compile_plan, laid_over
 from node.steps.anonymize.pseudonyms import LEAST_SECRET
 from node.steps.anonymize.rules import compile_rules
 
@@ -57,12 +59,14 @@ class Anonymize:
     second_reader: bool = True
     """Before anything of the unit goes on, read every file for names, ids, dates and UIDs of its originals; one that
     is found holds the unit."""
+    pixels: PixelOptions = AS_USUAL
+    """How pixels are cleaned, where clean_pixel_data is among the options."""
 
     def problems(self) -> tuple[str, ...]:
         """What is wrong with the options, a sentence each; for a recipe with its file and line."""
         found = [] if self.profile == "basic" else [f'unknown profile "{self.profile}"; there is "basic"']
         found += [*problems_with(self.options), *vocabulary.unusable(self.keep_words)]
-        return (*found, *self._naming_problems(), *self._rules()[1])
+        return (*found, *self._naming_problems(), *self._rules()[1], *pixel_problems(self.options, self.pixels))
 
     def _naming_problems(self) -> tuple[str, ...]:
         found = []
@@ -94,9 +98,8 @@ class Anonymize:
         if not isinstance(secret, bytes) or len(secret) < LEAST_SECRET:
             raise CannotSucceed(f"anonymize needs a secret of at least {LEAST_SECRET} bytes")
         _check_names(batch)
-        plan_for = lru_cache(maxsize=None)(
-            partial(compile_plan, frozenset(self.options), self._rules()[0], keep_words=frozenset(self.keep_words))
-        )
+        plan_for, cleaning = self.plan_for(), self.cleaning()
+        masked = 0
         patients = Patients(secret, work.given.get("crosswalk"), self._naming())
         seal = reversible.seal_for(self.reversible) if self.reversible is not None else None
         items: list[Item] = []
@@ -104,18 +107,40 @@ class Anonymize:
         for item in batch.items:
             target = work.out / _file_name(item.path)
             try:
-                anonymize(item.path, target, plan_for, patients, seal)
+                cleaned = anonymize(item.path, target, plan_for, patients, seal, cleaning)
             except HoldError as reason:
                 target.unlink(missing_ok=True)  # of an earlier try, under other rules
                 held.append(Held(sources=item.sources, reason=f"cannot be de-identified: {reason}"))
             else:
+                masked += cleaned is not None
                 items.append(Item(path=target, kind=Kind.DICOM, sources=item.sources))
         work.note("{} de-identified", len(items))
+        if masked:
+            work.note("{} with pixels cleaned", masked)
         return Batch(items=tuple(items), held=tuple(held), dropped=batch.dropped, disclosure=Disclosure.DEIDENTIFIED)
 
     def keeps(self) -> frozenset[int]:
         """Attributes that the recipe leaves as they are: the second reader takes their values for meant."""
         return frozenset(tag for tag, action in self._rules()[0].actions.items() if action is Do.KEEP)
+
+    def plan_for(self) -> Callable[[str], Plan]:
+        """SOP Class UID -> plan, each compiled once; of use only without problems.
+
+        What is done to pixels differs from image to image, and is claimed by those alone to which it was done: no plan
+        has that option.
+        """
+        return lru_cache(maxsize=None)(
+            partial(
+                compile_plan,
+                frozenset(self.options) - {CLEAN_PIXELS},
+                self._rules()[0],
+                keep_words=frozenset(self.keep_words),
+            )
+        )
+
+    def cleaning(self) -> Cleaning | None:
+        """What is done to pixels; None without the option. Of use only without problems."""
+        return cleaning_of(self.options, self.pixels)
 
     def _rules(self) -> tuple[Rules, tuple[str, ...]]:
         chosen = frozenset(self.options)

@@ -1,0 +1,195 @@
+"""One instance from file to file with the pixels of a mask black, frame by frame; all others stay as they were.
+
+Pixels that are not compressed are edited where they are stored. Compressed frames are decoded, each on its own, and
+written without compression: that loses nothing whatever they were coded with, and every peer takes it.
+"""
+
+from __future__ import annotations
+
+import struct
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+from pydicom import config
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.filewriter import dcmwrite
+from pydicom.uid import UID
+
+from node.errors import CannotSucceed
+from node.imaging.codecs import JPEG_LOSSY
+from node.imaging.decode import coded_frames, decode_frame
+from node.imaging.layout import LIMIT, Layout
+from node.imaging.mask import Mask, Stencil, without_unused_bits
+from node.imaging.pixels import READ_ERRORS, Pixels, read_header, swap_words, value_of_pixels
+from node.imaging.transcode import (
+    EXPLICIT_LITTLE_ENDIAN,
+    IMPLICIT_LITTLE_ENDIAN,
+    LONGEST_VALUE,
+    OFFSET_TABLES,
+    holders,
+    mark_lossy,
+    parse_all,
+)
+
+_TAGS = {"PixelData": 0x7FE00010, "FloatPixelData": 0x7FE00008, "DoubleFloatPixelData": 0x7FE00009}
+
+
+def write_masked(
+    source: Path,
+    target: Path,
+    mask: Mask,
+    change: Callable[[Dataset], None],
+    *,
+    clear_unused_bits: bool = False,
+    limit: int = LIMIT,
+) -> int:
+    """Write `source` to `target` with the masked pixels of every frame black; returns the number of frames.
+
+    mask     (rows, columns) of the image
+    change   is given the header that will be written, to say in it what was done
+    clear_unused_bits  also clear what stands above Bits Stored in each cell, where the pixels are not compressed
+    limit    bytes that the decoded pixels may take; one frame of them is in memory at a time
+
+    Implicit and explicit little endian stay what they are; anything else becomes explicit little endian, with RGB
+    where a codec makes it of YBR. What follows the pixels in the data set is not written. Raises CannotSucceed, and
+    then leaves no `target`.
+    """
+    try:
+        ds, pixels = read_header(source, limit=limit)
+        if pixels is None:
+            raise CannotSucceed("it has no pixels to mask")
+        if any(True for _ in holders(ds)):
+            raise CannotSucceed("it has another image within a sequence, to which no mask applies")
+        layout = pixels.layout
+        if mask.shape != (layout.rows, layout.columns):
+            raise CannotSucceed(f"a mask of {mask.shape} for {layout.rows} rows x {layout.columns} columns")
+        if layout.encapsulated:
+            chunks: Iterator[bytes] = _decoded(pixels, mask)
+        else:
+            chunks = _native(pixels, mask, clear_unused_bits=clear_unused_bits)
+        _write(ds, _as_written(ds, layout), chunks, target, change)
+    except READ_ERRORS as error:
+        target.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise
+        raise CannotSucceed(f"cannot be written with masked pixels ({type(error).__name__})") from error
+    except CannotSucceed:
+        target.unlink(missing_ok=True)
+        raise
+    return layout.frames
+
+
+def _as_coded(layout: Layout) -> Layout:
+    """Lossless codecs give YBR samples as they were coded, and so they stay: the way to RGB would round them."""
+    keeps = layout.encapsulated and layout.photometric.startswith("YBR_FULL")
+    return replace(layout, photometric="RGB") if keeps and layout.transfer_syntax not in JPEG_LOSSY else layout
+
+
+def _photometric(layout: Layout) -> str:
+    if not layout.encapsulated or layout.samples == 1 or layout.photometric == "RGB":
+        return layout.photometric
+    # YBR_FULL_422 without compression would mean half the colour samples (PS3.3 C.7.6.3.1.2), and all are here.
+    return "YBR_FULL" if _as_coded(layout) is not layout else "RGB"
+
+
+def _decoded(pixels: Pixels, mask: Mask) -> Iterator[bytes]:
+    layout, as_coded = pixels.layout, _as_coded(pixels.layout)
+    written = replace(layout, photometric=_photometric(layout), planar=False, encapsulated=False)
+    stencil, little = Stencil(written, mask), layout.dtype.newbyteorder("<")
+    with pixels.path.open("rb") as file:
+        file.seek(pixels.start or 0)
+        for number, data in enumerate(coded_frames(layout, file)):
+            frame = decode_frame(as_coded, data, number).astype(little, copy=False)
+            yield stencil.over(frame.tobytes())
+
+
+def _native(pixels: Pixels, mask: Mask, *, clear_unused_bits: bool) -> Iterator[bytes]:
+    layout = pixels.layout
+    if layout.allocated == 1 and not layout.little_endian:
+        raise CannotSucceed("pixels of one bit in big endian: where each of them is cannot be told with certainty")
+    # As few frames as end on a byte, or on a word where words are turned.
+    at_once = next(n for n in (1, 2, 4, 8, 16) if n * layout.frame_bits % (16 if pixels.swapped else 8) == 0)
+    stencil = Stencil(layout, mask, at_once)
+    clear = clear_unused_bits and layout.keyword == "PixelData" and 1 < layout.stored < layout.allocated
+    for chunk in _stored(pixels, at_once):
+        masked = stencil.over(chunk)
+        yield without_unused_bits(masked, layout) if clear else masked
+
+
+def _stored(pixels: Pixels, at_once: int) -> Iterator[bytes]:
+    """The bytes of `at_once` frames as little endian, fewer at the end."""
+    layout = pixels.layout
+    with _opened(pixels) as file:
+        for first in range(0, layout.frames, at_once):
+            bits = min(at_once, layout.frames - first) * layout.frame_bits
+            size = -(-bits // 8)
+            data = file.read(size + size % 2 if pixels.swapped else size)
+            if len(data) < size:
+                raise CannotSucceed(f"frame {first + 1}: the file ends before its pixels do")
+            if pixels.swapped:
+                data = swap_words(data)[:size]
+            elif not layout.little_endian and layout.allocated > 8:
+                data = swap_words(data, layout.allocated // 8)
+            yield data
+
+
+def _opened(pixels: Pixels) -> BinaryIO:
+    if pixels.start is None:  # deflated: there is no place in the file
+        return BytesIO(value_of_pixels(pixels.path, pixels.layout.keyword))
+    file = pixels.path.open("rb")
+    file.seek(pixels.start)
+    return file
+
+
+def _as_written(ds: FileDataset, layout: Layout) -> Layout:
+    """Make the header say how the pixels will be stored."""
+    same = (IMPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN)
+    syntax = layout.transfer_syntax if layout.transfer_syntax in same else EXPLICIT_LITTLE_ENDIAN
+    if syntax == EXPLICIT_LITTLE_ENDIAN and any(
+        getattr(ds.get_item(tag), "VR", None) is None for tag in list(ds.keys())
+    ):
+        parse_all(ds)  # some files are implicit whatever they say
+    if layout.encapsulated:
+        for keyword in OFFSET_TABLES:
+            if keyword in ds:
+                del ds[keyword]
+        if layout.samples > 1:
+            ds.PhotometricInterpretation = _photometric(layout)
+            ds.PlanarConfiguration = 0
+        mark_lossy(ds, layout)
+    ds.file_meta.TransferSyntaxUID = UID(syntax)
+    return replace(layout, transfer_syntax=syntax, photometric=_photometric(layout), encapsulated=False)
+
+
+def _write(
+    ds: FileDataset, layout: Layout, chunks: Iterator[bytes], target: Path, change: Callable[[Dataset], None]
+) -> None:
+    length = -(-layout.frames * layout.frame_bits // 8)
+    if length > LONGEST_VALUE:
+        raise CannotSucceed(f"{length} bytes of pixels do not fit one element of {LONGEST_VALUE}")
+    implicit = layout.transfer_syntax == IMPLICIT_LITTLE_ENDIAN
+    with warnings.catch_warnings(), config.disable_value_validation():
+        warnings.simplefilter("ignore")  # values that are not quite legal pass through as they came
+        change(ds)
+        dcmwrite(target, ds, implicit_vr=implicit, little_endian=True)
+        written = 0
+        with target.open("ab") as file:
+            file.write(_head(layout, length + length % 2, implicit=implicit))
+            for chunk in chunks:
+                written += file.write(chunk)
+            file.write(bytes(length % 2))
+    if written != length:
+        raise CannotSucceed(f"{written} bytes of pixels were made, and the header says {length}")
+
+
+def _head(layout: Layout, length: int, *, implicit: bool) -> bytes:
+    tag = _TAGS[layout.keyword]
+    head = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
+    if implicit:
+        return head + struct.pack("<I", length)
+    vr = {"FloatPixelData": b"OF", "DoubleFloatPixelData": b"OD"}.get(layout.keyword)
+    return head + struct.pack("<2sHI", vr or (b"OB" if layout.allocated <= 8 else b"OW"), 0, length)
