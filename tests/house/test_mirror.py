@@ -36,7 +36,9 @@ ELSEWHERE = {
     "steps.anonymize.patterns": "tests/steps/anonymize/test_cleaning.py",
     "steps.anonymize.permitted": "tests/steps/anonymize/test_rules.py",
     "steps.anonymize.values": "tests/steps/anonymize/test_instance.py",
-    "steps.anonymize.walk": "tests/steps/anonymize/test_planted.py",
+    "steps.anonymize.plain": "tests/steps/anonymize/test_header.py",
+    "steps.anonymize.refused": "tests/steps/anonymize/test_instance.py",
+    "steps.anonymize.walk": "tests/steps/anonymize/test_engine.py",
     # words and tables of the second reader
     "leaks.what": "tests/leaks/test_automaton.py",
     "leaks.sources": "tests/leaks/test_collect.py",

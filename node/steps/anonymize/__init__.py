@@ -9,7 +9,13 @@ recipe      a deid recipe on top: its lines -> rules, or problems with file and 
 fields      which attributes a recipe's line means
 rules       site rules of rules.yaml, laid over the recipe; selectors: which attributes they mean
 permitted   what a recipe or a rule may do to an attribute
-walk        a plan applied to a data set and all it nests
+source      a file opened: its data set in little endian, big endian and deflated ones converted
+engine      a plan applied to the encoded bytes of a data set and all it nests; memory: what it did before
+scope       what holds within a data set or an item; decision: what becomes of one element
+walk        the same plan applied by pydicom, the reference for engine
+header      the elements by their tags, on the bytes; plain: found by pydicom
+output      what the engine gives to a file, long stretches from file to file
+refused     what is held before anything is changed
 changes     what shift, clean and hash make of one value
 content     the items of structured content
 cleaning    text without what identifies: by form (patterns), by what the data set names (known, identifying),

@@ -7,7 +7,8 @@ import re
 OLDEST = 89
 """Years. The rule's words: all ages over 89 may be one category, "90 or older"."""
 
-_AS = re.compile(r"(\d{3})([DWMY])", re.ASCII)
+_AS = re.compile(r"(\d{1,3})([DWMY])", re.ASCII)
+"""As in PS3.5 6.2, where there are three digits always; devices leave out the zeros, and mean the same."""
 _PER_YEAR = {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0}
 
 
@@ -18,7 +19,7 @@ class InvalidAgeError(ValueError):
 def cap_age(value: str) -> str:
     """An Age String (AS, PS3.5 6.2), such as `093Y`; `090Y` for every age over 89 years. Of several values each.
 
-    The padding is left out. Raises InvalidAgeError.
+    The padding is left out, and zeros are not filled in. Raises InvalidAgeError.
     """
     return "\\".join(_capped(one.strip(" \0")) for one in value.split("\\"))
 

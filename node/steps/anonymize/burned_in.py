@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from node.steps.anonymize.header import Header
+
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 _CLASSES = {
     "7": "a secondary capture",
@@ -40,6 +42,9 @@ _MODALITIES = {
 }
 _ULTRASOUND = frozenset({"US", "IVUS"})
 _SCREENS = frozenset({"SCREEN SAVE", "SCREENSAVE", "DOSE_INFO", "LABEL", "OVERVIEW"})
+PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
+"""Float, Double Float and Pixel Data."""
+_PLANE, _OVERLAY_DATA = 0x0010, 0x3000
 _VIDEO = "1.2.840.10008.1.2.4.10"  # .100 to .109: MPEG2, MPEG-4 and HEVC (PS3.5 A.4.6 to A.4.10)
 
 
@@ -61,6 +66,29 @@ class Facts:
     label_in_image: bool = False
     overlay_in_pixels: bool = False
     """An overlay in unused bits of Pixel Data (retired in PS3.3 2004): it would survive the removal of group 60xx."""
+
+
+def facts(header: Header, transfer_syntax: str, *, content_cleaned: bool = False) -> Facts:
+    """What there is to look at in the header of an instance. Pure."""
+
+    def words(tag: int) -> str:
+        return header.raw(tag).decode("ascii", "replace").strip(" \0")
+
+    tags = header.tags
+    planes = {tag & 0xFFFF0000 for tag in tags if 0x60000000 <= tag < 0x61000000 and not tag & 0x10000}
+    return Facts(
+        sop_class=words(0x00080016),
+        transfer_syntax=transfer_syntax,
+        modality=words(0x00080060).upper(),
+        burned_in_annotation=words(0x00280301).upper(),
+        image_type=tuple(word.strip().upper() for word in words(0x00080008).split("\\")),
+        has_pixels=any(tag in tags for tag in PIXELS),
+        has_document=0x00420011 in tags,
+        has_content=0x0040A730 in tags,
+        content_cleaned=content_cleaned,
+        label_in_image=words(0x00480010).upper() == "YES",
+        overlay_in_pixels=any(plane | _OVERLAY_DATA not in tags and plane | _PLANE in tags for plane in planes),
+    )
 
 
 def burned_in(facts: Facts) -> str | None:

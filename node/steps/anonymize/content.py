@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from pydicom.dataelem import RawDataElement
-from pydicom.dataset import Dataset
-
 from node.dicom.deid_content import Concept
 from node.steps.anonymize.actions import Do
+from node.steps.anonymize.header import Header
 
 VALUE_TYPE, CONCEPT_NAME, CONTENT = 0x0040A040, 0x0040A043, 0x0040A730
 _BY_PLACE = 0x0040DB73
@@ -22,12 +20,14 @@ VALUES: Mapping[str, int] = MappingProxyType(
 """Value types whose value is text, a name or a time -> the attribute that has it."""
 
 
-def concept_of(item: Dataset) -> Concept:
+def concept_of(item: Header) -> Concept:
     """Scheme, code and value type of an item; "" for what it does not have."""
-    names = item[CONCEPT_NAME].value if CONCEPT_NAME in item else ()
-    name = names[0] if names else Dataset()
-    code = next((found for tag in _CODES if (found := _word(name, tag))), "")
-    return _word(name, _SCHEME), code, _word(item, VALUE_TYPE)
+    names = item.items(CONCEPT_NAME)
+    scheme = code = ""
+    if names:
+        scheme = _word(names[0], _SCHEME)
+        code = next((found for tag in _CODES if (found := _word(names[0], tag))), "")
+    return scheme, code, _word(item, VALUE_TYPE)
 
 
 def action_of(concept: Concept, plan: Mapping[Concept, Do]) -> Do:
@@ -36,14 +36,10 @@ def action_of(concept: Concept, plan: Mapping[Concept, Do]) -> Do:
     return plan.get(("", "", concept[2]), Do.KEEP) if found is None else found
 
 
-def is_referred_to_by_place(ds: Dataset) -> bool:
-    """Whether any item below names another by its place."""
-    if _BY_PLACE in ds:
-        return True
-    return CONTENT in ds and any(map(is_referred_to_by_place, ds[CONTENT].value))
+def is_referred_to_by_place(item: Header) -> bool:
+    """Whether it, or any item below, names another by its place."""
+    return _BY_PLACE in item.tags or any(map(is_referred_to_by_place, item.items(CONTENT)))
 
 
-def _word(ds: Dataset, tag: int) -> str:
-    element: object = ds.get_item(tag)
-    value = element.value if isinstance(element, RawDataElement) else None
-    return value.decode("ascii", "replace").strip(" \0") if value else ""
+def _word(item: Header, tag: int) -> str:
+    return item.raw(tag).decode("ascii", "replace").strip(" \0")

@@ -12,12 +12,11 @@ from enum import StrEnum
 from pydicom.dataset import Dataset, FileDataset
 
 from node.dicom.attributes import is_creator, is_private
-from node.steps.anonymize.burned_in import burned_in
-from node.steps.anonymize.device import items_of, texts_of
-from node.steps.anonymize.instance import facts
+from node.steps.anonymize.burned_in import burned_in, facts
+from node.steps.anonymize.device import texts_of
 from node.steps.anonymize.pixels import Cleaning, Refusal, Treatment, decide
+from node.steps.anonymize.plain import Plain, element_of
 from node.steps.anonymize.plan import Plan
-from node.steps.anonymize.walk import element_of
 
 _MANUFACTURER, _MODEL, _ROWS, _COLUMNS = 0x00080070, 0x00081090, 0x00280010, 0x00280011
 
@@ -104,7 +103,8 @@ def look(ds: FileDataset, transfer_syntax: str, plan: Plan, cleaning: Cleaning |
 
     Raises what pydicom does where the header is damaged.
     """
-    found = facts(ds, transfer_syntax)
+    header = Plain(ds)
+    found = facts(header, transfer_syntax)
     # The pixels are not read: what describes an image is taken for one.
     found = replace(found, has_pixels=found.has_pixels or _ROWS in ds)
     decided: Treatment | Refusal | None
@@ -113,7 +113,7 @@ def look(ds: FileDataset, transfer_syntax: str, plan: Plan, cleaning: Cleaning |
         suspicion = burned_in(found)
         decided = Refusal(suspicion) if suspicion else None
     else:
-        decided = decide(ds, found, cleaning)
+        decided = decide(header, found, cleaning)
     if isinstance(decided, Refusal):
         verdict, why = Verdict.HELD, decided.reason
     elif decided is not None and decided.changes:
@@ -123,18 +123,20 @@ def look(ds: FileDataset, transfer_syntax: str, plan: Plan, cleaning: Cleaning |
     for creator, element in _private(ds):
         elements[creator] += 1
         kept[creator] += (creator.group, creator.name, element) in plan.private
-    texts = texts_of(ds)
+    texts = texts_of(header)
     said = ["\\".join(texts((tag,)) or ()) for tag in (_MANUFACTURER, _MODEL, _ROWS, _COLUMNS)]
     return Seen(layout=Layout(found.modality, *said), verdict=verdict, why=why, elements=elements, kept=kept)
 
 
 def _private(ds: Dataset) -> Iterator[tuple[Creator, int]]:
     """Every private element but the creators themselves: its creator, "" for none, and the low byte of its number."""
-    texts = texts_of(ds)
-    for tag in list(map(int, ds.keys())):
+    texts = texts_of(Plain(ds))
+    tags = list(map(int, ds.keys()))
+    for tag in tags:
         if is_private(tag) and not is_creator(tag) and tag & 0xFFFF:
             named = texts((tag & 0xFFFF0000 | (tag & 0xFF00) >> 8,)) if tag & 0xFF00 >= 0x1000 else None
             yield Creator(tag >> 16, "\\".join(named or ())), tag & 0xFF
+    for tag in tags:  # afterwards: pydicom decodes in place what it is asked for
         for item in _items(ds, tag):
             yield from _private(item)
 
@@ -142,4 +144,4 @@ def _private(ds: Dataset) -> Iterator[tuple[Creator, int]]:
 def _items(ds: Dataset, tag: int) -> Iterable[Dataset]:
     """The items of a sequence; of an element without a representation, and of UN, pydicom's judgement."""
     vr = element_of(ds, tag).VR
-    return items_of(ds, tag) if vr in (None, "UN", "SQ") else ()
+    return list(ds[tag].value or ()) if vr in (None, "UN", "SQ") and ds[tag].VR == "SQ" else ()

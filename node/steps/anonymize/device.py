@@ -12,13 +12,10 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from pydicom._dicom_dict import RepeatersDictionary  # pydicom.datadict has lookups only
-from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
 
 from node.dicom.attributes import suggestions, tag_of, vr_of
 from node.steps.anonymize import text, values
-from node.steps.anonymize.walk import element_of
+from node.steps.anonymize.header import CHARACTER_SET, Header
 
 Path = tuple[int, ...]
 """Tags from the top of the data set: sequences, of which the first item is meant, and the attribute."""
@@ -172,69 +169,51 @@ METHODS: Mapping[str, Callable[[_Values, str], bool]] = {
 # ---- the texts of a data set ---------------------------------------------------------------------------
 
 
-def texts_of(ds: Dataset) -> Texts:
+def texts_of(header: Header) -> Texts:
     """The attributes of a data set, and of its file meta information, as conditions see them.
 
-    No value is decoded in place: what goes on after this still sees the bytes that came. A sequence or bulk data are
-    one text that says so. Text that its character set does not explain is taken as Latin 1.
+    A sequence or bulk data are one text that says so. Text that its character set does not explain is taken as Latin 1.
     """
     try:
-        by = text.declared(ds)
+        by = text.encodings(header.raw(CHARACTER_SET))
     except text.UnreadableTextError:
         by = ("latin-1",)
 
     @cache  # a hundred rules ask for the same few attributes
     def texts(path: Path) -> tuple[str, ...] | None:
-        inner = ds
+        inner = header.meta() if path[0] >> 16 == 2 else header
         for tag in path[:-1]:
-            items = items_of(inner, tag)
-            if not items:
-                return None
-            inner = items[0]
-        if inner is ds and path[-1] >> 16 == 2:
-            inner = getattr(ds, "file_meta", Dataset())
-        if path[-1] not in inner:
+            items = inner.items(tag) if inner is not None else ()
+            inner = items[0] if items else None
+        if inner is None or path[-1] not in inner.tags:
             return None
-        return _texts(element_of(inner, path[-1]), by)
+        return _texts(inner, path[-1], by)
 
     return texts
 
 
-def items_of(ds: Dataset, tag: int) -> list[Dataset]:
-    """The items of a sequence at the top of `ds`."""
-    return list(ds[tag].value or ()) if tag in ds and str(ds[tag].VR) == "SQ" else []
-
-
-def whole_number(ds: Dataset, tag: int) -> int | None:
+def whole_number(header: Header, tag: int) -> int | None:
     """The one whole number (US, SS, UL, SL) of an attribute; None where it has another kind of value, or none."""
-    found = _texts(element_of(ds, tag), ()) if tag in ds else ()
+    found = _texts(header, tag, ("ascii",)) if tag in header.tags else ()
     return int(found[0]) if len(found) == 1 and re.fullmatch(r"-?\d+", found[0]) else None
 
 
-def _texts(element: DataElement | RawDataElement, by: tuple[str, ...]) -> tuple[str, ...]:
-    vr = str(element.VR or vr_of(int(element.tag)))
-    if not isinstance(element, RawDataElement):
-        found = element.value
-        if vr == "SQ":
-            return ("(a sequence)",) if found else ()
-        if vr in values.OPAQUE:
-            return ("(binary)",) if found else ()
-        if found in ("", None):
-            return ()
-        return tuple(str(one) for one in (found if isinstance(found, MultiValue | list) else [found]))
-    value = element.value or b""
+def _texts(header: Header, tag: int, by: tuple[str, ...]) -> tuple[str, ...]:
+    vr = header.vr(tag) or vr_of(tag)
+    if vr == "SQ":
+        return ("(a sequence)",) if header.items(tag) else ()
+    value = header.raw(tag)
     if not value:
         return ()
     if vr in _NUMBERS:
         code = _NUMBERS[vr]
         count = len(value) // struct.calcsize(code)
-        order = "<" if element.is_little_endian else ">"
         return tuple(f"{one:g}" if vr in ("FL", "FD") else str(one)
-                     for one in struct.unpack_from(f"{order}{count}{code}", value))  # fmt: skip
-    if vr in values.OPAQUE or vr in ("SQ", "AT"):
-        return ("(a sequence)",) if vr == "SQ" else ("(binary)",)
+                     for one in struct.unpack_from(f"<{count}{code}", value))  # fmt: skip
+    if vr in values.OPAQUE or vr == "AT":
+        return ("(binary)",)
     try:
-        said = text.decode(value, by or ("ascii",))
+        said = text.decode(value, by)
     except text.UnreadableTextError:
         said = value.decode("latin-1").strip(" \0")
     return tuple(one.strip(" \0") for one in said.split("\\"))

@@ -4,17 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as Items
-from pydicom.uid import UID
 
-from node.dicom import deid_table
+from node.dicom import deid_table, levels
+from node.dicom.encoding import Parse, element
+from node.dicom.part10 import PREAMBLE
 from node.dicom.uids import IMPLEMENTATION_CLASS_UID
+from node.steps.anonymize import values
 from node.steps.anonymize.plan import Plan
 
 IMPLEMENTATION_VERSION_NAME = "DICOM_NODE"
 """(0002,0013), SH: which program, not which of its versions, so that an update changes no output."""
+
+
+OWN = frozenset({0x00120062, 0x00120063, 0x00120064, 0x00280303})
+"""The attributes that `mark` writes. What stood there says what somebody else did."""
+
+
+def added(plan: Plan, parse: Parse) -> dict[int, bytes]:
+    """What an output has at its top whatever its input had, encoded: what a recipe adds, and `mark`.
+
+    parse    how the output is laid out: levels.EXPLICIT or levels.IMPLICIT
+    """
+    ds, buffer = Dataset(), DicomBytesIO()
+    for tag, value in plan.add.items():
+        values.put(ds, tag, value)
+    mark(ds, plan)
+    buffer.is_implicit_VR, buffer.is_little_endian = parse is not levels.EXPLICIT, True
+    write_dataset(buffer, ds)
+    data = bytes(buffer.getvalue())
+    return {tag: data[start:end] for tag, (_, _, start, _, end, _) in levels.top(data, 0, parse).items()}
 
 
 def mark(ds: Dataset, plan: Plan) -> None:
@@ -60,15 +83,22 @@ def method(plan: Plan) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def file_meta(ds: Dataset, transfer_syntax: str) -> FileMetaDataset:
-    """The file meta information afresh: AE titles, addresses and private information do not pass."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = ds.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
-    meta.TransferSyntaxUID = UID(transfer_syntax)
-    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
-    return meta
+def file_meta(sop_class: str, sop_instance: str, transfer_syntax: str) -> bytes:
+    """Preamble and file meta information (PS3.10 7.1) afresh: AE titles, addresses and private elements do not pass.
+
+    Raises UnicodeEncodeError for what is no UID.
+    """
+    group = b"".join(
+        (
+            element(0x00020001, "OB", b"\0\1"),
+            element(0x00020002, "UI", sop_class.encode("ascii")),
+            element(0x00020003, "UI", sop_instance.encode("ascii")),
+            element(0x00020010, "UI", transfer_syntax.encode("ascii")),
+            element(0x00020012, "UI", IMPLEMENTATION_CLASS_UID.encode("ascii")),
+            element(0x00020013, "SH", IMPLEMENTATION_VERSION_NAME.encode("ascii")),
+        )
+    )
+    return PREAMBLE + element(0x00020000, "UL", len(group).to_bytes(4, "little")) + group
 
 
 def _code(name: str) -> Dataset:

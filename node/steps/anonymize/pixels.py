@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from pydicom.dataset import Dataset
 
 from node.errors import CannotSucceed
 from node.imaging.mask import LARGEST, Mask, Rectangle, mask_of, outside
@@ -20,7 +19,8 @@ from node.imaging.ocr import Detector, text_mask
 from node.imaging.pixels import read_header
 from node.steps.anonymize import evidence
 from node.steps.anonymize.burned_in import Facts, burned_in, is_ultrasound, is_video
-from node.steps.anonymize.device import items_of, texts_of, whole_number
+from node.steps.anonymize.device import texts_of, whole_number
+from node.steps.anonymize.header import Header
 from node.steps.anonymize.pixel_rules import Matched, RuleBook, RuleFile, rule_book
 
 _ROWS, _COLUMNS, _ALLOCATED, _STORED, _SAMPLES = 0x00280010, 0x00280011, 0x00280100, 0x00280101, 0x00280002
@@ -86,24 +86,24 @@ class Cleaning:
         return self.ocr == "all" or (self.ocr == "suspected" and suspected)
 
 
-def decide(ds: Dataset, facts: Facts, cleaning: Cleaning) -> Treatment | Refusal | None:
+def decide(header: Header, facts: Facts, cleaning: Cleaning) -> Treatment | Refusal | None:
     """What is to be done to an image before it may go on; None where its pixels stay as they are. Pure."""
     suspicion = burned_in(replace(facts, overlay_in_pixels=False))
-    rows, columns = whole_number(ds, _ROWS), whole_number(ds, _COLUMNS)
+    rows, columns = whole_number(header, _ROWS), whole_number(header, _COLUMNS)
     if not facts.has_pixels or not rows or not columns:
         return Refusal(suspicion) if suspicion else None
     if rows * columns > LARGEST:
         return Refusal(f"{rows} rows x {columns} columns are too many to be masked")
     if is_video(facts) or facts.has_document or facts.has_content or facts.label_in_image:
         return Refusal(suspicion or "it is more than an image")
-    regions = ultrasound_regions(ds)
-    matched = cleaning.book.match(texts_of(ds), regions)
+    regions = ultrasound_regions(header)
+    matched = cleaning.book.match(texts_of(header), regions)
     if matched.held_by is not None:
         return Refusal(f"the pixel rule {matched.held_by.where} says so")
     mask, covered, because = _mask(matched, regions if is_ultrasound(facts) else (), rows, columns)
     if suspicion and not covered:
         return Refusal(f"{suspicion}, and no pixel rule covers it")
-    if facts.overlay_in_pixels and (why := _why_not_cleared(ds)):
+    if facts.overlay_in_pixels and (why := _why_not_cleared(header)):
         return Refusal(why)
     treatment = Treatment(
         mask=mask,
@@ -138,13 +138,13 @@ def _mask(
     return mask, covered, tuple(because)
 
 
-def ultrasound_regions(ds: Dataset) -> tuple[Rectangle, ...]:
+def ultrasound_regions(header: Header) -> tuple[Rectangle, ...]:
     """The rectangles of Sequence of Ultrasound Regions, both corners belonging to them (PS3.3 C.8.5.5.1.1).
 
     One that lacks a corner, or has them the wrong way round, is left out: its pixels then go.
     """
     found = []
-    for item in items_of(ds, _REGIONS):
+    for item in header.items(_REGIONS):
         corners = [whole_number(item, tag) for tag in _CORNERS]
         match corners:
             case [int(left), int(top), int(right), int(bottom)] if left <= right and top <= bottom:
@@ -152,12 +152,12 @@ def ultrasound_regions(ds: Dataset) -> tuple[Rectangle, ...]:
     return tuple(found)
 
 
-def _why_not_cleared(ds: Dataset) -> str | None:
+def _why_not_cleared(header: Header) -> str | None:
     """Why overlays within the pixel data cannot be cleared; None where they stand in bits that no value uses."""
-    stored, allocated = whole_number(ds, _STORED), whole_number(ds, _ALLOCATED)
-    planes = {tag & 0xFFFF0000 for tag in map(int, ds.keys()) if tag >> 24 == 0x60 and not tag & 0x10000}
-    bits = [whole_number(ds, plane | _OVERLAY_BIT) for plane in planes if plane | 0x3000 not in ds]
-    if not stored or not allocated or whole_number(ds, _SAMPLES) not in (1, None):
+    stored, allocated = whole_number(header, _STORED), whole_number(header, _ALLOCATED)
+    planes = {tag & 0xFFFF0000 for tag in header.tags if tag >> 24 == 0x60 and not tag & 0x10000}
+    bits = [whole_number(header, plane | _OVERLAY_BIT) for plane in planes if plane | 0x3000 not in header.tags]
+    if not stored or not allocated or whole_number(header, _SAMPLES) not in (1, None):
         return "an overlay is stored within its pixel data, and in which bits is not said"
     if any(bit is None or not stored <= bit < allocated for bit in bits):
         return "an overlay is stored within its pixel data, in bits that its values use"

@@ -8,36 +8,35 @@ Whoever has the private key has the identity: it belongs to neither the node nor
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from io import BytesIO
+from mmap import mmap
 from pathlib import Path
 
-from pydicom.charset import convert_encodings
-from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
-from pydicom.filewriter import write_data_element
-from pydicom.sequence import Sequence as Items
 
-from node.dicom import envelope
+from node.dicom import envelope, levels
 from node.dicom.attributes import VR_BY_TAG, vr_of
-from node.dicom.dataset import read
-from node.dicom.encoding import UNDEFINED, element
+from node.dicom.encoding import Parse, element
+from node.dicom.levels import EXPLICIT
 from node.dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from node.errors import CannotSucceed
-from node.steps.anonymize.walk import element_of
+from node.steps.anonymize import evidence
+from node.steps.anonymize.engine import Written, joined
+from node.steps.anonymize.header import CHARACTER_SET, read_as
+from node.steps.anonymize.source import Source
 
 ENCRYPTED_ATTRIBUTES, MODIFIED_ATTRIBUTES = 0x04000500, 0x04000550
-_CHARACTER_SET, _SOP_INSTANCE = 0x00080005, 0x00080018
+_SYNTAX, _CONTENT = 0x04000510, 0x04000520
+_SOP_INSTANCE = 0x00080018
 _PIXEL_GROUP = 0x7FE0
 _ITEM = struct.Struct("<HHI")
-_WRITTEN = (0x00120062, 0x00120063, 0x00120064, 0x00280303)
-"""What `evidence.mark` writes: it goes when the identity comes back."""
+_WITH_ALL = evidence.OWN | {CHARACTER_SET}
 
-Seal = Callable[[Path, Dataset], DataElement]
-"""(the instance as it was received, its data set de-identified) -> Encrypted Attributes Sequence."""
+Seal = Callable[[Source, Mapping[int, Written]], bytes]
+"""(the instance as it was received, its elements de-identified) -> Encrypted Attributes Sequence, encoded."""
 
 
 class NotReversibleError(ValueError):
@@ -60,33 +59,56 @@ def seal_for(certificate: Path) -> Seal:
     except envelope.EnvelopeError as error:
         raise CannotSucceed(f"reversible: {certificate}: {error}") from None
 
-    def seal(source: Path, after: Dataset) -> DataElement:
-        with source.open("rb") as file:
-            before = read(file, stop_before_pixels=True)
-        item = Dataset()
-        item.EncryptedContentTransferSyntaxUID = EXPLICIT_VR_LITTLE_ENDIAN
-        content = envelope.sealed(originals(before, after), recipient)
-        item.EncryptedContent = content + bytes(len(content) % 2)
-        return DataElement(ENCRYPTED_ATTRIBUTES, "SQ", Items([item]))
+    def seal(source: Source, after: Mapping[int, Written]) -> bytes:
+        content = envelope.sealed(originals(source, after), recipient)
+        write = _explicit if source.parse is EXPLICIT else _implicit
+        item = write(_SYNTAX, "UI", EXPLICIT_VR_LITTLE_ENDIAN.encode()) + write(_CONTENT, "OB", content)
+        return write(ENCRYPTED_ATTRIBUTES, "SQ", _ITEM.pack(0xFFFE, 0xE000, len(item)) + item)
 
     return seal
 
 
-def originals(before: Dataset, after: Dataset) -> bytes:
-    """The data set to encrypt, explicit little endian: what `before` has at its top and `after` has not, or otherwise.
+def originals(source: Source, after: Mapping[int, Written]) -> bytes:
+    """The data set to encrypt, explicit little endian: what `source` has at its top and `after` has not, or otherwise.
 
     Changed or not, with the character set that the text is in, because within the envelope nothing else says it; and
-    with the marks of an earlier de-identification, because ours go when the identity comes back.
+    with the marks of an earlier de-identification, because ours go when the identity comes back. Raises Malformed.
     """
     kept = []
-    for tag in sorted(map(int, before.keys())):
+    for tag, each in source.top.items():
         if tag >> 16 >= _PIXEL_GROUP or tag & 0xFFFF == 0:
             continue
-        value = _encoded(before, tag)
-        if tag in (_CHARACTER_SET, *_WRITTEN) or tag not in after or _encoded(after, tag) != value:
-            kept.append(value)
+        came = source.data[each[2] : each[4]]
+        if tag in _WITH_ALL or came != joined(after.get(tag, b""), source.data):
+            kept.append(came if source.parse is EXPLICIT else _turned(source.data, each, source.parse, 0))
     item = b"".join(kept)
     return element(MODIFIED_ATTRIBUTES, "SQ", _ITEM.pack(0xFFFE, 0xE000, len(item)) + item)
+
+
+def _turned(data: bytes | mmap, each: levels.Element, parse: Parse, depth: int) -> bytes:
+    """An implicit element in explicit little endian, and all that is in it."""
+    tag, _, _, value, end, _ = each
+    vr = read_as(each, VR_BY_TAG.get(tag)) or vr_of(tag)
+    if vr != "SQ":
+        return _explicit(tag, vr, data[value:end])
+    body = []
+    for item in levels.items(data, each, parse, depth):
+        elements = levels.level(data, item, depth + 1).values()
+        content = b"".join(_turned(data, one, item.parse, depth + 1) for one in elements)
+        body += [_ITEM.pack(0xFFFE, 0xE000, len(content)), content]
+    return _explicit(tag, vr, b"".join(body))
+
+
+def _explicit(tag: int, vr: str, value: bytes) -> bytes:
+    try:
+        return element(tag, vr, value)
+    except ValueError:
+        return element(tag, "UN", value)  # PS3.5 6.2.2 note 1: longer than its representation may be
+
+
+def _implicit(tag: int, _: str, value: bytes) -> bytes:
+    value += bytes(len(value) % 2)
+    return struct.pack("<HHI", tag >> 16, tag & 0xFFFF, len(value)) + value
 
 
 def restore(ds: Dataset, owner: envelope.Owner) -> int:
@@ -96,7 +118,7 @@ def restore(ds: Dataset, owner: envelope.Owner) -> int:
     NotReversibleError when there is no envelope, or none for this recipient; then nothing was changed.
     """
     found = _opened(ds, owner)
-    for tag in (ENCRYPTED_ATTRIBUTES, *_WRITTEN):
+    for tag in (ENCRYPTED_ATTRIBUTES, *evidence.OWN):
         if tag in ds:
             del ds[tag]
     ds.PatientIdentityRemoved = "NO"
@@ -129,19 +151,6 @@ def _opened(ds: Dataset, owner: envelope.Owner) -> Dataset:
             pass  # decodes each element
         return Dataset(items.value[0])
     raise NotReversibleError(why)
-
-
-def _encoded(ds: Dataset, tag: int) -> bytes:
-    """One element in explicit little endian; its value as it was read, where it is no sequence."""
-    raw = element_of(ds, tag)
-    if isinstance(raw, RawDataElement) and raw.length != UNDEFINED:
-        vr = str(raw.VR or VR_BY_TAG.get(tag) or vr_of(tag))
-        if vr != "SQ" and (vr in ("OB", "OW", "UN", "UT", "UC", "UR") or len(raw.value or b"") < 0xFFFF):
-            return element(tag, vr, raw.value or b"")
-    buffer = DicomBytesIO()
-    buffer.is_implicit_VR, buffer.is_little_endian = False, True
-    write_data_element(buffer, ds[tag], convert_encodings(ds.get("SpecificCharacterSet", "ISO_IR 6")))
-    return bytes(buffer.getvalue())
 
 
 @lru_cache(maxsize=8)

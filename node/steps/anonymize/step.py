@@ -12,7 +12,7 @@ from typing import ClassVar
 from node.errors import CannotSucceed
 from node.model import Batch, Disclosure, Held, Item, Kind, Work
 from node.steps.anonymize import reversible, vocabulary
-from node.steps.anonymize.instance import HoldError, anonymize
+from node.steps.anonymize.instance import Anonymizer, HoldError
 from node.steps.anonymize.lookup import load as load_lookup
 from node.steps.anonymize.options import problems_with
 from node.steps.anonymize.patients import Naming, Patients
@@ -98,16 +98,16 @@ class Anonymize:
         if not isinstance(secret, bytes) or len(secret) < LEAST_SECRET:
             raise CannotSucceed(f"anonymize needs a secret of at least {LEAST_SECRET} bytes")
         _check_names(batch)
-        plan_for, cleaning = self.plan_for(), self.cleaning()
-        masked = 0
         patients = Patients(secret, work.given.get("crosswalk"), self._naming())
         seal = reversible.seal_for(self.reversible) if self.reversible is not None else None
+        anonymizer = Anonymizer(self.plan_for(), patients, seal, self.cleaning())
+        masked = 0
         items: list[Item] = []
         held = list(batch.held)
         for item in batch.items:
             target = work.out / _file_name(item.path)
             try:
-                cleaned = anonymize(item.path, target, plan_for, patients, seal, cleaning)
+                cleaned = anonymizer.anonymize(item.path, target)
             except HoldError as reason:
                 target.unlink(missing_ok=True)  # of an earlier try, under other rules
                 held.append(Held(sources=item.sources, reason=f"cannot be de-identified: {reason}"))

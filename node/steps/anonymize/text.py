@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 
 from pydicom.charset import CODES_TO_ENCODINGS, python_encoding
-from pydicom.dataset import Dataset
 
 _FRAGMENT = re.compile(rb"\x1b[^\x1b]*|[^\x1b]+")
 _STRIPS_ITS_ESCAPE = frozenset({"iso2022_jp", "iso2022_jp_2"})  # the codec itself reads the escape sequence
@@ -14,20 +13,6 @@ _STRIPS_ITS_ESCAPE = frozenset({"iso2022_jp", "iso2022_jp_2"})  # the codec itse
 
 class UnreadableTextError(ValueError):
     """A character set is not known, or text does not decode by it. Says nothing of the text."""
-
-
-def declared(ds: Dataset) -> tuple[str, ...]:
-    """Python's names for the character sets of a data set that has (0008,0005). Raises UnreadableTextError.
-
-    pydicom decodes this one element while it reads, and says nothing that can be relied on of a term unknown to it.
-    """
-    element = ds.get_item(0x00080005)
-    value = element.value if element is not None else b""
-    if isinstance(value, str):
-        value = value.encode("ascii", "replace")
-    elif value is not None and not isinstance(value, bytes):
-        value = "\\".join(map(str, value)).encode("ascii", "replace")
-    return encodings(value or b"")
 
 
 def encodings(declared: bytes) -> tuple[str, ...]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 
 from pydicom.config import RAISE
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
 from pydicom.valuerep import validate_value
 
 from node.dicom.attributes import VR_BY_TAG
@@ -67,6 +70,16 @@ def put(ds: Dataset, tag: int, value: str) -> None:
     """Set an attribute to a text that `fits` its representation; ASCII is the same in every character set."""
     vr = VR_BY_TAG[tag]
     ds[tag] = DataElement(tag, vr, _number(value, vr) if vr in _NUMBERS else value)
+
+
+@lru_cache(maxsize=1024)
+def literal(tag: int, value: str) -> bytes:
+    """The encoded value of what `put` sets, little endian and of even length."""
+    ds, buffer = Dataset(), DicomBytesIO()
+    put(ds, tag, value)
+    buffer.is_implicit_VR, buffer.is_little_endian = True, True
+    write_dataset(buffer, ds)
+    return bytes(buffer.getvalue()[8:])
 
 
 def _number(value: str, vr: str) -> float | int:

@@ -12,6 +12,7 @@ from pydicom.sequence import Sequence
 from node.dicom import deid_content
 from node.steps.anonymize.actions import Do
 from node.steps.anonymize.content import action_of, concept_of, is_referred_to_by_place
+from node.steps.anonymize.plain import Plain
 from tests import make
 from tests.steps.anonymize.driver import result, why_held
 
@@ -189,5 +190,5 @@ def test_a_concept_is_read_and_one_without_a_row_goes_by_its_value_type() -> Non
     assert action_of(("DCM", "1", "TEXT"), plan) is Do.REMOVE
     assert action_of(("DCM", "2", "TEXT"), plan) is Do.CLEAN
     assert action_of(("DCM", "2", "NUM"), plan) is Do.KEEP
-    assert concept_of(Dataset()) == ("", "", "")
-    assert not is_referred_to_by_place(Dataset())
+    assert concept_of(Plain(Dataset())) == ("", "", "")
+    assert not is_referred_to_by_place(Plain(Dataset()))

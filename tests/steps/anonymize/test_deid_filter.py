@@ -17,7 +17,9 @@ from node.imaging.mask import Rectangle, mask_of
 from node.steps.anonymize.deid_filter import is_one, parse
 from node.steps.anonymize.device import Both, Condition, Either, Says, holds, texts_of
 from node.steps.anonymize.pixel_rules import Area, PixelRule, RuleCut, RuleFile, bundled, match
+from node.steps.anonymize.plain import Plain
 from tests import make
+from tests.steps.anonymize.ultrasound import received
 
 bot.level = 0
 _DATA = Path(__import__("deid").__file__).parent / "data"
@@ -188,7 +190,7 @@ def test_an_image_gets_the_rectangles_that_deid_gives_it(header: dict[str, Any])
     ds = _image(header)
     found = has_burned_pixels(ds, deid=_RECIPE)["results"]
     theirs = [list(map(int, area.split(","))) for result in found for _, area in result["coordinates"]]
-    (layer,) = match([bundled()], texts_of(ds), ()).layers or ((),)
+    (layer,) = match([bundled()], texts_of(Plain(received(ds))), ()).layers or ((),)
     ours = [[c.area.left, c.area.top, c.area.right, c.area.bottom] for c in layer if c.area is not None]
     assert ours == theirs
 

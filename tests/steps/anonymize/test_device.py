@@ -24,6 +24,7 @@ from node.steps.anonymize.device import (
     texts_of,
     whole_number,
 )
+from node.steps.anonymize.plain import Plain
 from tests import make
 
 _MODALITY, _ROWS, _IMAGE_TYPE, _WINDOW = 0x00080060, 0x00280010, 0x00080008, 0x00281051
@@ -47,7 +48,7 @@ def _read(tmp_path: Path, *, implicit: bool = False) -> FileDataset:
 
 @pytest.mark.parametrize("implicit", [False, True])
 def test_values_come_out_as_they_would_be_written(tmp_path: Path, implicit: bool) -> None:
-    texts = texts_of(_read(tmp_path, implicit=implicit))
+    texts = texts_of(Plain(_read(tmp_path, implicit=implicit)))
     assert texts((_MODALITY,)) == ("CT",)
     assert texts((_ROWS,)) == ("12",)
     assert texts((_IMAGE_TYPE,)) == ("ORIGINAL", "PRIMARY", "AXIAL")
@@ -62,7 +63,7 @@ def test_values_come_out_as_they_would_be_written(tmp_path: Path, implicit: bool
 
 
 def test_a_path_means_the_first_item(tmp_path: Path) -> None:
-    texts = texts_of(_read(tmp_path))
+    texts = texts_of(Plain(_read(tmp_path)))
     assert texts((_REGIONS, _MIN_X)) == ("70000",)
     assert texts((0x00081140, _MIN_X)) is None
     assert texts((_MODALITY, _MIN_X)) is None
@@ -71,7 +72,7 @@ def test_a_path_means_the_first_item(tmp_path: Path) -> None:
 def test_reading_decodes_nothing_in_place(tmp_path: Path) -> None:
     """What de-identifies after this looks at the bytes."""
     ds = _read(tmp_path)
-    texts = texts_of(ds)
+    texts = texts_of(Plain(ds))
     for tag in (_MODALITY, _ROWS, _IMAGE_TYPE, _WINDOW, 0x00080070):
         texts((tag,))
         assert isinstance(ds.get_item(tag), RawDataElement)
@@ -82,15 +83,15 @@ def test_text_that_its_character_set_does_not_explain_is_read_all_the_same(tmp_p
     ds = _read(tmp_path)
     for tag, value in ((0x00080005, charset.encode()), (0x00080070, b"M\xfcller")):
         ds[tag] = RawDataElement(ds[tag].tag, ds[tag].VR, len(value), value, 0, False, True)
-    assert texts_of(ds)((0x00080070,)) == ("Müller",)
+    assert texts_of(Plain(ds))((0x00080070,)) == ("Müller",)
 
 
 @pytest.mark.parametrize(("value", "number"), [(b"\x05\x00", 5), (b"", None), (b"\x05\x00\x06\x00", None)])
 def test_a_whole_number_is_one_or_none(value: bytes, number: int | None) -> None:
     ds = Dataset()
     ds[_ROWS] = RawDataElement(make.ct_series(1)[0]["Rows"].tag, "US", len(value), value, 0, False, True)
-    assert whole_number(ds, _ROWS) == number
-    assert whole_number(ds, 0x00280011) is None
+    assert whole_number(Plain(ds), _ROWS) == number
+    assert whole_number(Plain(ds), 0x00280011) is None
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_a_truncated_file_is_held(tmp_path: Path, cut: int) -> None:
 def test_bytes_behind_the_data_set_are_held(tmp_path: Path, extra: bytes) -> None:
     path = _saved(tmp_path)
     path.write_bytes(path.read_bytes() + extra)
-    assert "middle of an element" in why_held(path, tmp_path)
+    assert "cannot be read with certainty: at byte" in why_held(path, tmp_path)
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -60,6 +60,37 @@ def test_bytes_behind_the_last_pixel_are_held(tmp_path: Path, bits: int) -> None
     assert (
         why_held(ds, tmp_path) == "cannot be de-identified: its pixel data have 30 bytes more than an image of its size"
     )
+
+
+def test_pixel_data_that_are_not_encoded_as_the_transfer_syntax_says_are_held(tmp_path: Path) -> None:
+    path = _saved(tmp_path)
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.5\0", 1))
+    assert "not encoded as its transfer syntax says" in why_held(path, tmp_path)
+    head, _, _ = whole.partition(b"\xe0\x7f\x10\0OW")
+    fragments = made.ITEM + bytes(4) + made.ITEM + struct.pack("<I", 8) + b"Smith^J " + made.SEQUENCE_END
+    path.write_bytes(head + made.explicit(0x7FE00010, "OB", fragments, 0xFFFFFFFF))
+    assert "not encoded as its transfer syntax says" in why_held(path, tmp_path)
+
+
+def test_fragments_of_odd_length_pass_as_they_came_and_native_pixels_are_padded(tmp_path: Path) -> None:
+    path = _saved(tmp_path)
+    whole = path.read_bytes()
+    head, _, _ = whole.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.5\0", 1).partition(b"\xe0\x7f\x10\0OW")
+    pixels = made.ITEM + bytes(4) + made.ITEM + struct.pack("<I", 5) + b"abcde" + made.SEQUENCE_END
+    path.write_bytes(head + made.explicit(0x7FE00010, "OB", pixels, 0xFFFFFFFF))
+    assert output(path, tmp_path).read_bytes().endswith(b"\xff\xff\xff\xff" + pixels)
+    ds = make.ct_series(1)[0]
+    make.set_pixels(ds, np.ones((3, 5), "u1"))
+    ds.save_as(path, enforce_file_format=True)
+    head, _, _ = path.read_bytes().partition(b"\xe0\x7f\x10\0")
+    path.write_bytes(head + made.explicit(0x7FE00010, "OB", b"\1" * 15))
+    assert output(path, tmp_path).read_bytes().endswith(struct.pack("<I", 16) + b"\1" * 15 + b"\0")
+
+
+@pytest.mark.parametrize("uid", [b"1.2.3\\1.2.4 ", b"1" * 130, b"M\xfcster"])
+def test_an_instance_whose_uid_is_not_one_is_held(tmp_path: Path, uid: bytes) -> None:
+    assert "is not one UID" in why_held(_raw(make.ct_series(1)[0], 0x0020000D, "UI", uid), tmp_path)
 
 
 @pytest.mark.parametrize("position", range(132, 1200, 37))
@@ -173,4 +204,4 @@ def test_sequences_nested_beyond_sense_are_held(tmp_path: Path) -> None:
         item = b"\x08\x00\x18\x22SQ\0\0\xff\xff\xff\xff" + body + b"\xfe\xff\xdd\xe0\0\0\0\0"
     path = _saved(tmp_path)
     path.write_bytes(path.read_bytes() + item)
-    assert "RecursionError" in why_held(path, tmp_path)
+    assert "nested more than 64 deep" in why_held(path, tmp_path)

@@ -17,6 +17,7 @@ from node.steps.anonymize import pixel_rules
 from node.steps.anonymize.pixel_options import PixelOptions
 from node.steps.anonymize.pixel_rules import Area, PixelRule, RuleCut, RuleFile
 from node.steps.anonymize.pixels import Cleaning, Refusal, ultrasound_regions
+from node.steps.anonymize.plain import Plain
 from tests import make
 from tests.steps.anonymize import ultrasound as us
 from tests.steps.anonymize.driver import output, result, run, why_held
@@ -85,7 +86,7 @@ def test_regions_that_leave_nothing_out_or_nothing_in_are_no_rule(
 def test_a_region_without_a_corner_is_not_kept() -> None:
     ds = us.image([us.REGION, Rectangle(0, 0, 60, 8)])
     del ds.SequenceOfUltrasoundRegions[1].RegionLocationMaxY1
-    assert ultrasound_regions(ds) == (us.REGION,)
+    assert ultrasound_regions(Plain(us.received(ds))) == (us.REGION,)
 
 
 def test_regions_of_what_is_no_ultrasound_release_nothing(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from node.imaging.mask import Mask, Rectangle, outside
-from node.steps.anonymize.instance import facts
+from node.steps.anonymize.burned_in import facts
 from node.steps.anonymize.pixels import Cleaning, Refusal, Treatment, decide
+from node.steps.anonymize.plain import Plain
 from tests import make
 
 US_IMAGE, US_CLIP = "1.2.840.10008.5.1.4.1.1.6.1", "1.2.840.10008.5.1.4.1.1.3.1"
@@ -64,5 +65,5 @@ def received(ds: FileDataset) -> FileDataset:
 
 def decided(ds: FileDataset, cleaning: Cleaning, syntax: str = ExplicitVRLittleEndian) -> Treatment | Refusal | None:
     """What would be done to it when it is received in a transfer syntax."""
-    came = received(ds)
+    came = Plain(received(ds))
     return decide(came, facts(came, syntax), cleaning)

@@ -1,0 +1,205 @@
+"""What becomes of one element, decided from its tag, representation and encoded value: pure, and all that decides.
+
+Whoever finds the elements asks here: engine.py on the encoded bytes, walk.py with pydicom. A value that stays is never
+decoded, so that a wrong number elsewhere in the header fails nothing and pixels pass as they came. What cannot be told
+apart with certainty raises UndecidableError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from node.dicom.attributes import VR_BY_TAG, describe, private_vr
+from node.dicom.deid_table import is_repeating
+from node.steps.anonymize import coding, text, values
+from node.steps.anonymize.ages import InvalidAgeError, cap_age
+from node.steps.anonymize.changes import CLEANED, changed
+from node.steps.anonymize.plan import Action, Do, Plan
+from node.steps.anonymize.pseudonyms import STANDARD_ROOT
+from node.steps.anonymize.scope import Scope, UndecidableError
+
+Change = tuple[str, bytes] | None
+"""(VR, encoded value) to write, REMOVED, or None for what stays as it is."""
+REMOVED: Final = ("", b"")
+
+_SAYING = values.FREE_TEXT | values.CODES | values.NUMERALS | {"UI"}
+_CHANGING = frozenset({Do.SHIFT, Do.CLEAN, Do.HASH, Do.CONTENT})
+_SHORT, _SHORT_LENGTH = frozenset({"AE", "CS", "SH"}), 16
+
+
+def kept_private(tags: Iterable[int], value_of: Callable[[int], bytes], plan: Plan) -> dict[int, tuple[str, Action]]:
+    """Private elements to keep -> the VR they must have and what is done; and their blocks' creators (PS3.5 7.8.1).
+
+    "" for any VR; one that a rule changes, and that has none of its own, is read as its vendor published it.
+    """
+    kept: dict[int, tuple[str, Action]] = {}
+    if not plan.private and not plan.private_actions:
+        return kept
+    creators: dict[int, str] = {}
+    for tag in tags:
+        if not tag & 0x10000 or tag & 0xFFFF < 0x1000:
+            continue  # not of an odd group, or of no block
+        creator_tag = tag & 0xFFFF0000 | tag >> 8 & 0xFF
+        creator = creators.get(creator_tag)
+        if creator is None:
+            creator = creators[creator_tag] = value_of(creator_tag).decode("ascii", "replace").strip(" \0")
+        key = (tag >> 16, creator, tag & 0xFF)
+        vr, action = plan.private.get(key), plan.private_actions.get(key, Do.KEEP)
+        if action is not Do.KEEP:
+            vr = private_vr(tag, creator)
+        if vr is not None:
+            kept[tag] = (vr, action)
+            kept[creator_tag] = ("LO", Do.KEEP)
+    return kept
+
+
+def always_goes(tag: int) -> bool:
+    """Whether a public element is of no data set (PS3.7, PS3.10), a group length, or of a curve or overlay."""
+    return tag >> 16 <= 7 or tag & 0xFFFF == 0 or is_repeating(tag)
+
+
+def goes(tag: int, action: Action | None) -> bool:
+    """Whether a public element is removed whatever it is: by its action, or because PS3.6 does not have it."""
+    return action is Do.REMOVE or (action in (None, Do.KEEP) and tag not in VR_BY_TAG)
+
+
+def looked_at(vr: str, action: Action | None) -> bool:
+    """Whether `new_value` reads the value; of what it does not read, it need only be told whether there is any."""
+    return vr in _SAYING or action not in (None, Do.KEEP)
+
+
+def lasting(vr: str, value: bytes, action: Action | None, scope: Scope) -> bool:
+    """Whether `new_value` is the same for every instance of the scope, whatever its own UIDs are."""
+    if vr != "UI" or action not in (None, Do.KEEP) or not scope.plan.maps_uids:
+        return True
+    return not value or all(uid.startswith(STANDARD_ROOT.encode()) for uid in value.split(b"\\"))
+
+
+def new_value(tag: int, vr: str, value: bytes, action: Action | None, scope: Scope) -> Change:
+    """What becomes of a public element that is no sequence.
+
+    vr    to read the value by; of a UN of the standard that which PS3.6 gives it (PS3.5 6.2.2)
+
+    Raises UndecidableError, or UnreadableTextError where a text that would stay does not decode.
+    """
+    known = VR_BY_TAG.get(tag, vr)
+    if action in (None, Do.KEEP):
+        check_representation(tag, vr, there=bool(value))
+        return _kept(tag, vr, value, action, scope)
+    if action in _CHANGING and isinstance(action, Do):
+        return _changed(tag, vr, value, action, scope)
+    if action is Do.EMPTY:
+        return vr, b""
+    if action is Do.PATIENT:
+        return vr, _name(tag, vr, scope)
+    if action is Do.UID or (action is Do.DUMMY and known == "UI"):
+        return "UI", mapped(tag, value, scope, always=True)
+    if isinstance(action, str):
+        return known, values.literal(tag, action)
+    return known, dummy(tag, known)
+
+
+def new_private_value(vr: str, value: bytes, action: Action, scope: Scope) -> Change:
+    """What a site's rule makes of a private element; it goes where its representation does not take that."""
+    if vr == "SQ":
+        return REMOVED
+    if action is Do.EMPTY:
+        return vr, b""
+    if isinstance(action, Do):
+        new = changed(action, vr, value, scope.encodings, scope.means)
+    else:
+        new = values.padded(action.encode("ascii"), vr) if values.fits(vr, action) is None else None
+    return REMOVED if new is None else (vr, new)
+
+
+def dummy(tag: int, vr: str) -> bytes:
+    """values.dummy, all of whose numbers are 0 in either byte order. Raises UndecidableError where there is none."""
+    try:
+        return values.dummy(tag, vr, little_endian=True)
+    except KeyError:
+        raise UndecidableError(f"{describe(tag)} is encoded as {vr}, for which there is no dummy") from None
+
+
+def mapped(tag: int, value: bytes, scope: Scope, *, always: bool) -> bytes:
+    """UIDs replaced: all, or those that are the instance's own. Raises UndecidableError."""
+    try:
+        uids = [uid.strip(" \0") for uid in value.decode("ascii").split("\\")]
+    except UnicodeDecodeError:
+        raise UndecidableError(f"{describe(tag)} is no UID") from None
+    of = scope.patient.pseudonyms.uid
+    return values.padded("\\".join(of(uid) if always or uid in scope.own_uids else uid for uid in uids).encode(), "UI")
+
+
+def check_representation(tag: int, vr: str, *, there: bool) -> None:
+    """A value that stays must be what PS3.6 says it is: text in the place of a number, or a sequence
+    hidden in bytes, would pass unseen."""
+    known = VR_BY_TAG.get(tag, vr)
+    if vr == known or not there:
+        return
+    for family in (values.FREE_TEXT, values.OPAQUE):
+        if vr in family and known not in family:
+            raise UndecidableError(f"{describe(tag)} is encoded as {vr}, not {known}")
+
+
+def _kept(tag: int, vr: str, value: bytes, action: Action | None, scope: Scope) -> Change:
+    """A value that the plan leaves: without the instance's own UIDs, its patient's name and id, and great ages."""
+    if vr == "UI" and scope.plan.maps_uids:
+        return vr, mapped(tag, value, scope, always=False)
+    if action is None and scope.in_clean and not scope.in_dummy and vr in CLEANED and not coding.is_code(tag):
+        return _changed(tag, vr, value, Do.CLEAN, scope)
+    if vr == "AS":
+        return vr, _age(tag, value, scope)
+    if vr in values.FREE_TEXT and (scope.in_dummy or _said(text.decode(value, scope.encodings), scope)):
+        return vr, dummy(tag, vr)
+    if vr in values.CODES and _said(text.decode(value, scope.encodings), scope):
+        return vr, _without_words(tag, vr, value, scope)
+    if vr in values.NUMERALS and _is_no_number_and_names(value, scope):
+        return vr, dummy(tag, vr)
+    return None
+
+
+def _changed(tag: int, vr: str, value: bytes, action: Do, scope: Scope) -> Change:
+    """A value moved, cleaned or hashed; where that comes to nothing, what the Basic Profile does."""
+    if action is not Do.CONTENT and not (action is Do.CLEAN and scope.in_dummy):
+        new = changed(action, vr, value, scope.encodings, scope.means)
+        if new is not None:
+            return vr, new
+    otherwise = scope.plan.otherwise.get(tag, Do.EMPTY)
+    return REMOVED if otherwise is Do.REMOVE else new_value(tag, vr, value, otherwise, scope)
+
+
+def _name(tag: int, vr: str, scope: Scope) -> bytes:
+    """The patient's pseudonym, where a recipe may want it in more places than name and id (PS3.5 6.2)."""
+    name = scope.patient.name
+    if vr in _SHORT and len(name) > _SHORT_LENGTH:
+        raise UndecidableError(f"{describe(tag)} is {vr}, and its patient's pseudonym is longer than that may be")
+    return values.padded(name.encode(), vr)
+
+
+def _age(tag: int, value: bytes, scope: Scope) -> bytes:
+    try:
+        return values.padded(cap_age(text.decode(value, scope.encodings)).encode("ascii"), "AS")
+    except InvalidAgeError:
+        raise UndecidableError(f"{describe(tag)} is no valid AS") from None
+
+
+def _without_words(tag: int, vr: str, value: bytes, scope: Scope) -> bytes:
+    """The values of a code, those that name the patient replaced.
+
+    A term that the standard has for every patient stays: Mr Head has a HEAD like all others, and to replace it, or
+    to hold him, would say more of him than the term does.
+    """
+    other = dummy(tag, vr).strip().decode()
+    said = text.decode(value, scope.encodings).split("\\")
+    kept = [other if _said(one, scope) and not coding.is_term(one) else one for one in said]
+    return values.padded("\\".join(kept).encode("ascii", "replace"), vr)
+
+
+def _is_no_number_and_names(value: bytes, scope: Scope) -> bool:
+    """A number that equals a Patient ID is a number; a name in its place was put there by somebody."""
+    return not values.is_numeral(value) and _said(text.decode(value, scope.encodings), scope)
+
+
+def _said(word: str, scope: Scope) -> bool:
+    return scope.own_words is not None and scope.own_words.search(word) is not None

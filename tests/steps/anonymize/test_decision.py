@@ -1,0 +1,128 @@
+"""What becomes of one element, by its tag, representation and bytes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.dicom.attributes import VR_BY_TAG
+from node.dicom.text import folded
+from node.steps.anonymize import values
+from node.steps.anonymize.decision import (
+    goes,
+    kept_private,
+    lasting,
+    looked_at,
+    new_value,
+)
+from node.steps.anonymize.patients import Patient, Patients
+from node.steps.anonymize.plan import NO_RULES, Do, compile_plan
+from node.steps.anonymize.pseudonyms import Pseudonyms
+from node.steps.anonymize.scope import Scope, UndecidableError
+from node.steps.anonymize.text import UnreadableTextError, words
+from tests import make
+from tests.steps.anonymize.driver import SECRET
+
+MANUFACTURER, BODY_PART, THICKNESS, CONTEXT_UID, SPACING = 0x00080070, 0x00180015, 0x00180050, 0x00080117, 0x00280030
+SCOPE = Scope(
+    plan=compile_plan(frozenset(), NO_RULES, make.CT_IMAGE), patients=Patients(SECRET), encodings=("utf8",),
+    patient=Patient("0123456789abcdef", Pseudonyms(SECRET), -400, folded("4711-X")),
+    own_uids=frozenset({"1.2.3"}), own_words=words("Müster^Anna", "4711-X"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr", "value", "action", "becomes"),
+    [
+        (MANUFACTURER, "LO", b"ACME", None, None),
+        (MANUFACTURER, "LO", "for müster".encode(), None, ("LO", b"ANONYMIZED")),
+        (MANUFACTURER, "LO", b"ACME", Do.EMPTY, ("LO", b"")),
+        (MANUFACTURER, "LO", b"ACME", "OURS!", ("LO", b"OURS! ")),
+        (BODY_PART, "CS", b"HEAD\\4711-X", Do.KEEP, ("CS", b"HEAD\\ANONYMIZED ")),
+        (THICKNESS, "DS", b"x,y ", None, None),
+        (THICKNESS, "DS", "Müster".encode(), None, ("DS", b"0 ")),
+        (CONTEXT_UID, "UI", b"1.2.840.10008.1\0", None, ("UI", b"1.2.840.10008.1\0")),
+        (0x00100010, "PN", b"Anna", Do.PATIENT, ("PN", b"0123456789abcdef")),
+        (0x00080020, "DA", b"20200102", Do.DUMMY, ("DA", b"19000101")),
+        (0x00080020, "LO", b"20200102", Do.DUMMY, ("DA", b"19000101")),
+        (0x00281201, "OW", b"\1\2", None, None),
+    ],
+)  # fmt: skip
+def test_a_value_stays_or_becomes(
+    tag: int, vr: str, value: bytes, action: Do | str | None, becomes: tuple[str, bytes] | None
+) -> None:
+    assert new_value(tag, vr, value, action, SCOPE) == becomes
+
+
+def test_own_uids_are_replaced_anywhere_and_others_where_the_plan_says_so() -> None:
+    own, other = SCOPE.patient.pseudonyms.uid("1.2.3").encode(), SCOPE.patient.pseudonyms.uid("1.2.4").encode()
+    assert new_value(CONTEXT_UID, "UI", b"1.2.3\\1.2.4 ", None, SCOPE) == ("UI", values.padded(own + b"\\1.2.4", "UI"))
+    assert new_value(CONTEXT_UID, "UI", b"1.2.4\0", Do.UID, SCOPE) == ("UI", values.padded(other, "UI"))
+
+
+def test_all_text_of_an_item_that_stands_for_a_sequence_is_replaced() -> None:
+    dummy = replace(SCOPE, in_dummy=True)
+    assert new_value(MANUFACTURER, "LO", b"ACME", None, dummy) == ("LO", b"ANONYMIZED")
+    assert new_value(BODY_PART, "CS", b"HEAD", None, dummy) is None
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr", "value", "action"),
+    [
+        (SPACING, "LO", b"Smith", None),
+        (MANUFACTURER, "OB", b"Smith^", None),
+        (CONTEXT_UID, "UI", b"\xff\xfe", Do.UID),
+        (0x00082218, "DS", b"1 ", Do.DUMMY),
+    ],
+)
+def test_what_it_cannot_tell_is_undecidable(tag: int, vr: str, value: bytes, action: Do | None) -> None:
+    with pytest.raises(UndecidableError) as raised:
+        new_value(tag, vr, value, action, SCOPE)
+    assert "Smith" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("tag", "vr"), [(MANUFACTURER, "LO"), (BODY_PART, "CS"), (THICKNESS, "DS")])
+def test_text_that_stays_must_decode(tag: int, vr: str) -> None:
+    with pytest.raises(UnreadableTextError):
+        new_value(tag, vr, b"M\xfcster", None, SCOPE)
+
+
+def test_what_ps36_does_not_have_goes_unless_a_rule_changes_it() -> None:
+    assert goes(0x0018FFF1, None)
+    assert goes(0x0018FFF1, Do.KEEP)
+    assert not goes(0x0018FFF1, Do.EMPTY)
+    assert goes(MANUFACTURER, Do.REMOVE)
+    assert not goes(MANUFACTURER, None)
+
+
+def test_a_private_element_is_kept_with_its_creator_and_by_it() -> None:
+    plan = compile_plan(frozenset({"retain_safe_private"}), NO_RULES, make.MR_IMAGE)
+    level = {
+        0x00190010: b"SIEMENS MR HEADER ",
+        0x00190011: b"OTHER ",
+        0x0019100C: b"1 ",
+        0x0019110C: b"1 ",
+        0x0019000C: b"",
+    }
+    assert kept_private(level, level.__getitem__, plan) == {
+        0x00190010: ("LO", Do.KEEP),
+        0x0019100C: ("IS", Do.KEEP),
+    }
+    assert kept_private(level, level.__getitem__, SCOPE.plan) == {}
+
+
+@given(
+    st.sampled_from([tag for tag, vr in VR_BY_TAG.items() if vr != "SQ"]),
+    st.sampled_from([b"", b"1.2.3", b"1.2.840.10008.1.1", b"1.2.840.10008.1\\1.2.3", b"ABCD"]),
+    st.sampled_from([None, Do.KEEP, Do.EMPTY, Do.UID, Do.PATIENT]),
+)
+def test_what_lasts_is_the_same_for_an_instance_with_other_uids(tag: int, value: bytes, action: Do | None) -> None:
+    vr = VR_BY_TAG[tag]
+    other = replace(SCOPE, own_uids=frozenset({"1.2.9"}))
+    if lasting(vr, value, action, SCOPE):
+        assert new_value(tag, vr, value, action, SCOPE) == new_value(tag, vr, value, action, other)
+    if not looked_at(vr, action) and value:
+        assert new_value(tag, vr, value, action, SCOPE) == new_value(tag, vr, b"other", action, SCOPE)

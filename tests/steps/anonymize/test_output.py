@@ -1,0 +1,108 @@
+"""What is written is what the pieces say, in the transfer syntax of the source; pixels are never in this process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian
+
+from node.steps.anonymize import output
+from node.steps.anonymize.source import Source, opened
+from tests import make
+from tests.dicom import big_endian as big
+
+
+def _saved(tmp_path: Path, syntax: str = ExplicitVRLittleEndian) -> Path:
+    ds = make.ct_series(1)[0]
+    if syntax == ExplicitVRBigEndian:
+        return big.file(tmp_path / "in.dcm", ds)
+    ds.file_meta.TransferSyntaxUID = syntax
+    ds.save_as(tmp_path / "in.dcm", enforce_file_format=True)
+    return tmp_path / "in.dcm"
+
+
+def _pieces(source: Source) -> list[bytes | list[bytes | tuple[int, int]]]:
+    """Every element, some as bytes and some as stretches."""
+    found: list[bytes | list[bytes | tuple[int, int]]] = []
+    for number, (_, _, start, value, end, _) in enumerate(source.top.values()):
+        data = bytes(source.data[start:end])
+        found.append([data[: value - start], (value, end)] if number % 3 == 0 and value < end else data)
+    return found
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian])
+def test_pieces_are_written_in_the_transfer_syntax_that_they_came_in(tmp_path: Path, syntax: str) -> None:
+    path = _saved(tmp_path, syntax)
+    with opened(path) as source:
+        output.write(tmp_path / "out", b"META", _pieces(source), source)
+        written = (tmp_path / "out").read_bytes()[4:]
+        inner = bytes(source.data[next(iter(source.top.values()))[2] :])
+    whole = path.read_bytes()
+    if syntax == DeflatedExplicitVRLittleEndian:
+        assert zlib.decompress(written, -zlib.MAX_WBITS) == inner
+        assert len(written) % 2 == 0
+    else:
+        assert whole.endswith(written)
+        assert len(written) == len(inner)
+
+
+def test_an_earlier_file_of_the_same_name_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "out").write_bytes(b"x" * 100_000)
+    with opened(_saved(tmp_path)) as source:
+        output.write(tmp_path / "out", b"", [b"short"], source)
+    assert (tmp_path / "out").read_bytes() == b"short"
+
+
+def test_a_source_that_became_shorter_is_an_error_of_the_disk(tmp_path: Path) -> None:
+    path = _saved(tmp_path)
+    with opened(path) as source, pytest.raises(OSError, match="ended while"):
+        output.write(tmp_path / "out", b"", [[(0, path.stat().st_size + 1)]], source)
+
+
+def test_a_short_write_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, sendfile = os.write, os.sendfile
+    monkeypatch.setattr(os, "write", lambda out, data: write(out, data[:7]))
+    monkeypatch.setattr(os, "sendfile", lambda out, file, begin, count: sendfile(out, file, begin, min(count, 5)))
+    path = _saved(tmp_path)
+    with opened(path) as source:
+        output.write(tmp_path / "out", path.read_bytes()[:132], _pieces(source), source)
+        start = next(iter(source.top.values()))[2]
+    assert (tmp_path / "out").read_bytes() == path.read_bytes()[:132] + path.read_bytes()[start:]
+
+
+def test_memory_does_not_depend_on_the_size_of_the_pixels(tmp_path: Path) -> None:
+    ds = make.ct_series(1)[0]
+    size = 120 << 20
+    ds.NumberOfFrames = str(size // (ds.Rows * ds.Columns * 2))
+    del ds.PixelData
+    path = tmp_path / "large.dcm"
+    ds.save_as(path, enforce_file_format=True)
+    pixels = int(ds.NumberOfFrames) * ds.Rows * ds.Columns * 2
+    with path.open("ab") as file:
+        file.write(b"\xe0\x7f\x10\0OW\0\0" + pixels.to_bytes(4, "little"))
+        file.truncate(file.tell() + pixels)
+    code = (
+        "import resource, sys; from pathlib import Path; from tests.steps.anonymize.driver import output;"
+        "output(Path(sys.argv[1]), Path(sys.argv[2]));"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    few = _peak(code, _saved(tmp_path), tmp_path)
+    (tmp_path / "out" / "in.dcm").unlink()
+    many = _peak(code, path, tmp_path)
+    with (tmp_path / "out" / "large.dcm").open("rb") as file:
+        after = dcmread(file, stop_before_pixels=True)
+        assert os.fstat(file.fileno()).st_size - file.tell() == pixels + 12
+    assert after.PatientName == after.PatientID
+    assert many - few < 30 << 10
+
+
+def _peak(code: str, path: Path, folder: Path) -> int:
+    """The most memory that the process had, in KiB."""
+    command = [sys.executable, "-c", code, str(path), str(folder)]
+    return int(subprocess.run(command, check=True, capture_output=True, cwd=Path(__file__).parents[3]).stdout)
