@@ -62,6 +62,7 @@ from node.report.http import StatusServer
 from node.report.metrics import Metrics
 from node.retention import Retention
 from node.rules import Rules
+from node.run.certify import Certifier
 from node.run.runner import Runner
 from node.run.supply import Supply
 from node.spool import Files, Presence, Spool
@@ -333,6 +334,9 @@ def _runner(ground: _Ground) -> Runner:
         supply=Supply({"secret": lambda: ground.secret}), steps=STEPS,
         takes=lambda name: rules.current().takes(name),
         concurrent=lambda name: rules.current().destinations[name].concurrent,
+        certifier=Certifier(
+            database=ground.database, pool=ground.pool, secret=lambda: ground.secret, process=ground.engine.process
+        ),
     )  # fmt: skip
 
 

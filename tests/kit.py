@@ -43,6 +43,7 @@ from node.moment import new_receipt, process_name, utc_now
 from node.outbox import Delivery, Goods, Outbox, Waiting, delivery_id
 from node.pool import Pool
 from node.report.health import take_ledger
+from node.run.certify import Certifier
 from node.run.runner import Runner
 from node.run.supply import Supply
 from node.spool import Files, Presence, Spool
@@ -163,6 +164,7 @@ class Kit:
             work=self.data / "work", pool=self.pool, supply=Supply({"secret": lambda: SECRET}), steps=self.steps,
             takes=lambda name: self.config.takes(name),
             concurrent=lambda name: self.config.destinations[name].concurrent, reach=self.reach,
+            certifier=Certifier(database=self.database, pool=self.pool, secret=lambda: SECRET, process="kit"),
         )  # fmt: skip
 
     def run(self, job_id: str) -> Outcome:

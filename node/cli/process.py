@@ -58,7 +58,7 @@ def _results(units: Sequence[FileUnit], route: Route, out: Path, config: Config)
     from node.run.supply import Supply
 
     out.mkdir(parents=True, exist_ok=True)
-    secret = _secret(config) if any("secret" in step.needs for step in route.chain) else b""
+    secret = secret_of(config) if any("secret" in step.needs for step in route.chain) else b""
     supply = Supply({"secret": lambda: secret})
     pool = Pool(os.cpu_count() or 1)
     threads = ThreadPoolExecutor(max_workers=pool.size)
@@ -93,7 +93,8 @@ def _run(unit: FileUnit, route: Route, folder: Path, pool: Pool, supply: Supply)
     return Batch(items=(), held=tuple(Held(sources=(one.receipt,), reason=reason) for one in unit.members)), []
 
 
-def _secret(config: Config) -> bytes:
+def secret_of(config: Config) -> bytes:
+    """The key of the pseudonyms, made where there is none. Raises ConfigurationError."""
     from node.secret import check, load_or_make
 
     if config.node.secret is not None:

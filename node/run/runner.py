@@ -11,7 +11,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from traceback import format_tb
 
@@ -28,6 +28,7 @@ from node.outbox import Outbox, delivery_id
 from node.pool import WORLD, Bug, Pool
 from node.run import results
 from node.run.ahead import Ahead
+from node.run.certify import Certifier
 from node.run.goods import goods_of
 from node.run.notes import lines
 from node.run.parts import in_parts, needs_all, sources_held
@@ -60,6 +61,7 @@ class Runner:
     concurrent: Callable[[str], int]
     """Destination name -> deliveries side by side."""
     reach: Reach
+    certifier: Certifier
     ahead: Ahead = field(default_factory=Ahead)
 
     def begin(self, step: Step, items: Sequence[Item]) -> None:
@@ -102,8 +104,10 @@ class Runner:
         batch = self._input(job, thawed, number, folder, of)
         self.reach(f"step {number} begins")
         if results.read(folder, number, of) is None:
-            self._run(job, thawed[number], number, batch, folder, of)
+            self._run(job, thawed, number, batch, folder, of)
         if number == len(thawed) - 1:
+            if thawed[number].name != "forward":  # else it has been issued already, to be sent
+                self._certificate(job, thawed, number, self._input(job, thawed, number + 1, folder, of), folder, of)
             self.reach("job ends")
             with self.database.durable.begin() as connection:
                 jobs.finish(connection, job.id, self.database.now(connection))
@@ -116,7 +120,7 @@ class Runner:
         batch = results.read(folder, number - 1, of)
         if batch is None:
             given = self._input(job, thawed, number - 1, folder, of)
-            self._run(job, thawed[number - 1], number - 1, given, folder, of)
+            self._run(job, thawed, number - 1, given, folder, of)
             batch = results.read(folder, number - 1, of)
         if batch is None:
             raise TryAgain(f"the output of step {number - 1} cannot be read back")
@@ -134,14 +138,16 @@ class Runner:
             )
         )
 
-    def _run(self, job: Job, step: Step, number: int, batch: Batch, folder: Path, of: str) -> None:
-        began = time.monotonic()
+    def _run(self, job: Job, steps: tuple[Step, ...], number: int, batch: Batch, folder: Path, of: str) -> None:
+        began, step = time.monotonic(), steps[number]
         needs_all(step, batch, job.plan.partial)
         destination = getattr(step, "to", None) if step.name == "forward" else None
         notes: list[str] = []
         if destination is not None:
             made = batch
-            notes.append(self._forward(job, step, number, str(destination), batch))
+            last = max((n for n in range(number) if steps[n].name != "forward"), default=-1)
+            certificate = self._certificate(job, steps, last, batch, folder, of)
+            notes.append(self._forward(job, step, number, str(destination), batch, certificate))
         else:
             out = folder / f"{number}-{step.name}"
             # What an interrupted try left here may be linked into the outbox: to write over it would change,
@@ -175,7 +181,19 @@ class Runner:
             for note in notes:
                 jobs.remember(connection, job.id, "note", f"{step.name}: {note}", now)
 
-    def _forward(self, job: Job, step: Step, number: int, destination: str, batch: Batch) -> str:
+    def _certificate(
+        self, job: Job, steps: tuple[Step, ...], last: int, batch: Batch, folder: Path, of: str
+    ) -> Item | None:
+        """The certificate of what step `last` gave, issued before anything of it goes out."""
+
+        def outcomes(number: int) -> Batch:
+            return self._input(job, steps, number + 1, folder, of)
+
+        return self.certifier.certify(job, steps, last, batch, outcomes, folder, of)
+
+    def _forward(
+        self, job: Job, step: Step, number: int, destination: str, batch: Batch, certificate: Item | None
+    ) -> str:
         takes = self.takes(destination)
         if not takes:
             raise CannotSucceed(f'destination "{destination}" is not in rules.yaml any more; add it, then retry')
@@ -184,7 +202,12 @@ class Runner:
         with self.database.reader.connect() as connection:
             received = jobs.identities(connection, job.id)
             given_up = jobs.given_up(connection, job.id, destination)
-        items = tuple(item for item in batch.items if not given_up.issuperset(item.sources))
+        items = [item for item in batch.items if not given_up.issuperset(item.sources)]
+        if certificate is not None and items:
+            # It goes with what is sent. To count an instance as delivered because of it alone would be wrong, unless
+            # reports are all that is wanted.
+            with_it = [item for item in items if item.kind in kinds] or items
+            items.append(replace(certificate, sources=tuple({s: s for i in with_it for s in i.sources})))
         goods = goods_of(self.pool, items, kinds, received)
         # What is owed to a destination is owed until the last step that sends there.
         last = all(options.get("to") != destination for _, options in job.plan.steps[number + 1 :])

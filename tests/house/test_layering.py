@@ -16,7 +16,7 @@ LEVELS = (
     ("engine", "outbox", "stores"),
     ("index", "spool", "pool", "secret", "rules", "tls"),
     ("rehearsal",),
-    ("complete", "match", "retry", "commitment"),
+    ("complete", "match", "retry", "commitment", "certificate"),
     ("config",),
     ("dicom",),
     ("moment",),

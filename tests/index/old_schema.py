@@ -9,7 +9,7 @@ from node.index.schema import metadata
 
 SINCE_2 = (
     "node_commitment", "node_commitment_item", "node_asked", "node_asked_item", "node_procedure_step", "node_expected",
-    "node_reading", "node_pull",
+    "node_reading", "node_pull", "node_certificate", "node_certificate_head",
 )  # fmt: skip
 
 

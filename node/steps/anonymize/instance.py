@@ -11,6 +11,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import FileDataset
 from pydicom.errors import InvalidDicomError
 
+from node.certificate.actions import Done, Recorder
 from node.dicom.attributes import describe
 from node.dicom.dataset import read
 from node.dicom.encoding import Malformed
@@ -20,6 +21,7 @@ from node.steps.anonymize import evidence, text, values
 from node.steps.anonymize.burned_in import Facts, burned_in
 from node.steps.anonymize.plan import PATIENT_ID, PATIENT_NAME, Plan
 from node.steps.anonymize.pseudonyms import STANDARD_ROOT, Pseudonyms
+from node.steps.anonymize.telling import value_of
 from node.steps.anonymize.walk import (
     IDENTITY_UIDS,
     ISSUER,
@@ -48,18 +50,25 @@ class HoldError(Exception):
     """The instance waits for a person; `str()` is the reason, without patient data."""
 
 
-def anonymize(source: Path, target: Path, plan_for: Callable[[str], Plan], pseudonyms: Pseudonyms) -> None:
+def anonymize(
+    source: Path,
+    target: Path,
+    plan_for: Callable[[str], Plan],
+    pseudonyms: Pseudonyms,
+    recorder: Recorder | None = None,
+) -> None:
     """Write the de-identified instance of `source` to `target`, or raise HoldError and write nothing.
 
-    The transfer syntax stays and Pixel Data is not touched. `plan_for` gives the plan for a SOP Class UID.
-    Raises OSError when the disk fails, which says nothing of the instance.
+    The transfer syntax stays and Pixel Data is not touched. `plan_for` gives the plan for a SOP Class UID. What
+    `recorder` was told counts only when nothing is raised. Raises OSError when the disk fails, which says nothing of
+    the instance.
     """
     try:
         ds, transfer_syntax = _read(source)
         reason = burned_in(facts(ds, transfer_syntax))
         if reason is None:
             _check_end_of_pixels(ds)
-            _deidentify(ds, transfer_syntax, plan_for, pseudonyms)
+            _deidentify(ds, transfer_syntax, plan_for, pseudonyms, recorder)
     except (UndecidableError, text.UnreadableTextError) as error:
         raise HoldError(str(error)) from None
     except _DAMAGED as error:
@@ -137,7 +146,13 @@ def _check_end_of_pixels(ds: FileDataset) -> None:
         raise UndecidableError(f"its pixel data have {len(behind)} bytes more than an image of its size")
 
 
-def _deidentify(ds: FileDataset, transfer_syntax: str, plan_for: Callable[[str], Plan], pseudonyms: Pseudonyms) -> None:
+def _deidentify(
+    ds: FileDataset,
+    transfer_syntax: str,
+    plan_for: Callable[[str], Plan],
+    pseudonyms: Pseudonyms,
+    recorder: Recorder | None,
+) -> None:
     uids = _identity(ds)
     encodings = text.declared(ds)
     patient_id = text.decode(raw_bytes(ds, PATIENT_ID), encodings)
@@ -153,11 +168,16 @@ def _deidentify(ds: FileDataset, transfer_syntax: str, plan_for: Callable[[str],
             patient=patient,
             own_uids=frozenset(uids.values()),
             own_words=text.words(text.decode(raw_bytes(ds, PATIENT_NAME), encodings), patient_id),
+            recorder=recorder,
         ),
     )
+    added = [tag for tag in plan.add if tag not in ds]
     for tag, value in plan.add.items():
         values.put(ds, tag, value)
     evidence.mark(ds, plan)
+    if recorder is not None:
+        for tag in (*added, *(tag for tag in evidence.WRITTEN if tag in ds)):
+            recorder.did((tag,), Done.ADDED, None, value_of(ds[tag]))
     ds.file_meta = evidence.file_meta(ds, transfer_syntax)
     ds.preamble = bytes(128)
 

@@ -76,6 +76,10 @@ class Rules:
     """True keeps a private element, False removes one that retain_safe_private would keep."""
     digest: str = ""
     """The first 12 digits of the recipe's SHA-256, for the output's De-identification Method."""
+    sha256: str = ""
+    """Of the whole recipe, for the certificate."""
+    lines: Mapping[int | PrivateTag, int] = field(default_factory=dict)
+    """Which line of the recipe decides for an attribute."""
     weakens: bool = False
     """Whether something is kept that the profile and options would have changed."""
 

@@ -18,7 +18,7 @@ import difflib
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -68,9 +68,9 @@ def _load(path: Path, text: str, options: frozenset[str]) -> tuple[Rules, tuple[
     lines, failure = _parsed(path, numbered)
     if failure:
         return NO_RULES, (f"{path}: {failure}",)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    rules, problems = compile_lines(lines, options, digest)
-    return rules, tuple(f"{path}:{number}: {problem}" for number, problem in problems)
+    sha256 = hashlib.sha256(text.encode()).hexdigest()
+    rules, problems = compile_lines(lines, options, sha256[:12])
+    return replace(rules, sha256=sha256), tuple(f"{path}:{number}: {problem}" for number, problem in problems)
 
 
 def _scan(text: str) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
@@ -130,6 +130,7 @@ def compile_lines(lines: list[Line], options: frozenset[str], digest: str) -> tu
     actions: dict[int, Action] = {}
     add: dict[int, str] = {}
     private: dict[PrivateTag, bool] = {}
+    decides: dict[int | PrivateTag, int] = {}
     problems: list[tuple[int, str]] = []
     weakens = False
     for line in sorted(lines, key=lambda line: _STRENGTH.index(line.action)):
@@ -137,6 +138,7 @@ def compile_lines(lines: list[Line], options: frozenset[str], digest: str) -> tu
             fields = parse_field(line.field)
             if fields.private:
                 private.setdefault(fields.private, _private(line))
+                decides.setdefault(fields.private, line.number)
                 weakens |= line.action == "KEEP" and not _is_safe(fields.private, options)
                 continue
             for tag, action in _actions(line, fields, options):
@@ -144,9 +146,10 @@ def compile_lines(lines: list[Line], options: frozenset[str], digest: str) -> tu
                     add.setdefault(tag, str(action))
                 weakens |= action is Do.KEEP and tag not in actions and _changes(tag, options)
                 actions.setdefault(tag, action)
+                decides.setdefault(tag, line.number)
         except (_LineError, FieldError) as problem:
             problems.append((line.number, str(problem)))
-    rules = Rules(actions=actions, add=add, private=private, digest=digest, weakens=weakens)
+    rules = Rules(actions=actions, add=add, private=private, digest=digest, lines=decides, weakens=weakens)
     return rules, sorted(problems)
 
 

@@ -6,8 +6,11 @@ import difflib
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from node.certificate.account import Accounts
+from node.certificate.keys import Keys
+from node.dicom import deid_table
 from node.errors import CannotSucceed
 from node.model import Batch, Disclosure, Held, Item, Kind, Work
 from node.steps.anonymize.instance import HoldError, anonymize
@@ -21,7 +24,8 @@ class Anonymize:
 
     name: ClassVar[str] = "anonymize"
     accepts: ClassVar[frozenset[Kind]] = frozenset({Kind.DICOM})
-    gives: ClassVar[frozenset[Kind]] = frozenset({Kind.DICOM})
+    # A report too: the certificate, which run/ makes of what this step says that it did.
+    gives: ClassVar[frozenset[Kind]] = frozenset({Kind.DICOM, Kind.REPORT})
     whole: ClassVar[bool] = False
     needs: ClassVar[frozenset[str]] = frozenset({"secret"})
     deidentifies: ClassVar[bool] = True
@@ -54,21 +58,35 @@ class Anonymize:
         if not isinstance(secret, bytes) or len(secret) < LEAST_SECRET:
             raise CannotSucceed(f"anonymize needs a secret of at least {LEAST_SECRET} bytes")
         _check_names(batch)
-        plan_for = lru_cache(maxsize=None)(partial(compile_plan, frozenset(self.options), self._rules()[0]))
-        pseudonyms = Pseudonyms(secret)
+        plan_for = lru_cache(maxsize=None)(partial(compile_plan, frozenset(self.options), self.rules()))
+        pseudonyms, accounts, method = Pseudonyms(secret), Accounts(Keys(secret).value()), self.method()
         items: list[Item] = []
         held = list(batch.held)
         for item in batch.items:
-            target = work.out / _file_name(item.path)
+            target, recording = work.out / _file_name(item.path), accounts.begin()
             try:
-                anonymize(item.path, target, plan_for, pseudonyms)
+                anonymize(item.path, target, plan_for, pseudonyms, recording)
             except HoldError as reason:
                 target.unlink(missing_ok=True)  # of an earlier try, under other rules
                 held.append(Held(sources=item.sources, reason=f"cannot be de-identified: {reason}"))
             else:
-                items.append(Item(path=target, kind=Kind.DICOM, sources=item.sources))
+                account = recording.account(method)
+                items.append(Item(path=target, kind=Kind.DICOM, sources=item.sources, account=account))
         work.note("{} de-identified", len(items))
         return Batch(items=tuple(items), held=tuple(held), dropped=batch.dropped, disclosure=Disclosure.DEIDENTIFIED)
+
+    def rules(self) -> Rules:
+        """What the recipe lays over the profile; of use when there are no `problems`."""
+        return self._rules()[0]
+
+    def method(self) -> dict[str, Any]:
+        """By what it de-identifies, for the certificate: nothing of a patient, and no path."""
+        return {
+            "options": sorted(self.options),
+            "profile": self.profile,
+            "recipe": self.rules().sha256,
+            "table": f"PS3.15 {deid_table.edition()} Table E.1-1",
+        }
 
     def _rules(self) -> tuple[Rules, tuple[str, ...]]:
         if self.recipe is None:

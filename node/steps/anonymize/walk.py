@@ -15,11 +15,13 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
+from node.certificate.actions import Path, Recorder
 from node.dicom.attributes import VR_BY_TAG, describe, is_creator, is_private
 from node.dicom.deid_table import is_repeating
 from node.steps.anonymize import coding, text, values
 from node.steps.anonymize.plan import PATIENT_ID, Action, Do, Plan
 from node.steps.anonymize.pseudonyms import Pseudonyms
+from node.steps.anonymize.telling import became
 
 CHARACTER_SET, ISSUER, PIXEL_DATA = 0x00080005, 0x00100021, 0x7FE00010
 IDENTITY_UIDS = (0x00080018, 0x0020000D, 0x0020000E, 0x00200052)
@@ -47,6 +49,9 @@ class Scope:
     nested: bool = False
     in_dummy: bool = False
     """Within an item that stands for a sequence: all its text is replaced."""
+    recorder: Recorder | None = None
+    path: Path = ()
+    """The sequences that this item is in, from the top."""
 
     def action(self, tag: int) -> Action | None:
         return (self.plan.nested if self.nested else self.plan.top).get(tag)
@@ -58,7 +63,8 @@ def walk(ds: Dataset, scope: Scope) -> None:
     private = _kept_private(ds, scope.plan)
     meanings_stay = coding.is_standard(raw_bytes(ds, coding.SCHEME))
     for key in list(ds.keys()):
-        _complete(element_of(ds, key))
+        before = element_of(ds, key)
+        _complete(before)
         tag = int(key)
         if is_private(tag):
             if tag not in private:
@@ -71,6 +77,8 @@ def walk(ds: Dataset, scope: Scope) -> None:
             _write(ds, tag, "LO", values.dummy(tag, "LO", little_endian=True))
         else:
             _public(ds, tag, scope)
+        if scope.recorder is not None:
+            scope.recorder.did((*scope.path, tag), *became(before, ds.get_item(key), scope.action(tag)))
 
 
 def element_of(ds: Dataset, tag: int) -> DataElement | RawDataElement:
@@ -155,7 +163,7 @@ def _sequence(ds: Dataset, tag: int, action: Action | None, scope: Scope) -> Non
 
 def _items(ds: Dataset, tag: int, scope: Scope) -> None:
     for item in ds[tag].value:
-        walk(item, replace(scope, nested=True))
+        walk(item, replace(scope, nested=True, path=(*scope.path, tag)))
 
 
 def _value(ds: Dataset, tag: int, vr: str, action: Action | None, scope: Scope) -> None:
