@@ -106,3 +106,13 @@ class Pile:
         sources = tuple(source for item in batch.items for source in item.sources)
         pile = Item(path=target, kind=Kind.NIFTI, sources=sources)
         return Batch(items=(*batch.items, pile), held=batch.held, dropped=batch.dropped, disclosure=batch.disclosure)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silent(Obey):
+    """De-identifies, so it says, and gives no account of it."""
+
+    name: ClassVar[str] = "silent"
+    gives: ClassVar[frozenset[Kind]] = frozenset({Kind.DICOM, Kind.REPORT})
+    deidentifies: ClassVar[bool] = True
+    hides: bool = True
