@@ -2,7 +2,8 @@
 
 What is taken out of the middle leaves a number without a certificate, and one whose `previous` fits nothing. What is
 taken off the end leaves a head that names a certificate that is not there. Who also puts back an older head with its
-seal is found by the first exported certificate that came after it.
+seal is found by the first exported certificate that came after it. A register of all chains shows one that was taken
+away as a whole.
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ class Head:
 
 def head(keys: Keys, chain: str, number: int, sha256: str) -> Head:
     return Head(chain=chain, number=number, sha256=sha256, seal=_seal(keys, chain, number, sha256))
+
+
+def register(keys: Keys, chains: Iterable[str]) -> str:
+    """What seals which chains there are."""
+    return keys.seal(" ".join(["chains", *sorted(chains)]).encode())
 
 
 @dataclass(frozen=True, slots=True)

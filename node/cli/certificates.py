@@ -36,15 +36,20 @@ def verify(paths: Sequence[Path], complete: bool, config: Path, as_json: bool) -
                 found.append((path, verdict))
                 if not as_json:
                     print(_line(path, verdict), flush=True)
+            register = certificates.of_register(connection, keys)
             for name in certificates.names(connection):
                 count, flaws = certificates.of_chain(connection, keys, name)
                 chains.append({"chain": name, "certificates": count, "flaws": [str(flaw) for flaw in flaws]})
             if complete:
                 absent = certificates.missing(connection, {verdict.place for _, verdict in found if verdict.place})
-    good = not absent and not any(v.wrong for _, v in found) and not any(one["flaws"] for one in chains)
+    good = (
+        not register and not absent and not any(v.wrong for _, v in found) and not any(one["flaws"] for one in chains)
+    )
     if as_json:
-        print(json.dumps(_facts(found, chains, absent, good)))
+        print(json.dumps({**_facts(found, chains, absent), "register": register, "verified": good}))
     else:
+        if register:
+            print(register)
         _tell(chains, absent)
     return 0 if good else 1
 
@@ -88,8 +93,7 @@ def _tell(chains: Sequence[dict[str, Any]], absent: Sequence[tuple[str, int]]) -
 
 
 def _facts(
-    found: Sequence[tuple[Path, Verdict]], chains: Sequence[dict[str, Any]], absent: Sequence[tuple[str, int]],
-    good: bool,
+    found: Sequence[tuple[Path, Verdict]], chains: Sequence[dict[str, Any]], absent: Sequence[tuple[str, int]]
 ) -> dict[str, Any]:  # fmt: skip
     return {
         "certificates": [
@@ -103,5 +107,4 @@ def _facts(
         ],
         "chains": list(chains),
         "missing": [{"chain": chain, "number": number} for chain, number in absent],
-        "verified": good,
     }  # fmt: skip

@@ -19,7 +19,10 @@ from node.certificate.document import Issue, fingerprint, seal
 from node.certificate.keys import Keys
 from node.certificate.statement import digest
 from node.index.database import insert
-from node.index.schema import certificate, certificate_head, job
+from node.index.schema import certificate, certificate_head, job, meta
+
+REGISTER = "certificates"
+"""The key, in the node's notes, of the seal of the chains that there are."""
 
 _PAGE = 100
 
@@ -77,18 +80,33 @@ def issue(
 
 def _next(connection: sa.Connection, keys: Keys, name: str) -> tuple[int, str]:
     """The number that comes next, and the hash of the one before; the head stays locked."""
+    end = sa.select(certificate_head.c.number, certificate_head.c.sha256).where(certificate_head.c.chain == name)
+    last = connection.execute(end.with_for_update()).first()
+    if last is None:
+        _begin(connection, keys, name)
+        last = connection.execute(end.with_for_update()).one()
+    return last.number + 1, last.sha256
+
+
+def _begin(connection: sa.Connection, keys: Keys, name: str) -> None:
+    """A chain without a certificate, entered in the register. Chains of several processes begin one by one."""
+    key = meta.c.key == REGISTER
+    connection.execute(
+        insert(connection, meta).values(key=REGISTER, value="").on_conflict_do_nothing(index_elements=["key"])
+    )
+    connection.execute(sa.select(meta.c.value).where(key).with_for_update())
     start = chains.head(keys, name, 0, chains.FIRST)
     connection.execute(
         insert(connection, certificate_head)
         .values(chain=name, number=0, sha256=start.sha256, seal=start.seal)
         .on_conflict_do_nothing(index_elements=["chain"])
     )
-    number, previous = connection.execute(
-        sa.select(certificate_head.c.number, certificate_head.c.sha256)
-        .where(certificate_head.c.chain == name)
-        .with_for_update()
-    ).one()
-    return number + 1, previous
+    connection.execute(sa.update(meta).where(key).values(value=chains.register(keys, heads(connection))))
+
+
+def register(connection: sa.Connection) -> str:
+    """What seals which chains there are; empty before the first."""
+    return connection.scalar(sa.select(meta.c.value).where(meta.c.key == REGISTER)) or ""
 
 
 def find(connection: sa.Connection, chain: str, number: int) -> Certificate | None:

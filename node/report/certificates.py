@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from node.certificate.chain import Flaw, flaws
+from node.certificate.chain import Flaw, flaws, register
 from node.certificate.document import Broken, changed_parts, check, first_difference, parse
 from node.certificate.keys import Keys
 from node.certificate.statement import digest
@@ -86,6 +86,15 @@ def _changed(data: bytes, issued: bytes) -> list[str]:
 def names(connection: sa.Connection) -> list[str]:
     """All chains."""
     return list(certificates.names(connection))
+
+
+def of_register(connection: sa.Connection, keys: Keys) -> str:
+    """Whether there are the chains that there should be: what is wrong, or nothing."""
+    known = certificates.heads(connection)
+    sealed = certificates.register(connection)
+    if sealed == (register(keys, known) if known else ""):
+        return ""
+    return "the chains are not those that were begun: one was taken away as a whole, or put in"
 
 
 def of_chain(connection: sa.Connection, keys: Keys, chain: str) -> tuple[int, list[Flaw]]:

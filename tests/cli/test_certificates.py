@@ -75,6 +75,15 @@ def test_what_was_taken_from_the_ledger_is_found(left: Left, gone: str, place: s
     assert ran.out.endswith("the ledger has 1 certificates in 1 chains, 1 broken\n")
 
 
+def test_a_whole_chain_that_was_taken_from_the_ledger_is_found(left: Left) -> None:
+    change(left, "DELETE FROM node_certificate")
+    change(left, "DELETE FROM node_certificate_head")
+    ran = verify(left)
+    assert (ran.code, ran.out.splitlines()[-1]) == (1, "no certificate yet")
+    assert "taken away as a whole" in ran.out
+    assert dicom_node("verify", "--config", left.rules, "--json").json["register"] in ran.out
+
+
 def test_complete_names_certificates_that_are_not_among_the_files(left: Left) -> None:
     ran = verify(left, "--complete", left.rules.parent / "out")
     assert ran.code == 1, "the one of the archive's route lies in no folder"

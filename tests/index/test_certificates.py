@@ -7,7 +7,7 @@ import threading
 import pytest
 import sqlalchemy as sa
 
-from node.certificate.chain import flaws
+from node.certificate.chain import flaws, register
 from node.certificate.document import check
 from node.certificate.keys import Keys
 from node.index import certificates
@@ -87,6 +87,23 @@ def test_threads_that_issue_together_make_one_whole_chain(kit: Kit, key: str) ->
     for thread in threads:
         thread.join()
     assert whole(kit) == {KEYS.chain("one"): 20}
+
+
+def test_processes_that_begin_together_are_all_in_the_register(kit: Kit, key: str) -> None:
+    barrier = threading.Barrier(4)
+
+    def work(n: int) -> None:
+        barrier.wait()
+        issue(kit, key, f"process {n % 3}", name=bytes([n + 1]))
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(whole(kit).values()) == [1, 1, 2]
+    with kit.database.reader.connect() as connection:
+        assert certificates.register(connection) == register(KEYS, [KEYS.chain(f"process {n}") for n in range(3)])
 
 
 def test_a_chain_is_read_page_by_page(kit: Kit, key: str, monkeypatch: pytest.MonkeyPatch) -> None:

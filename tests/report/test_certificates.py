@@ -111,6 +111,27 @@ def test_a_whole_chain_that_is_taken_is_found_by_its_head_and_its_head_by_the_ch
     assert broken(kit) == ["certificate 1: it is missing, and all up to number 4"]
 
 
+def test_a_chain_that_is_taken_with_its_head_is_found_by_the_register(kit: Kit, issued: list[Certificate]) -> None:
+    issue(kit, issued[0].job, "two", name=b"two")
+    with kit.database.reader.connect() as connection:
+        assert certificates.of_register(connection, KEYS) == ""
+    for table in (certificate, certificate_head):
+        kit.write(sa.delete(table).where(table.c.chain == CHAIN))
+    assert broken(kit) == []
+    with kit.database.reader.connect() as connection:
+        assert "taken away as a whole" in certificates.of_register(connection, KEYS)
+    kit.write(sa.delete(certificate))
+    kit.write(sa.delete(certificate_head))
+    with kit.database.reader.connect() as connection:
+        assert "taken away as a whole" in certificates.of_register(connection, KEYS)
+
+
+def test_before_the_first_certificate_nothing_is_wrong(kit: Kit) -> None:
+    with kit.database.reader.connect() as connection:
+        assert certificates.of_register(connection, KEYS) == ""
+        assert certificates.names(connection) == []
+
+
 def test_the_last_one_taken_with_an_older_head_put_back_is_found_by_its_file(
     kit: Kit, issued: list[Certificate]
 ) -> None:
