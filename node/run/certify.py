@@ -68,6 +68,7 @@ class Certifier:
         made = self._issue(job, steps, last, batch, outcomes, reading)
         (folder / beside).mkdir(exist_ok=True)
         path = folder / beside / f"certificate-{self._mark(job, last)}.json"
+        path.unlink(missing_ok=True)  # one from before a power cut may be linked into the outbox
         path.write_bytes(made.document)
         sources = tuple(dict.fromkeys(source for item in batch.items for source in item.sources))
         item = Item(path=path, kind=Kind.REPORT, sources=sources)

@@ -58,8 +58,9 @@ class Anonymize:
         if not isinstance(secret, bytes) or len(secret) < LEAST_SECRET:
             raise CannotSucceed(f"anonymize needs a secret of at least {LEAST_SECRET} bytes")
         _check_names(batch)
-        plan_for = lru_cache(maxsize=None)(partial(compile_plan, frozenset(self.options), self.rules()))
-        pseudonyms, accounts, method = Pseudonyms(secret), Accounts(Keys(secret).value()), self.method()
+        rules = self.rules()  # once: a recipe that is edited meanwhile is not the one that the account names
+        plan_for = lru_cache(maxsize=None)(partial(compile_plan, frozenset(self.options), rules))
+        pseudonyms, accounts, method = Pseudonyms(secret), Accounts(Keys(secret).value()), self.method(rules)
         items: list[Item] = []
         held = list(batch.held)
         for item in batch.items:
@@ -79,12 +80,12 @@ class Anonymize:
         """What the recipe lays over the profile; of use when there are no `problems`."""
         return self._rules()[0]
 
-    def method(self) -> dict[str, Any]:
+    def method(self, rules: Rules) -> dict[str, Any]:
         """By what it de-identifies, for the certificate: nothing of a patient, and no path."""
         return {
             "options": sorted(self.options),
             "profile": self.profile,
-            "recipe": self.rules().sha256,
+            "recipe": rules.sha256,
             "table": f"PS3.15 {deid_table.edition()} Table E.1-1",
         }
 
