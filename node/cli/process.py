@@ -60,7 +60,7 @@ def _results(units: Sequence[FileUnit], route: Route, out: Path, config: Config)
     from node.pool import Pool
 
     out.mkdir(parents=True, exist_ok=True)
-    supply = _supply(config, route)
+    supply = supply_for(config, route)
     pool = Pool(os.cpu_count() or 1)
     threads = ThreadPoolExecutor(max_workers=pool.size)
     with tempfile.TemporaryDirectory(prefix="dicom-node-") as work:
@@ -94,7 +94,7 @@ def _run(unit: FileUnit, route: Route, folder: Path, pool: Pool, supply: Supply)
     return Batch(items=(), held=tuple(Held(sources=(one.receipt,), reason=reason) for one in unit.members)), []
 
 
-def _supply(config: Config, route: Route) -> Supply:
+def supply_for(config: Config, route: Route) -> Supply:
     """Made, with the secret and the crosswalk, only for a route that asks for something."""
     from node.run.supply import Supply, supply_of
     from node.stores import open_crosswalk, read_keys

@@ -13,7 +13,7 @@ from node.model import Batch, Held, ReceiptId, Step
 from node.pool import Bug, Pool, WorkerDied
 from node.run.notes import Note, lines
 from node.run.perform import perform
-from node.run.second_reading import read_again
+from node.run.second_reading import SecondReader
 from node.run.supply import Supply
 
 log = logging.getLogger("node.run")
@@ -116,5 +116,5 @@ def run_chain(
         newly = (replace(held, reason=f"{step.name}: {held.reason}") for held in batch.held[len(before) :])
         batch = replace(batch, held=(*before, *newly))
         notes += [f"{step.name}: {text}" for text in said]
-    notes += read_again(pool, steps, received, batch, below=work)
-    return batch, notes
+    _, said = SecondReader(pool, steps, lambda: received, below=work).read(batch)
+    return batch, [*notes, *said]

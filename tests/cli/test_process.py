@@ -211,7 +211,7 @@ def test_pixels_are_cleaned_by_a_route_that_says_so_and_held_by_one_that_does_no
         + "  - {name: us, when: always, steps: [{anonymize: {options: [clean_pixel_data]}}, {forward: archive}]}\n"
     )
     for number in range(2):
-        ds = us.image(frames=3)
+        ds = us.image(frames=3, ReferringPhysicianName="")  # of the name of its Manufacturer
         ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = make.uid("clip", number)
         make.write(ds, tmp_path / "in" / f"{number}.dcm")
     held = process(tmp_path / "in", "clean", tmp_path / "held", rules)

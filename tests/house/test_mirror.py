@@ -26,6 +26,10 @@ ELSEWHERE = {
     "config.values": "tests/config/test_load.py",
     "config.secret": "tests/config/test_load.py",
     "config.flow": "tests/config/test_checks.py",
+    # words of what is tested there
+    "certificate.actions": "tests/certificate/test_account.py",
+    "certificate.keys": "tests/certificate/test_statement.py",
+    "run.outputs": "tests/run/test_certify.py",
     # driven through the step, the way the node does it
     "steps._skeleton": "tests/steps/test_skeleton.py",
     "steps.nifti_files": "tests/steps/test_nifti.py",
@@ -35,6 +39,7 @@ ELSEWHERE = {
     "steps.anonymize.fields": "tests/steps/anonymize/test_recipe.py",
     "steps.anonymize.patterns": "tests/steps/anonymize/test_cleaning.py",
     "steps.anonymize.permitted": "tests/steps/anonymize/test_rules.py",
+    "steps.anonymize.reasons": "tests/steps/anonymize/test_preview.py",
     "steps.anonymize.values": "tests/steps/anonymize/test_instance.py",
     "steps.anonymize.walk": "tests/steps/anonymize/test_planted.py",
     # words and tables of the second reader

@@ -13,6 +13,9 @@ from node.dicom import deid_table
 from node.dicom.uids import IMPLEMENTATION_CLASS_UID
 from node.steps.anonymize.plan import Plan
 
+WRITTEN = (0x00120062, 0x00120063, 0x00120064, 0x00280303)
+"""What `mark` writes; Patient Identity Removed, the method, its codes, and the state of dates."""
+
 IMPLEMENTATION_VERSION_NAME = "DICOM_NODE"
 """(0002,0013), SH: which program, not which of its versions, so that an update changes no output."""
 

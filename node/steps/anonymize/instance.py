@@ -11,6 +11,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import FileDataset
 from pydicom.errors import InvalidDicomError
 
+from node.certificate.actions import Done, Recorder
 from node.dicom.attributes import describe
 from node.dicom.dataset import read
 from node.dicom.encoding import Malformed
@@ -26,6 +27,7 @@ from node.steps.anonymize.patients import Patients, UnmappedError
 from node.steps.anonymize.plan import PATIENT_ID, PATIENT_NAME, Plan
 from node.steps.anonymize.pseudonyms import STANDARD_ROOT
 from node.steps.anonymize.reversible import ENCRYPTED_ATTRIBUTES, Seal
+from node.steps.anonymize.telling import UntilCleaned, value_of
 from node.steps.anonymize.walk import (
     IDENTITY_UIDS,
     ISSUER,
@@ -61,13 +63,14 @@ def anonymize(
     patients: Patients,
     seal: Seal | None = None,
     cleaning: pixels.Cleaning | None = None,
+    recorder: Recorder | None = None,
 ) -> pixels.Cleaned | None:
     """Write the de-identified instance of `source` to `target`, or raise HoldError and write nothing.
 
     The transfer syntax stays and Pixel Data is not touched, but where `cleaning` is given and cleans it; then what was
     done is returned. `plan_for` gives the plan for a SOP Class UID, `seal` what holds the original attributes
-    (Encrypted Attributes Sequence). Raises CannotSucceed and TryAgain as the crosswalk does.
-    Raises OSError when the disk fails, which says nothing of the instance.
+    (Encrypted Attributes Sequence). What `recorder` was told counts only when nothing is raised. Raises CannotSucceed
+    and TryAgain as the crosswalk does. Raises OSError when the disk fails, which says nothing of the instance.
     """
     treatment: pixels.Treatment | None = None
     try:
@@ -82,9 +85,13 @@ def anonymize(
             treatment = None if isinstance(decided, pixels.Refusal) else decided
         if reason is None:
             _check_end_of_pixels(ds)
-            _deidentify(ds, transfer_syntax, plan, patients)
+            if treatment is not None and recorder is not None:
+                recorder = UntilCleaned(recorder)
+            _deidentify(ds, transfer_syntax, plan, patients, recorder)
             if seal is not None:
                 ds[ENCRYPTED_ATTRIBUTES] = seal(source, ds)
+                if recorder is not None:
+                    recorder.did((ENCRYPTED_ATTRIBUTES,), Done.ADDED)
     except (UndecidableError, UnmappedError, text.UnreadableTextError) as error:
         raise HoldError(str(error)) from None
     except _DAMAGED as error:
@@ -94,7 +101,10 @@ def anonymize(
     if treatment is None or cleaning is None:
         _write(ds, target)
         return None
-    return _cleaned(ds, target, treatment, cleaning)
+    done = _cleaned(ds, target, treatment, cleaning)
+    if isinstance(recorder, UntilCleaned):
+        recorder.cleaned(_header(target) if done is not None else None, masked=done is not None and done.masked > 0)
+    return done
 
 
 def _cleaned(
@@ -109,6 +119,11 @@ def _cleaned(
         raise HoldError(f"its pixels cannot be cleaned: {error}") from None
     finally:
         uncleaned.unlink(missing_ok=True)
+
+
+def _header(path: Path) -> FileDataset:
+    with path.open("rb") as file:
+        return read(file, stop_before_pixels=True)
 
 
 def _read(source: Path) -> tuple[FileDataset, str]:
@@ -180,7 +195,9 @@ def _check_end_of_pixels(ds: FileDataset) -> None:
         raise UndecidableError(f"its pixel data have {len(behind)} bytes more than an image of its size")
 
 
-def _deidentify(ds: FileDataset, transfer_syntax: str, plan: Plan, patients: Patients) -> None:
+def _deidentify(
+    ds: FileDataset, transfer_syntax: str, plan: Plan, patients: Patients, recorder: Recorder | None
+) -> None:
     uids = _identity(ds)
     encodings = text.declared(ds)
     patient_id = text.decode(raw_bytes(ds, PATIENT_ID), encodings)
@@ -197,11 +214,16 @@ def _deidentify(ds: FileDataset, transfer_syntax: str, plan: Plan, patients: Pat
             cleaner=_cleaner(ds, plan, encodings) if plan.cleans else None,
             own_uids=frozenset(uids.values()),
             own_words=text.words(text.decode(raw_bytes(ds, PATIENT_NAME), encodings), patient_id),
+            recorder=recorder,
         ),
     )
+    added = [tag for tag in plan.add if tag not in ds]
     for tag, value in plan.add.items():
         values.put(ds, tag, value)
     evidence.mark(ds, plan)
+    if recorder is not None:
+        for tag in (*added, *(tag for tag in evidence.WRITTEN if tag in ds)):
+            recorder.did((tag,), Done.ADDED, None, value_of(ds[tag]))
     ds.file_meta = evidence.file_meta(ds, transfer_syntax)
     ds.preamble = bytes(128)
 

@@ -15,6 +15,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
+from node.certificate.actions import Done, Path, Recorder
 from node.dicom.attributes import VR_BY_TAG, describe, is_creator, is_private, private_vr
 from node.dicom.deid_table import is_repeating
 from node.steps.anonymize import coding, content, text, values
@@ -23,6 +24,7 @@ from node.steps.anonymize.changes import CLEANED, Means, changed
 from node.steps.anonymize.cleaning import Cleaner
 from node.steps.anonymize.patients import Patient, Patients
 from node.steps.anonymize.plan import PATIENT_ID, Action, Do, Plan
+from node.steps.anonymize.telling import became, value_of
 
 CHARACTER_SET, ISSUER, PIXEL_DATA = 0x00080005, 0x00100021, 0x7FE00010
 IDENTITY_UIDS = (0x00080018, 0x0020000D, 0x0020000E, 0x00200052)
@@ -54,7 +56,8 @@ class Scope:
     cleaner: Cleaner | None = None
     days: int = 0
     """By how many days the dates of the instance move: those of another patient in it too, or intervals change."""
-    path: tuple[int, ...] = ()
+    recorder: Recorder | None = None
+    path: Path = ()
     """The sequences that the item is in, from the top."""
     in_clean: bool = False
     """Within a sequence that is cleaned: text that the plan does not name is cleaned too."""
@@ -86,19 +89,23 @@ def walk(ds: Dataset, scope: Scope) -> None:
     private = _kept_private(ds, scope.plan)
     meanings_stay = coding.is_standard(raw_bytes(ds, coding.SCHEME))
     for key in list(ds.keys()):
-        check_complete(element_of(ds, key))
+        before = element_of(ds, key)
+        check_complete(before)
         tag = int(key)
+        done = scope.action(tag)
         if is_private(tag):
             if tag not in private:
                 del ds[tag]
             elif not is_creator(tag):
-                _private(ds, tag, *private[tag], scope)
+                done = _private(ds, tag, *private[tag], scope)
         elif tag >> 16 <= 7 or tag & 0xFFFF == 0 or is_repeating(tag):
             del ds[tag]
         elif tag == coding.MEANING and not meanings_stay:
             _write(ds, tag, "LO", values.dummy(tag, "LO", little_endian=True))
         else:
-            _public(ds, tag, scope)
+            done = _public(ds, tag, scope)
+        if scope.recorder is not None:
+            scope.recorder.did((*scope.path, tag), *became(before, ds.get_item(key), done))
 
 
 def element_of(ds: Dataset, tag: int) -> DataElement | RawDataElement:
@@ -164,21 +171,25 @@ def _kept_private(ds: Dataset, plan: Plan) -> dict[int, tuple[str, Action]]:
     return kept
 
 
-def _private(ds: Dataset, tag: int, vr: str, action: Action, scope: Scope) -> None:
+# What follows returns what was done in the end: not every value can be moved or cleaned.
+
+
+def _private(ds: Dataset, tag: int, vr: str, action: Action, scope: Scope) -> Action:
     """A private element on the list: its sequences are walked, its UIDs replaced (PS3.15 E.3.10)."""
     found = _vr(ds, tag)
     if action is not Do.KEEP:
-        _ruled(ds, tag, vr if found in ("", "UN") else found, action, scope)
-    elif vr == "SQ" or found == "SQ":
+        return _ruled(ds, tag, vr if found in ("", "UN") else found, action, scope)
+    if vr == "SQ" or found == "SQ":
         if ds[tag].VR == "SQ":
             _items(ds, tag, scope)
         else:
             del ds[tag]  # listed as a sequence, but not readable as one
     elif "UI" in (vr, found) and scope.plan.maps_uids:
         _write(ds, tag, found, _mapped(ds, tag, scope, always=True))
+    return action
 
 
-def _ruled(ds: Dataset, tag: int, vr: str, action: Action, scope: Scope) -> None:
+def _ruled(ds: Dataset, tag: int, vr: str, action: Action, scope: Scope) -> Action:
     """What a site's rule asks for a private element; it goes where its representation does not take that."""
     if action is Do.EMPTY:
         new: bytes | None = b""
@@ -190,14 +201,15 @@ def _ruled(ds: Dataset, tag: int, vr: str, action: Action, scope: Scope) -> None
         del ds[tag]
     else:
         _write(ds, tag, vr, new)
+    return action
 
 
-def _public(ds: Dataset, tag: int, scope: Scope) -> None:
+def _public(ds: Dataset, tag: int, scope: Scope) -> Action | None:
     action = scope.action(tag)
     known = VR_BY_TAG.get(tag)
     if action is Do.REMOVE or (known is None and action in (None, Do.KEEP)):
         del ds[tag]
-        return
+        return action
     vr = _vr(ds, tag)
     if vr == "SQ":
         if known not in (None, "SQ"):
@@ -206,7 +218,8 @@ def _public(ds: Dataset, tag: int, scope: Scope) -> None:
     elif known is None and vr in ("", "UN"):
         del ds[tag]  # newer than our PS3.6 and of unknown representation: no dummy would be valid
     else:
-        _value(ds, tag, vr, action, scope)
+        return _value(ds, tag, vr, action, scope)
+    return action
 
 
 def _sequence(ds: Dataset, tag: int, action: Action | None, scope: Scope) -> None:
@@ -235,6 +248,7 @@ def _content(ds: Dataset, tag: int, scope: Scope) -> None:
     items = ds[tag].value
     for at in reversed(range(len(items))):
         if content.VALUE_TYPE in items[at] and _of_item(items[at], scope) is Do.REMOVE:
+            _tell_removed(items[at], (*scope.path, tag), scope)
             del items[at]
     if items:
         _items(ds, tag, scope)
@@ -242,14 +256,21 @@ def _content(ds: Dataset, tag: int, scope: Scope) -> None:
         del ds[tag]
 
 
-def _value(ds: Dataset, tag: int, vr: str, action: Action | None, scope: Scope) -> None:
+def _tell_removed(item: Dataset, path: Path, scope: Scope) -> None:
+    """An item that goes out of a sequence that stays: each of its attributes does."""
+    if scope.recorder is not None:
+        for tag in list(item.keys()):
+            scope.recorder.did((*path, int(tag)), Done.REMOVED, value_of(element_of(item, tag)), None)
+
+
+def _value(ds: Dataset, tag: int, vr: str, action: Action | None, scope: Scope) -> Action | None:
     known = VR_BY_TAG.get(tag, vr)
     if action in (None, Do.KEEP):
         _check_representation(ds, tag, vr, known)
         if vr == "UI" and scope.plan.maps_uids:
             _write(ds, tag, vr, _mapped(ds, tag, scope, always=False))
         elif action is None and scope.in_clean and not scope.in_dummy and vr in CLEANED and not coding.is_code(tag):
-            _changed(ds, tag, vr, Do.CLEAN, scope)
+            return _changed(ds, tag, vr, Do.CLEAN, scope)
         elif vr == "AS":
             _write(ds, tag, vr, _age(ds, tag, scope))
         elif vr in values.FREE_TEXT and (scope.in_dummy or _names_the_patient(raw_bytes(ds, tag), scope)):
@@ -259,7 +280,7 @@ def _value(ds: Dataset, tag: int, vr: str, action: Action | None, scope: Scope) 
         elif vr in values.NUMERALS and _is_no_number_and_names(raw_bytes(ds, tag), scope):
             _write(ds, tag, vr, values.dummy(tag, vr, little_endian=True))
     elif action in (Do.SHIFT, Do.CLEAN, Do.HASH, Do.CONTENT):
-        _changed(ds, tag, vr, action, scope)
+        return _changed(ds, tag, vr, action, scope)
     elif action is Do.EMPTY:
         _write(ds, tag, vr, b"")
     elif action is Do.PATIENT:
@@ -270,21 +291,22 @@ def _value(ds: Dataset, tag: int, vr: str, action: Action | None, scope: Scope) 
         values.put(ds, tag, action)
     else:
         _write(ds, tag, known, values.dummy(tag, known, little_endian=_is_little(element_of(ds, tag))))
+    return action
 
 
-def _changed(ds: Dataset, tag: int, vr: str, action: Do, scope: Scope) -> None:
+def _changed(ds: Dataset, tag: int, vr: str, action: Do, scope: Scope) -> Action | None:
     """A value moved, cleaned or hashed; where that comes to nothing, what the Basic Profile does."""
     new = None
     if action is not Do.CONTENT and not (action is Do.CLEAN and scope.in_dummy):
         new = changed(action, vr, raw_bytes(ds, tag), scope.encodings, scope.means)
     if new is not None:
         _write(ds, tag, vr, new)
-        return
+        return action
     otherwise = scope.plan.otherwise.get(tag, Do.EMPTY)
-    if otherwise is Do.REMOVE:
-        del ds[tag]
-    else:
-        _value(ds, tag, vr, otherwise, scope)
+    if otherwise is not Do.REMOVE:
+        return _value(ds, tag, vr, otherwise, scope)
+    del ds[tag]
+    return otherwise
 
 
 def _names_the_patient(value: bytes, scope: Scope) -> bool:
