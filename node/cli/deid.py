@@ -49,6 +49,7 @@ def _lines(path: Path, route: Route, config: Config, work: Path) -> list[Line]:
     from node.cli.gather import batch_of, gather
     from node.cli.process import supply_for
     from node.cli.tools import files_in
+    from node.crosswalk import Foresight
     from node.run.perform import perform
     from node.steps.anonymize import Anonymize
     from node.steps.anonymize.preview import preview
@@ -68,7 +69,10 @@ def _lines(path: Path, route: Route, config: Config, work: Path) -> list[Line]:
             batch, _ = perform(before, batch, work / f"{number}-{before.name}", supply.for_step(before))
     if not batch.items:
         raise CannotSucceed(batch.held[0].reason if batch.held else "a step before takes it out of the route")
-    return preview(step, batch.items[0].path, work / "after.dcm", supply.for_step(step))
+    # To look is to change nothing: a patient who is new is given no place in the crosswalk.
+    given = {**supply.for_step(step)}
+    given["crosswalk"] = Foresight(given["crosswalk"])
+    return preview(step, batch.items[0].path, work / "after.dcm", given)
 
 
 def _fact(line: Line) -> dict[str, Any]:

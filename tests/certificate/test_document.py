@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.certificate.document import Broken, changed_parts, check, encoded, fingerprint, first_difference, parse
+from node.certificate.document import (
+    Broken,
+    changed_parts,
+    check,
+    encoded,
+    fingerprint,
+    first_difference,
+    in_words,
+    parse,
+)
+from node.certificate.keys import Keys
 from tests.certificate.facts import KEYS, OTHER, certificate
 
 ISSUED = certificate()
@@ -123,3 +133,19 @@ def test_the_first_difference_is_where_two_files_part(one: bytes, other: bytes) 
     else:
         assert one[:at] == other[:at]
         assert one[at : at + 1] != other[at : at + 1]
+
+
+def test_what_was_sealed_before_a_rotation_verifies_after_it() -> None:
+    document = certificate(1)
+    after = Keys(OTHER.secret, former=(KEYS.secret,))
+    assert check(after, document) == check(KEYS, document)
+    with pytest.raises(Broken, match="another secret"):
+        check(OTHER, document)
+    assert b"secret" not in repr(after).encode()
+
+
+def test_who_reads_a_statement_reads_its_words_and_numbers_and_no_hash() -> None:
+    said = {"unit": {"uid": "ab" * 16}, "sha256": "0f" * 32, "digits": "12" * 16, "bytes": 4711, "words": ["a", "b1"]}
+    assert json.loads(in_words(said)) == {
+        "unit": {"uid": ""}, "sha256": "", "digits": "12" * 16, "bytes": 4711, "words": ["a", "b1"],
+    }  # fmt: skip

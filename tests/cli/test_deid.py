@@ -81,6 +81,23 @@ def test_a_pseudonym_is_the_one_that_the_route_gives(image: Path, rules: Path, t
     assert {one["after"] for one in facts["attributes"] if one["path"] == ["00100020"]} == {made.PatientID}
 
 
+def test_a_preview_gives_no_number_away(image: Path, rules: Path) -> None:
+    rules.write_text(RULES + "  - {name: numbered, when: always, steps: [{anonymize: {numbers: SITE-}}]}\n")
+    for _ in range(2):
+        facts = preview(image, rules, "--json", route="numbered").json
+        assert {one["after"] for one in facts["attributes"] if one["path"] == ["00100020"]} == {"SITE-0001"}
+    other = make.ct_series(1)[0]
+    other.PatientID = "somebody else"
+    make.write(other, image.parent / "other.dcm")
+    facts = preview(image.parent / "other.dcm", rules, "--json", route="numbered").json
+    assert {one["after"] for one in facts["attributes"] if one["path"] == ["00100020"]} == {"SITE-0001"}
+
+
+def test_a_rule_of_the_site_is_named(image: Path, rules: Path) -> None:
+    rules.write_text(RULES + "  - {name: own, when: always, steps: [{anonymize: {rules: [{keep: StudyDate}]}}]}\n")
+    assert "kept: rules[0]: keep StudyDate" in preview(image, rules, route="own").out
+
+
 def test_an_instance_that_would_be_held_says_why_and_exits_with_1(rules: Path, tmp_path: Path) -> None:
     image = make.write(make.secondary_capture(np.zeros((8, 8), np.uint8)), tmp_path / "sc.dcm")
     ran = preview(image, rules)

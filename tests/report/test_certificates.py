@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 
 from node.certificate.chain import head
 from node.certificate.document import Issue, seal
+from node.certificate.keys import Keys
+from node.certificate.statement import digest
+from node.index import certificates as index
 from node.index.certificates import Certificate, heads
 from node.index.schema import certificate, certificate_head
 from node.report import certificates
 from node.report.certificates import Verdict
-from tests.certificate.facts import KEYS, statement
+from tests.certificate.facts import KEYS, OTHER, statement
 from tests.index.test_certificates import ROUTE, issue
 from tests.kit import Kit, series
 
@@ -168,3 +171,19 @@ def test_which_certificates_are_not_among_some_files_is_told(kit: Kit, issued: l
         assert certificates.missing(connection, {(CHAIN, 1)}) == [(CHAIN, 4)]
         assert certificates.missing(connection, {(CHAIN, 4)}) == []
         assert set(heads(connection)) == {CHAIN}
+
+
+def test_a_chain_that_ended_with_a_rotation_is_whole_and_so_is_the_register(
+    kit: Kit, issued: list[Certificate]
+) -> None:
+    after = Keys(OTHER.secret, former=(KEYS.secret,))
+    begun = after.chain("one")
+    with kit.database.durable.begin() as connection:
+        inner: dict[str, object] = {}
+        said = {"inner": digest(inner)}
+        made = index.issue(connection, after, "one", issued[0].job, 0, 1.0, said, inner)
+    assert (made.chain, made.number) == (begun, 1)
+    with kit.database.reader.connect() as connection:
+        assert certificates.of_register(connection, after) == ""
+        assert [certificates.of_chain(connection, after, name)[1] for name in (CHAIN, begun)] == [[], []]
+        assert certificates.of_register(connection, KEYS) != "", "the new one sealed the register"

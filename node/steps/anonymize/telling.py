@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 
 from node.certificate.actions import PIXELS, Done, Path, Recorder
 from node.dicom.attributes import VR_BY_TAG, tag_of
-from node.steps.anonymize import evidence
+from node.steps.anonymize import evidence, values
 from node.steps.anonymize.plan import Action, Do
 
 Element = DataElement | RawDataElement
@@ -80,7 +80,8 @@ def value_of(element: Element) -> bytes | None:
     # Decoded, so written by us (a recipe's literal) or by pydicom (the character set): ASCII both.
     value = element.value
     several = isinstance(value, Sequence) and not isinstance(value, str | bytes)
-    return "\\".join(map(str, value if several else [value])).encode("ascii", "replace")
+    said = "\\".join(map(str, value if several else [value])).encode("ascii", "replace")
+    return values.padded(said, str(element.VR))
 
 
 def _value_in(ds: Dataset, tag: int) -> bytes | None:

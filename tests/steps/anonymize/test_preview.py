@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset, FileDataset
@@ -15,7 +16,9 @@ from node.steps.anonymize.instance import HoldError
 from node.steps.anonymize.preview import Line, preview
 from tests import make
 from tests.steps.anonymize import planted
+from tests.steps.anonymize import ultrasound as us
 from tests.steps.anonymize.driver import SECRET, output
+from tests.steps.anonymize.test_content import FINDING, item, report
 
 RECIPE = """FORMAT dicom
 %header
@@ -184,3 +187,74 @@ def test_what_would_be_held_is_held_here_too(tmp_path: Path) -> None:
         lines(ds, tmp_path)
     with pytest.raises(CannotSucceed, match="unknown option"):
         lines(ct(), tmp_path, options=("retain_everything",))
+
+
+SITE_RULES: tuple[dict[str, Any], ...] = (
+    {"keep": ("StudyDescription", '(0019,"SIEMENS MR HEADER",0C)')},
+    {"replace": "InstitutionName", "with": "Trial 7"},
+    {"hash": "RequestAttributesSequence.RequestedProcedureID"},
+    {"shift": "StudyDate"},
+)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "done", "rule"),
+    [
+        ("(0008,1030) Study Description", Done.KEPT, "rules[0]: keep StudyDescription"),
+        ("(0019,100C) Private", Done.KEPT, 'rules[0]: keep (0019,"SIEMENS MR HEADER",0C)'),
+        ("(0008,0080) Institution Name", Done.REPLACED, "rules[1]: replace InstitutionName"),
+        (
+            "(0040,0275) > (0040,1001) Requested Procedure ID", Done.HASHED,
+            "rules[2]: hash RequestAttributesSequence.RequestedProcedureID",
+        ),
+        ("(0008,0020) Study Date", Done.SHIFTED, "rules[3]: shift StudyDate"),
+        ("(0018,0024) Sequence Name", Done.REMOVED, "recipe: site.dicom:8"),
+    ],
+)  # fmt: skip
+def test_the_rule_of_the_site_is_named_and_counts_before_the_recipe(
+    attribute: str, done: Done, rule: str, tmp_path: Path
+) -> None:
+    ds = ct()
+    ds.private_block(0x0019, "SIEMENS MR HEADER", create=True).add_new(0x0C, "IS", "1000")
+    ds.RequestAttributesSequence = Sequence([Dataset()])
+    ds.RequestAttributesSequence[0].RequestedProcedureID, ds.StudyDescription = "P-17", "CT chest"
+    recipe = RECIPE + "KEEP RequestAttributesSequence\n"
+    line = one(ds, attribute, tmp_path, recipe, rules=SITE_RULES)
+    assert (line.done, line.rule) == (done, rule)
+
+
+def test_an_option_is_named_where_it_cleans_or_moves_and_where_nothing_could_stay(tmp_path: Path) -> None:
+    ds = ct()
+    ds.PatientName, ds.StudyDescription, ds.ImageComments = "Mustermann^Erika", "CT Mustermann", "Mustermann"
+    ds.AcquisitionDate, ds.TextComments = "20260229", "CT"
+    found = lines(ds, tmp_path, options=("clean_descriptors", "retain_long_modified_dates"))
+    rules = {name: (line.done, line.rule) for name, (line, *_) in found.items()}
+    assert rules["(0008,1030) Study Description"] == (Done.CLEANED, "option clean_descriptors: C")
+    assert rules["(0008,0020) Study Date"] == (Done.SHIFTED, "option retain_long_modified_dates: C")
+    gone = "nothing of it could stay, so the profile's X"
+    assert rules["(0020,4000) Image Comments"] == (Done.REMOVED, f"option clean_descriptors: C; {gone}")
+    assert rules["(0008,0022) Acquisition Date"][1].startswith("option retain_long_modified_dates: C; nothing of it")
+
+
+def test_items_of_a_report_are_told_by_their_table(tmp_path: Path) -> None:
+    ds = report(item("TEXT", FINDING, TextValue="a nodule of Mustermann"))
+    line = one(
+        ds, "(0040,A730) > (0040,A160) Text Value", tmp_path, options=("clean_structured_content", "clean_descriptors")
+    )
+    assert line.done is Done.CLEANED
+    assert line.rule == "option clean_structured_content: Table E.3.4-1, by its concept name and value type"
+
+
+def test_what_was_done_to_pixels_names_the_rule_for_them(tmp_path: Path) -> None:
+    found = lines(us.image(), tmp_path, options=("clean_pixel_data",))
+    assert found["(7FE0,0010) Pixel Data"][0].done is Done.MASKED
+    assert found["(7FE0,0010) Pixel Data"][0].rule == "option clean_pixel_data: ultrasound regions"
+    assert found["(0028,0301) Burned In Annotation"][0].rule == "option clean_pixel_data: says how the pixels are now"
+    assert found["(0028,0010) Rows"][0].rule == "in no row of Table E.1-1"
+
+
+def test_an_age_over_89_is_a_precaution(tmp_path: Path) -> None:
+    ds = ct()
+    ds.PatientAge = "093Y"
+    line = one(ds, "(0010,1010) Patient's Age", tmp_path, options=("retain_patient_characteristics",))
+    assert (line.before, line.after, line.rule) == ("093Y", "090Y", "precaution: an age over 89")

@@ -100,7 +100,7 @@ def test_the_values_that_are_told_are_those_of_input_and_output(tmp_path: Path) 
         padded(ds.SOPInstanceUID), padded(after.SOPInstanceUID),
     )  # fmt: skip
     assert values[tag_of("StudyDate"),] == (ds.StudyDate.encode(), b"")
-    assert values[tag_of("PatientIdentityRemoved"),] == (None, b"YES")
+    assert values[tag_of("PatientIdentityRemoved"),] == (None, b"YES ")
 
 
 def padded(uid: str) -> bytes:
