@@ -33,7 +33,7 @@ class Certificate:
 
     chain: str
     number: int
-    job: str
+    job: str | None
     sha256: str
     document: bytes
     new: bool = False
@@ -41,19 +41,25 @@ class Certificate:
 
 
 def issue(
-    connection: sa.Connection, keys: Keys, process: str, job_id: str, part: int, now: float,
-    statement: Mapping[str, Any], inner: Mapping[str, Any],
+    connection: sa.Connection, keys: Keys, process: str, job_id: str | None, part: int, now: float,
+    statement: Mapping[str, Any], inner: Mapping[str, Any], *, about: str = "",
 ) -> Certificate:  # fmt: skip
-    """The next certificate of a process's chain; the one that the job has already, if it says the same.
+    """The next certificate of a process's chain; the one that the work has already, if it says the same.
 
     process     its name, as in node.moment
     part        the number of the last step whose output it certifies
     now         seconds since 1970-01-01 UTC, database clock
+    about       what tells the work from any other, where there is no job
     """
     says = digest(statement)
     known = connection.execute(
         sa.select(certificate)
-        .where(certificate.c.job == job_id, certificate.c.part == part, certificate.c.statement == says)
+        .where(
+            certificate.c.job.is_(None) if job_id is None else certificate.c.job == job_id,
+            certificate.c.about == about,
+            certificate.c.part == part,
+            certificate.c.statement == says,
+        )
         .order_by(certificate.c.issued.desc())
         .limit(1)
     ).first()
@@ -65,7 +71,7 @@ def issue(
     sha256 = fingerprint(document)
     connection.execute(
         sa.insert(certificate).values(
-            chain=name, number=number, job=job_id, part=part, issued=now, statement=says, sha256=sha256,
+            chain=name, number=number, job=job_id, about=about, part=part, issued=now, statement=says, sha256=sha256,
             document=document.decode("ascii"), inner=zlib.compress(json.dumps(inner, sort_keys=True).encode()),
         )
     )  # fmt: skip
@@ -161,13 +167,16 @@ def replaced(connection: sa.Connection) -> set[tuple[str, int]]:
     Those of a job on late arrivals alone stand beside the earlier ones.
     """
     rows = connection.execute(
-        sa.select(certificate.c.chain, certificate.c.number, certificate.c.part, job.c.unit, job.c.route, job.c.delta)
-        .join(job, job.c.id == certificate.c.job)
+        sa.select(
+            certificate.c.chain, certificate.c.number, certificate.c.part, certificate.c.about,
+            job.c.unit, job.c.route, job.c.delta,
+        )
+        .outerjoin(job, job.c.id == certificate.c.job)
         .order_by(job.c.generation.desc(), certificate.c.issued.desc())
-    )
+    )  # fmt: skip
     found, later = set(), set()
     for row in rows:
-        owner = (row.unit, row.route, row.part)
+        owner = (row.unit, row.route, row.part, row.about)
         if owner in later:
             found.add((row.chain, row.number))
         if not row.delta:

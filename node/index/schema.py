@@ -387,14 +387,15 @@ certificate = sa.Table(
     # What de-identification did to a unit, sealed, one after the other for each node process.
     sa.Column("chain", sa.Text, primary_key=True),  # node.certificate.keys.Keys.chain of the process
     sa.Column("number", sa.Integer, primary_key=True),  # from 1
-    sa.Column("job", sa.Text, sa.ForeignKey("node_job.id"), nullable=False),
+    sa.Column("job", sa.Text, sa.ForeignKey("node_job.id")),  # null: made by `process`, which has none
+    sa.Column("about", sa.Text, nullable=False),  # without a job: unit and route, as an HMAC; else empty
     sa.Column("part", sa.Integer, nullable=False),  # of the plan: the last step whose output it certifies
     sa.Column("issued", sa.Float, nullable=False),  # database clock
     sa.Column("statement", sa.Text, nullable=False),  # SHA-256 of what it says: equal work is certified once
     sa.Column("sha256", sa.Text, nullable=False),  # of the document
     sa.Column("document", sa.Text, nullable=False),  # as exported, byte for byte
     sa.Column("inner", sa.LargeBinary, nullable=False),  # what stays in the node, JSON compressed by zlib
-    sa.Index("node_certificate_job", "job"),
+    sa.Index("node_certificate_job", "job", "about"),
 )
 
 certificate_head = sa.Table(
