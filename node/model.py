@@ -109,6 +109,9 @@ class Item:
     kind: Kind
     sources: tuple[ReceiptId, ...]
     """The receipts this file was made from; its delivery fulfils their obligations."""
+    account: str = ""
+    """What a step that de-identifies did to it, as node.certificate.account writes it; the next step need not keep it.
+    May let a patient's values be compared, not read: stays in the node."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

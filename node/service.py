@@ -63,6 +63,7 @@ from node.report.http import StatusServer
 from node.report.metrics import Metrics
 from node.retention import Retention
 from node.rules import Rules
+from node.run.certify import Certifier
 from node.run.runner import Runner
 from node.run.supply import supply_of
 from node.spool import Files, Presence, Spool
@@ -334,6 +335,10 @@ def _runner(ground: _Ground) -> Runner:
         supply=supply_of(ground.crosswalk), steps=STEPS,
         takes=lambda name: rules.current().takes(name),
         concurrent=lambda name: rules.current().destinations[name].concurrent,
+        certifier=Certifier(
+            database=ground.database, pool=ground.pool, secret=lambda: ground.crosswalk.keys.current,
+            process=ground.engine.process,
+        ),
     )  # fmt: skip
 
 

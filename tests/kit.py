@@ -44,6 +44,7 @@ from node.moment import new_receipt, process_name, utc_now
 from node.outbox import Delivery, Goods, Outbox, Waiting, delivery_id
 from node.pool import Pool
 from node.report.health import take_ledger
+from node.run.certify import Certifier
 from node.run.runner import Runner
 from node.run.supply import supply_of
 from node.secret import Keys
@@ -165,6 +166,7 @@ class Kit:
             work=self.data / "work", pool=self.pool, supply=supply_of(self.crosswalk()), steps=self.steps,
             takes=lambda name: self.config.takes(name),
             concurrent=lambda name: self.config.destinations[name].concurrent, reach=self.reach,
+            certifier=Certifier(database=self.database, pool=self.pool, secret=lambda: SECRET, process="kit"),
         )  # fmt: skip
 
     def crosswalk(self) -> Crosswalk:

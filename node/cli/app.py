@@ -142,6 +142,26 @@ def ledger(
     raise typer.Exit((recount if verify else run)(config, json))
 
 
+@app.command(epilog="Example: dicom-node verify ./share/certificate-0123456789abcdef.json")
+def verify(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Certificates, or folders with some; none: only the ledger's chains.")
+    ] = None,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="Every certificate in force must be among them.")
+    ] = False,
+    config: Rules = DEFAULT,
+    json: Json = False,
+) -> None:
+    """Are certificates of de-identification as they were issued, and is their chain whole?
+
+    Says what breaks one, and where. Exit 1 when something does.
+    """
+    from node.cli.certificates import verify as run
+
+    raise typer.Exit(run(paths or [], complete, config, json))
+
+
 Subject = Annotated[str, typer.Argument(help="A UID, a receipt, a job, a route, a destination, or `all`.")]
 
 
@@ -264,9 +284,25 @@ def uses(config: Rules = DEFAULT, json: Json = False) -> None:
     raise typer.Exit(run(config, json))
 
 
-deid = typer.Typer(help="For who writes rules of de-identification.", no_args_is_help=True,
-                   epilog="Example: dicom-node deid coverage ./studies")  # fmt: skip
+deid = typer.Typer(
+    help="For the author of a rule: what de-identification does, and what no rule covers yet.", no_args_is_help=True,
+    epilog="Example: dicom-node deid preview image.dcm --route research-ct", rich_markup_mode="rich",
+)  # fmt: skip
 app.add_typer(deid, name="deid")
+
+
+@deid.command(epilog="Example: dicom-node deid preview image.dcm --route research-ct")
+def preview(
+    file: Annotated[Path, typer.Argument(help="A DICOM file, with or without file meta.")],
+    route: Annotated[str, typer.Option(help="A route of rules.yaml that anonymizes.")],
+    changed: Annotated[bool, typer.Option("--changed", help="Leave out what is kept.")] = False,
+    config: Rules = DEFAULT,
+    json: Json = False,
+) -> None:
+    """Show each attribute before and after, and the rule behind it. Shows the patient's data. Exit 1 when held."""
+    from node.cli.deid import preview as run
+
+    raise typer.Exit(run(file, route, changed, config, json))
 
 
 @deid.command(epilog="Example: dicom-node deid coverage ./studies --route research-us")

@@ -97,7 +97,8 @@ def _name(kind: UnitKind, items: Sequence[Item]) -> str:
             meta = read_meta(item.path)
             fields = layout_fields(read_header_of(item.path, meta.transfer_syntax, meta.dataset_offset).header)
             return fields.get(_NAMED_BY[kind], "")
-    return min(item.path.name for item in items).partition(".")[0]
+    others = [item for item in items if item.kind is not Kind.REPORT] or items
+    return min(item.path.name for item in others).partition(".")[0]
 
 
 def _file_name(item: Item) -> str:

@@ -3,6 +3,7 @@
 schema     its tables
 doors      the database, opened and brought up to date
 crosswalk  what a step asks: the key and the name of a patient, given once and kept
+foresight  what it would answer, with nothing written
 records    what a person asks: find, export, import; each use recorded
 table      the crosswalk as CSV: text -> entries, or problems with their lines
 rotation   another key for the patients to come
@@ -11,5 +12,6 @@ rotation   another key for the patients to come
 from __future__ import annotations
 
 from node.crosswalk.crosswalk import Crosswalk
+from node.crosswalk.foresight import Foresight
 
-__all__ = ["Crosswalk"]
+__all__ = ["Crosswalk", "Foresight"]

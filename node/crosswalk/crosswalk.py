@@ -24,6 +24,10 @@ KEYED = "key"
 NUMBERED = "number:"
 """Begins the scheme of numbers; the rest is what is written before the number."""
 
+OTHERWISE = "the crosswalk has another pseudonym for its patient; see dicom-node crosswalk find"
+ANOTHERS = "the pseudonym of its patient is another patient's already; see dicom-node crosswalk find"
+"""Why a patient is held."""
+
 _DIGITS = 4
 
 
@@ -73,7 +77,7 @@ class Crosswalk:
 
         Raises CannotSucceed when this process does not have it, TryAgain when the database does not answer.
         """
-        who = _who(issuer, patient_id, study)
+        who = row_of(issuer, patient_id, study)
         with doors.reaching():
             with self.doors.reader.connect() as connection:
                 found = connection.scalar(sa.select(patient.c.key).where(*who))
@@ -81,12 +85,16 @@ class Crosswalk:
                 with self.doors.durable.begin() as connection:
                     add_patient(connection, issuer, patient_id, study, self.keys.id)
                     found = connection.scalars(sa.select(patient.c.key).where(*who)).one()
-        secret = self.keys.by_id().get(found)
-        if secret is None:
+        return self.secret(found)
+
+    def secret(self, key_id: str) -> bytes:
+        """A key by its fingerprint. Raises CannotSucceed when this process does not have it."""
+        found = self.keys.by_id().get(key_id)
+        if found is None:
             raise CannotSucceed(
-                f"the secret {found[:8]}..., which the patient is mapped with, is not known here: restart"
+                f"the secret {key_id[:8]}..., which the patient is mapped with, is not known here: restart"
             )
-        return secret
+        return found
 
     def name(self, issuer: str, patient_id: str, study: str, scheme: str, proposed: str | None) -> str:
         """The patient's pseudonym in a scheme; the proposed one for a patient who has none, None for the next number.
@@ -94,15 +102,15 @@ class Crosswalk:
         `key` has been asked before. Raises CannotSucceed when the patient has another one than the one proposed, or
         another patient has that, TryAgain when the database does not answer.
         """
-        who = _who(issuer, patient_id, study)
+        who = row_of(issuer, patient_id, study)
         with doors.reaching():
             with self.doors.reader.connect() as connection:
-                found = _known(connection, who, scheme)
+                found = known_name(connection, who, scheme)
             if found is None:
                 with self.doors.durable.begin() as connection:
                     found = _give(connection, who, scheme, proposed)
         if proposed not in (None, found):
-            raise CannotSucceed("the crosswalk has another pseudonym for its patient; see dicom-node crosswalk find")
+            raise CannotSucceed(OTHERWISE)
         return found
 
 
@@ -130,7 +138,8 @@ def add_patient(connection: sa.Connection, issuer: str, patient_id: str, study: 
     connection.execute(row.on_conflict_do_nothing())
 
 
-def _who(issuer: str, patient_id: str, study: str) -> Sequence[sa.ColumnElement[bool]]:
+def row_of(issuer: str, patient_id: str, study: str) -> Sequence[sa.ColumnElement[bool]]:
+    """What finds a patient's row."""
     return (
         patient.c.issuer_folded == folded(issuer),
         patient.c.patient_id_folded == folded(patient_id),
@@ -138,7 +147,7 @@ def _who(issuer: str, patient_id: str, study: str) -> Sequence[sa.ColumnElement[
     )
 
 
-def _known(connection: sa.Connection, who: Sequence[sa.ColumnElement[bool]], scheme: str) -> str | None:
+def known_name(connection: sa.Connection, who: Sequence[sa.ColumnElement[bool]], scheme: str) -> str | None:
     joined = sa.select(name.c.pseudonym).join(patient, patient.c.id == name.c.patient)
     return connection.scalar(joined.where(*who, name.c.scheme == scheme))
 
@@ -148,7 +157,7 @@ def _give(
 ) -> str:  # fmt: skip
     # Locks the patient: another process that gives the same one a name waits, and then finds this one.
     number_of = connection.scalars(sa.select(patient.c.id).where(*who).with_for_update()).one()
-    known = _known(connection, who, scheme)
+    known = known_name(connection, who, scheme)
     if known is not None:
         return known
     pseudonym = proposed or _next_number(connection, scheme.removeprefix(NUMBERED))
@@ -156,7 +165,7 @@ def _give(
         patient=number_of, scheme=scheme, pseudonym=pseudonym, since=database_clock(connection).timestamp()
     )
     if connection.scalar(row.on_conflict_do_nothing().returning(name.c.patient)) is None:
-        raise CannotSucceed("the pseudonym of its patient is another patient's already; see dicom-node crosswalk find")
+        raise CannotSucceed(ANOTHERS)
     return pseudonym
 
 
@@ -165,7 +174,11 @@ def _next_number(connection: sa.Connection, prefix: str) -> str:
     row = insert(connection, number).values(prefix=prefix, last=1)
     risen = row.on_conflict_do_update(index_elements=["prefix"], set_={"last": number.c.last + 1})
     last = connection.scalars(risen.returning(number.c.last)).one()
-    return f"{prefix}{last:0{_DIGITS}}"
+    return written_number(prefix, last)
+
+
+def written_number(prefix: str, number: int) -> str:
+    return f"{prefix}{number:0{_DIGITS}}"
 
 
 def raise_number(connection: sa.Connection, scheme: str, pseudonym: str) -> None:

@@ -25,7 +25,7 @@ __all__ = ["LIMIT", "Layout", "can_decode", "compressed_frames", "decode_frame",
 
 # What codecs raise on bytes that are not what they claim: imagecodecs' own errors are RuntimeErrors, pydicom's and
 # pylibjpeg's plug-ins let the rest through. No OSError: a codec that touches a file is a bug.
-_CODEC_ERRORS = (
+CODEC_ERRORS = (
     RuntimeError,
     ValueError,
     TypeError,
@@ -97,10 +97,10 @@ def decode_frame(layout: Layout, data: bytes, number: int = 0) -> Array:
     _check_stream(layout, stream, data, where)
     try:
         decoded, rgb = decoder(data, layout, stream), layout.transfer_syntax in JPEG_LOSSY
-    except _CODEC_ERRORS as first:
+    except CODEC_ERRORS as first:
         try:
             decoded, rgb = fallback(data, layout), True
-        except _CODEC_ERRORS:
+        except CODEC_ERRORS:
             raise CannotSucceed(f"{where}: cannot be decoded ({type(first).__name__})") from first
     if decoded.shape != layout.shape:
         raise CannotSucceed(f"{where}: decoded to {decoded.shape}, the header says {layout.shape}")

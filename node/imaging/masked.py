@@ -1,7 +1,7 @@
 """One instance from file to file with the pixels of a mask black, frame by frame; all others stay as they were.
 
-Pixels that are not compressed are edited where they are stored. Compressed frames are decoded, each on its own, and
-written without compression: that loses nothing whatever they were coded with, and every peer takes it.
+Pixels that are not compressed are edited where they are stored. Compressed frames are decoded and compressed again,
+each on its own and without loss (lossless.py); where one of them cannot be, all are written without compression.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 from pydicom import config
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.filewriter import dcmwrite
@@ -23,6 +24,7 @@ from node.errors import CannotSucceed
 from node.imaging.codecs import JPEG_LOSSY
 from node.imaging.decode import coded_frames, decode_frame
 from node.imaging.layout import LIMIT, Layout
+from node.imaging.lossless import Recoding, UnfitError, encapsulate, recoding
 from node.imaging.mask import Mask, Stencil, without_unused_bits
 from node.imaging.pixels import READ_ERRORS, Pixels, read_header, swap_words, value_of_pixels
 from node.imaging.transcode import (
@@ -54,24 +56,27 @@ def write_masked(
     clear_unused_bits  also clear what stands above Bits Stored in each cell, where the pixels are not compressed
     limit    bytes that the decoded pixels may take; one frame of them is in memory at a time
 
-    Implicit and explicit little endian stay what they are; anything else becomes explicit little endian, with RGB
-    where a codec makes it of YBR. What follows the pixels in the data set is not written. Raises CannotSucceed, and
-    then leaves no `target`.
+    Implicit and explicit little endian stay what they are; big endian and deflated become explicit little endian. What
+    is compressed without loss stays in its transfer syntax, what lossy coding had left goes into the lossless one that
+    `LOSSLESS_OF` names, with RGB where a codec makes it of YBR. What follows the pixels in the data set is not written.
+    Raises CannotSucceed, and then leaves no `target`.
     """
     try:
-        ds, pixels = read_header(source, limit=limit)
-        if pixels is None:
-            raise CannotSucceed("it has no pixels to mask")
-        if any(True for _ in holders(ds)):
-            raise CannotSucceed("it has another image within a sequence, to which no mask applies")
-        layout = pixels.layout
-        if mask.shape != (layout.rows, layout.columns):
-            raise CannotSucceed(f"a mask of {mask.shape} for {layout.rows} rows x {layout.columns} columns")
-        if layout.encapsulated:
+        ds, pixels = _checked(source, mask, limit)
+        frames = pixels.layout.frames
+        how = recoding(_decoded_layout(pixels.layout), pixels.layout.transfer_syntax)
+        if how is not None:
+            try:
+                _write_coded(ds, pixels, mask, how, target, change)
+            except UnfitError:
+                ds, pixels = _checked(source, mask, limit)  # the header says something else by now
+            else:
+                return frames
+        if pixels.layout.encapsulated:
             chunks: Iterator[bytes] = _decoded(pixels, mask)
         else:
             chunks = _native(pixels, mask, clear_unused_bits=clear_unused_bits)
-        _write(ds, _as_written(ds, layout), chunks, target, change)
+        _write(ds, _as_written(ds, pixels.layout), chunks, target, change)
     except READ_ERRORS as error:
         target.unlink(missing_ok=True)
         if isinstance(error, OSError):
@@ -80,7 +85,19 @@ def write_masked(
     except CannotSucceed:
         target.unlink(missing_ok=True)
         raise
-    return layout.frames
+    return frames
+
+
+def _checked(source: Path, mask: Mask, limit: int) -> tuple[FileDataset, Pixels]:
+    ds, pixels = read_header(source, limit=limit)
+    if pixels is None:
+        raise CannotSucceed("it has no pixels to mask")
+    if any(True for _ in holders(ds)):
+        raise CannotSucceed("it has another image within a sequence, to which no mask applies")
+    shape = (pixels.layout.rows, pixels.layout.columns)
+    if mask.shape != shape:
+        raise CannotSucceed(f"a mask of {mask.shape} for {shape[0]} rows x {shape[1]} columns")
+    return ds, pixels
 
 
 def _as_coded(layout: Layout) -> Layout:
@@ -96,10 +113,13 @@ def _photometric(layout: Layout) -> str:
     return "YBR_FULL" if _as_coded(layout) is not layout else "RGB"
 
 
+def _decoded_layout(layout: Layout) -> Layout:
+    return replace(layout, photometric=_photometric(layout), planar=False, encapsulated=False)
+
+
 def _decoded(pixels: Pixels, mask: Mask) -> Iterator[bytes]:
     layout, as_coded = pixels.layout, _as_coded(pixels.layout)
-    written = replace(layout, photometric=_photometric(layout), planar=False, encapsulated=False)
-    stencil, little = Stencil(written, mask), layout.dtype.newbyteorder("<")
+    stencil, little = Stencil(_decoded_layout(layout), mask), layout.dtype.newbyteorder("<")
     with pixels.path.open("rb") as file:
         file.seek(pixels.start or 0)
         for number, data in enumerate(coded_frames(layout, file)):
@@ -145,11 +165,11 @@ def _opened(pixels: Pixels) -> BinaryIO:
     return file
 
 
-def _as_written(ds: FileDataset, layout: Layout) -> Layout:
+def _as_written(ds: FileDataset, layout: Layout, how: Recoding | None = None) -> Layout:
     """Make the header say how the pixels will be stored."""
     same = (IMPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN)
     syntax = layout.transfer_syntax if layout.transfer_syntax in same else EXPLICIT_LITTLE_ENDIAN
-    if syntax == EXPLICIT_LITTLE_ENDIAN and any(
+    if syntax != IMPLICIT_LITTLE_ENDIAN and any(
         getattr(ds.get_item(tag), "VR", None) is None for tag in list(ds.keys())
     ):
         parse_all(ds)  # some files are implicit whatever they say
@@ -158,10 +178,10 @@ def _as_written(ds: FileDataset, layout: Layout) -> Layout:
             if keyword in ds:
                 del ds[keyword]
         if layout.samples > 1:
-            ds.PhotometricInterpretation = _photometric(layout)
+            ds.PhotometricInterpretation = _photometric(layout) if how is None else how.photometric
             ds.PlanarConfiguration = 0
         mark_lossy(ds, layout)
-    ds.file_meta.TransferSyntaxUID = UID(syntax)
+    ds.file_meta.TransferSyntaxUID = UID(syntax if how is None else how.syntax)
     return replace(layout, transfer_syntax=syntax, photometric=_photometric(layout), encapsulated=False)
 
 
@@ -172,18 +192,39 @@ def _write(
     if length > LONGEST_VALUE:
         raise CannotSucceed(f"{length} bytes of pixels do not fit one element of {LONGEST_VALUE}")
     implicit = layout.transfer_syntax == IMPLICIT_LITTLE_ENDIAN
+    _write_header(ds, target, change, implicit=implicit)
+    written = 0
+    with target.open("ab") as file:
+        file.write(_head(layout, length + length % 2, implicit=implicit))
+        for chunk in chunks:
+            written += file.write(chunk)
+        file.write(bytes(length % 2))
+    if written != length:
+        raise CannotSucceed(f"{written} bytes of pixels were made, and the header says {length}")
+
+
+def _write_header(ds: FileDataset, target: Path, change: Callable[[Dataset], None], *, implicit: bool) -> None:
     with warnings.catch_warnings(), config.disable_value_validation():
         warnings.simplefilter("ignore")  # values that are not quite legal pass through as they came
         change(ds)
         dcmwrite(target, ds, implicit_vr=implicit, little_endian=True)
-        written = 0
-        with target.open("ab") as file:
-            file.write(_head(layout, length + length % 2, implicit=implicit))
-            for chunk in chunks:
-                written += file.write(chunk)
-            file.write(bytes(length % 2))
-    if written != length:
-        raise CannotSucceed(f"{written} bytes of pixels were made, and the header says {length}")
+
+
+def _write_coded(
+    ds: FileDataset, pixels: Pixels, mask: Mask, how: Recoding, target: Path, change: Callable[[Dataset], None]
+) -> None:
+    """Raises UnfitError where a frame cannot be compressed."""
+    layout = pixels.layout
+    _as_written(ds, layout, how)
+    _write_header(ds, target, change, implicit=False)
+    little = layout.dtype.newbyteorder("<")
+    with target.open("r+b") as file:
+        file.seek(0, 2)
+        frames = (
+            np.frombuffer(chunk, little).reshape(layout.shape).astype(layout.dtype, copy=False)
+            for chunk in _decoded(pixels, mask)
+        )
+        encapsulate(file, layout.frames, (how.encode(frame, number) for number, frame in enumerate(frames)))
 
 
 def _head(layout: Layout, length: int, *, implicit: bool) -> bytes:

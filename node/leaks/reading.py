@@ -70,6 +70,11 @@ class Reader:
                 found += self._content(data, output)
         return [Finding(what, output.number, where) for what, where in dict.fromkeys(found)]
 
+    def said(self, text: bytes, name: str) -> list[Finding]:
+        """What a text says of the patient that is no file yet, and the name that it will have."""
+        found = (*self._searched(files.names(name)), *self._searched(files.read(text)))
+        return [Finding(what, 0, where) for what, where in dict.fromkeys(found)]
+
     def _content(self, data: Data, output: Output) -> Iterator[tuple[What, str]]:
         try:
             file = dicom.read_dicom(data)

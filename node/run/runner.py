@@ -11,7 +11,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from traceback import format_tb
 
@@ -28,10 +28,11 @@ from node.outbox import Outbox, delivery_id
 from node.pool import WORLD, Bug, Pool
 from node.run import results
 from node.run.ahead import Ahead
+from node.run.certify import Certifier
 from node.run.goods import goods_of
 from node.run.notes import lines
 from node.run.parts import in_parts, needs_all, sources_held
-from node.run.second_reading import read_again, readers
+from node.run.second_reading import SecondReader, readers
 from node.run.supply import Supply
 from node.spool import Spool
 
@@ -61,6 +62,7 @@ class Runner:
     concurrent: Callable[[str], int]
     """Destination name -> deliveries side by side."""
     reach: Reach
+    certifier: Certifier
     ahead: Ahead = field(default_factory=Ahead)
 
     def begin(self, step: Step, items: Sequence[Item]) -> None:
@@ -105,6 +107,8 @@ class Runner:
         if results.read(folder, number, of) is None:
             self._run(job, thawed, number, batch, folder, of)
         if number == len(thawed) - 1:
+            if thawed[number].name != "forward":  # else it has been read and certified already, to be sent
+                self._end(job, thawed, self._input(job, thawed, number + 1, folder, of), folder, of)
             self.reach("job ends")
             with self.database.durable.begin() as connection:
                 jobs.finish(connection, job.id, self.database.now(connection))
@@ -142,8 +146,9 @@ class Runner:
         notes: list[str] = []
         if destination is not None:
             made = batch
-            notes += self._read_again(job, thawed, number, batch, folder, of)
-            notes.append(self._forward(job, step, number, str(destination), batch))
+            certificate, said = self._certified(job, thawed, number, batch, folder, of)
+            notes += said
+            notes.append(self._forward(job, step, number, str(destination), batch, certificate))
         else:
             out = folder / f"{number}-{step.name}"
             # What an interrupted try left here may be linked into the outbox: to write over it would change,
@@ -152,24 +157,43 @@ class Runner:
             perform = self.ahead.perform if number == 0 else in_parts
             made, given = perform(self.pool, step, batch, out, self.supply.for_step(step))
             notes += lines(given)
-            if number == len(thawed) - 1:
-                notes += self._read_again(job, thawed, number + 1, made, folder, of)
         self.reach(f"step {number} made its files")
         self._account(job, step, number, batch, made, notes, time.monotonic() - began)
         results.write(folder, number, made, notes, of)
 
-    def _read_again(
+    def _certified(
         self, job: Job, thawed: tuple[Step, ...], number: int, leaving: Batch, folder: Path, of: str
-    ) -> list[str]:
-        """Read, before they leave ahead of step `number`, the files that no forward step before it had read."""
-        if not readers(thawed[:number]) or not leaving.items:
-            return []
+    ) -> tuple[Item | None, list[str]]:
+        """What is about to leave ahead of step `number` is read once more, certified, and the certificate read too.
+
+        Returns the certificate, of what was de-identified, and notes. Files that a forward step before it sent were
+        read then.
+        """
         known: set[Path] = set()
         for earlier in range(number):
             if thawed[earlier].name == "forward" and readers(thawed[:earlier]):
                 batch = results.read(folder, earlier, of)
                 known.update(item.path for item in (batch.items if batch else ()))
-        return read_again(self.pool, thawed[:number], self._received(job), leaving, below=folder, known=known)
+        reader = SecondReader(self.pool, thawed[:number], lambda: self._received(job), below=folder)
+        reading, notes = reader.read(leaving, known)
+        last = max((n for n in range(number) if thawed[n].name != "forward"), default=-1)
+
+        def outcomes(step: int) -> Batch:
+            return self._input(job, thawed, step + 1, folder, of)
+
+        certificate = self.certifier.certify(
+            job, thawed, last, leaving, outcomes, folder, of, reading, reader.read_certificate
+        )
+        return certificate, notes
+
+    def _end(self, job: Job, thawed: tuple[Step, ...], batch: Batch, folder: Path, of: str) -> None:
+        """What nobody is sent is read and certified all the same."""
+        step = thawed[-1]
+        _, notes = self._certified(job, thawed, len(thawed), batch, folder, of)
+        with self.database.durable.begin() as connection:
+            now = self.database.now(connection)
+            for note in notes:
+                jobs.remember(connection, job.id, "note", f"{step.name}: {note}", now)
 
     def _account(
         self, job: Job, step: Step, number: int, given: Batch, made: Batch, notes: Iterable[str], seconds: float
@@ -192,7 +216,9 @@ class Runner:
             for note in notes:
                 jobs.remember(connection, job.id, "note", f"{step.name}: {note}", now)
 
-    def _forward(self, job: Job, step: Step, number: int, destination: str, batch: Batch) -> str:
+    def _forward(
+        self, job: Job, step: Step, number: int, destination: str, batch: Batch, certificate: Item | None
+    ) -> str:
         takes = self.takes(destination)
         if not takes:
             raise CannotSucceed(f'destination "{destination}" is not in rules.yaml any more; add it, then retry')
@@ -201,7 +227,12 @@ class Runner:
         with self.database.reader.connect() as connection:
             received = jobs.identities(connection, job.id)
             given_up = jobs.given_up(connection, job.id, destination)
-        items = tuple(item for item in batch.items if not given_up.issuperset(item.sources))
+        items = [item for item in batch.items if not given_up.issuperset(item.sources)]
+        if certificate is not None and items:
+            # It goes with what is sent. To count an instance as delivered because of it alone would be wrong, unless
+            # reports are all that is wanted.
+            with_it = [item for item in items if item.kind in kinds] or items
+            items.append(replace(certificate, sources=tuple({s: s for i in with_it for s in i.sources})))
         goods = goods_of(self.pool, items, kinds, received)
         # What is owed to a destination is owed until the last step that sends there.
         last = all(options.get("to") != destination for _, options in job.plan.steps[number + 1 :])

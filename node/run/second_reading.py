@@ -7,13 +7,14 @@ may give `texts_of()`, what recognises characters in pixels.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import reduce
+from functools import cached_property, reduce
 from operator import and_
 from pathlib import Path
 from typing import TypeVar
 
+from node.certificate.statement import NOT_READ, Reading
 from node.errors import CannotSucceed
 from node.leaks import Collected, Finding, Kept, Output, Reader, collect
 from node.leaks.pixels import TextsOf
@@ -36,39 +37,65 @@ def readers(steps: Sequence[Step]) -> tuple[Step, ...]:
     return tuple(wanted) if any(getattr(step, "second_reader", False) for step in wanted) else ()
 
 
-def read_again(
-    pool: Pool, steps: Sequence[Step], originals: Batch, leaving: Batch, *, below: Path, known: Collection[Path] = ()
-) -> list[str]:
-    """Read what is about to leave after `steps`; returns a line for the history, or none where nothing is to be read.
+class SecondReader:
+    """Reads what leaves after `steps`, of one unit. What to look for is collected once, when it is first wanted."""
 
-    originals   what the unit was received as: held members too, for what they say may stand in others
-    below       the folder in which steps write; names of files and folders in it are read too
-    known       files that were read before
+    def __init__(self, pool: Pool, steps: Sequence[Step], originals: Callable[[], Batch], *, below: Path) -> None:
+        """
+        originals   what the unit was received as: held members too, for what they say may stand in others
+        below       the folder in which steps write; names of files and folders in it are read too
+        """
+        self._pool, self._wanted, self._originals, self._below = pool, readers(steps), originals, below
 
-    Raises CannotSucceed, which holds the unit, when a value of the originals stands in any output, and when an output
-    or its original cannot be read to its end. The reason names places, never values.
-    """
-    wanted = readers(steps)
-    sources = {source: item.path for item in originals.items for source in item.sources}
-    outputs = [
-        _output(number, item.path, item.sources, sources, below)
-        for number, item in enumerate(leaving.items, 1)
-        if item.path not in known
-    ]
-    if not wanted or not outputs:
-        return []
-    kept = pool.call(kept_by, wanted)
-    paths = list(dict.fromkeys(sources.values()))
-    with ThreadPoolExecutor(max_workers=pool.size) as threads:
-        parts = threads.map(lambda part: pool.call(collect, part, kept), _parts(paths, _ORIGINALS))
-        collected = reduce(Collected.__or__, parts, Collected())
-        read = threads.map(lambda part: pool.call(read_part, wanted, collected, kept, part), _parts(outputs, _OUTPUTS))
-        found = list(read)
-    total = sum(count for _, count in found)
-    if total:
-        first = min(finding for findings, _ in found for finding in findings)
-        raise CannotSucceed(_reason(first, total, leaving))
-    return [f"second reader: {len(outputs)} files read, nothing of the originals found"]
+    @cached_property
+    def _sources(self) -> dict[ReceiptId, Path]:
+        return {source: item.path for item in self._originals().items for source in item.sources}
+
+    @cached_property
+    def _sought(self) -> tuple[Collected, Kept]:
+        kept = self._pool.call(kept_by, self._wanted)
+        paths = list(dict.fromkeys(self._sources.values()))
+        with ThreadPoolExecutor(max_workers=self._pool.size) as threads:
+            parts = threads.map(lambda part: self._pool.call(collect, part, kept), _parts(paths, _ORIGINALS))
+            return reduce(Collected.__or__, parts, Collected()), kept
+
+    def read(self, leaving: Batch, known: Collection[Path] = ()) -> tuple[Reading, list[str]]:
+        """Read a batch; what to say of it in its certificate, and in the history.
+
+        known   files that were read before
+
+        Raises CannotSucceed, which holds the unit, when a value of the originals stands in any output, and when an
+        output or its original cannot be read to its end. The reason names places, never values.
+        """
+        if not self._wanted or not leaving.items:
+            return NOT_READ, []
+        said = Reading(state="clean", counts={"files": len(leaving.items), "originals": len(self._sources)})
+        outputs = [
+            _output(number, item.path, item.sources, self._sources, self._below)
+            for number, item in enumerate(leaving.items, 1)
+            if item.path not in known
+        ]
+        if not outputs:
+            return said, []
+        collected, kept = self._sought
+        with ThreadPoolExecutor(max_workers=self._pool.size) as threads:
+            read = threads.map(
+                lambda part: self._pool.call(read_part, self._wanted, collected, kept, part), _parts(outputs, _OUTPUTS)
+            )
+            found = list(read)
+        total = sum(count for _, count in found)
+        if total:
+            first = min(finding for findings, _ in found for finding in findings)
+            raise CannotSucceed(_reason(first, total, leaving))
+        return said, [f"second reader: {len(outputs)} files read, nothing of the originals found"]
+
+    def read_certificate(self, name: str, text: bytes) -> None:
+        """Read what a certificate says, which leaves beside what it certifies. Raises CannotSucceed as `read` does."""
+        if self._wanted:
+            findings = self._pool.call(read_text, *self._sought, name, text)
+            if findings:
+                where = f"{findings[0].what.value} stands in the certificate at {findings[0].where}"
+                raise CannotSucceed(f"second reader: {where}; nothing of the unit goes on")
 
 
 def kept_by(steps: Sequence[Step]) -> Kept:
@@ -81,6 +108,11 @@ def read_part(steps: Sequence[Step], collected: Collected, kept: Kept, outputs: 
     reader = Reader(collected, kept, _texts_of(steps))
     found = [finding for output in outputs for finding in reader.read(output)]
     return found[:_MOST], len(found)
+
+
+def read_text(collected: Collected, kept: Kept, name: str, text: bytes) -> list[Finding]:
+    """In a worker: the findings in one text."""
+    return Reader(collected, kept).said(text, name)
 
 
 def _kept_tags(step: Step) -> frozenset[int]:

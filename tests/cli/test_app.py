@@ -25,7 +25,7 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
 def test_the_commands_are_those_that_are_promised() -> None:
     promised = (
         "backup", "check", "crosswalk", "deid", "demo", "drop", "echo", "explain", "ledger", "process", "reidentify",
-        "release", "restore", "retry", "schema", "send", "serve", "show", "status",
+        "release", "restore", "retry", "schema", "send", "serve", "show", "status", "verify",
     )  # fmt: skip
     assert tuple(COMMANDS) == promised
 

@@ -54,6 +54,7 @@ def run(rules: Path, notes: Path, log: Path, kill: tuple[str, int] | None, ready
     ready.send(service.listening[0][1])
     if kill is not None and kill[0].startswith("retention"):
         service.retention.once()  # its own time comes after five minutes
-    over.wait()
+    while not over.wait(1.0):
+        pass  # a signal may come to any thread, and its handler runs only when this one wakes up, as in `serve`
     service.stop()
     sys.exit(0)

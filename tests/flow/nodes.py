@@ -108,7 +108,8 @@ class Site:
             one.wait_until_ready()
             yield one
             if one.lives:
-                assert one.terminate() == 0
+                code = one.terminate()
+                assert code == 0, f"exit {code} of SIGTERM:\n{one.log.read_text()[-4000:]}"
         finally:
             one.end()
 

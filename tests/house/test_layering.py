@@ -17,7 +17,7 @@ LEVELS = (
     ("crosswalk",),
     ("index", "spool", "pool", "secret", "rules", "tls"),
     ("rehearsal",),
-    ("complete", "match", "retry", "commitment"),
+    ("complete", "match", "retry", "commitment", "certificate"),
     ("config",),
     ("dicom",),
     ("moment", "listing"),

@@ -26,6 +26,10 @@ ELSEWHERE = {
     "config.values": "tests/config/test_load.py",
     "config.secret": "tests/config/test_load.py",
     "config.flow": "tests/config/test_checks.py",
+    # words of what is tested there
+    "certificate.actions": "tests/certificate/test_account.py",
+    "certificate.keys": "tests/certificate/test_statement.py",
+    "run.outputs": "tests/run/test_certify.py",
     # driven through the step, the way the node does it
     "steps._skeleton": "tests/steps/test_skeleton.py",
     "steps.nifti_files": "tests/steps/test_nifti.py",
@@ -35,10 +39,12 @@ ELSEWHERE = {
     "steps.anonymize.fields": "tests/steps/anonymize/test_recipe.py",
     "steps.anonymize.patterns": "tests/steps/anonymize/test_cleaning.py",
     "steps.anonymize.permitted": "tests/steps/anonymize/test_rules.py",
+    "steps.anonymize.reasons": "tests/steps/anonymize/test_preview.py",
     "steps.anonymize.values": "tests/steps/anonymize/test_instance.py",
     "steps.anonymize.plain": "tests/steps/anonymize/test_header.py",
     "steps.anonymize.refused": "tests/steps/anonymize/test_instance.py",
     "steps.anonymize.walk": "tests/steps/anonymize/test_engine.py",
+    "steps.anonymize.written": "tests/steps/anonymize/test_engine.py",
     # words and tables of the second reader
     "leaks.what": "tests/leaks/test_automaton.py",
     "leaks.sources": "tests/leaks/test_collect.py",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,7 +22,8 @@ from pydicom.pixels.encoders import RLELosslessEncoder
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from node.errors import CannotSucceed
-from node.imaging.decode import can_decode
+from node.imaging.decode import can_decode, coded_frames, decode_frame
+from node.imaging.lossless import LOSSLESS_OF, Recoding, UnfitError
 from node.imaging.mask import Cut, Mask, Rectangle, mask_of
 from node.imaging.masked import write_masked
 from node.imaging.pixels import read_header
@@ -117,7 +119,7 @@ def test_there_is_a_case_for_every_syntax_that_is_decoded() -> None:
 def test_grey_of_every_compressed_syntax(syntax: str, frames: int, tmp_path: Path) -> None:
     pixels = [np.roll(GREY8, n, axis=1) for n in range(frames)]
     ds = _check(_coded(tmp_path / "a.dcm", syntax, pixels, "MONOCHROME2"), tmp_path / "b.dcm")
-    assert ds.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    assert ds.file_meta.TransferSyntaxUID == LOSSLESS_OF[syntax]
     lossy = syntax in {JPEG + n for n in ("50", "51", "53", "55")}
     assert ds.get("LossyImageCompression") == ("01" if lossy else None)
 
@@ -127,22 +129,61 @@ def test_sixteen_bits_of_every_lossless_codec(syntax: str, tmp_path: Path) -> No
     _check(_coded(tmp_path / "a.dcm", syntax, [GREY16], "MONOCHROME1"), tmp_path / "b.dcm")
 
 
+def _as_coded(path: Path) -> list[np.ndarray]:
+    """The frames with colour as it is in the codestream, but for a transform of its own."""
+    _, pixels = read_header(path)
+    assert pixels is not None
+    layout = replace(pixels.layout, photometric="RGB")
+    with path.open("rb") as file:
+        file.seek(pixels.start or 0)
+        return [decode_frame(layout, data) for data in coded_frames(layout, file)]
+
+
 @pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL", "YBR_FULL_422"])
 @pytest.mark.parametrize("syntax", LOSSLESS_COLOUR)
 def test_lossless_colour_stays_in_its_own_space(syntax: str, photometric: str, tmp_path: Path) -> None:
     ds = _check(_coded(tmp_path / "a.dcm", syntax, [RGB, RGB[::-1]], photometric), tmp_path / "b.dcm")
-    assert ds.PhotometricInterpretation == photometric.removesuffix("_422")
+    transformed = syntax == JPEG + "90" and photometric == "RGB"
+    assert ds.PhotometricInterpretation == ("YBR_RCT" if transformed else photometric.removesuffix("_422"))
+    assert ds.file_meta.TransferSyntaxUID == syntax
     assert ds.PlanarConfiguration == 0
-    raw = np.frombuffer(pydicom.dcmread(tmp_path / "b.dcm").PixelData, np.uint8).reshape(2, 16, 24, 3)
+    raw = _as_coded(tmp_path / "b.dcm")
     keeps = ~_mask(16, 24)
+    assert len(raw) == 2
     np.testing.assert_array_equal(raw[0][keeps], RGB[keeps])
     np.testing.assert_array_equal(raw[1][keeps], RGB[::-1][keeps])
 
 
 @pytest.mark.parametrize(("syntax", "photometric"), [(JPEG + "90", "YBR_RCT"), (JPEG + "91", "YBR_ICT"), (JPEG + "50", "YBR_FULL_422")])  # fmt: skip  # noqa: E501
-def test_colour_that_the_codec_makes_rgb_is_written_as_that(syntax: str, photometric: str, tmp_path: Path) -> None:
+def test_colour_that_the_codec_makes_rgb_is_written_as_rgb_or_transformed_again(
+    syntax: str, photometric: str, tmp_path: Path
+) -> None:
     ds = _check(_coded(tmp_path / "a.dcm", syntax, [RGB], photometric), tmp_path / "b.dcm")
-    assert ds.PhotometricInterpretation == "RGB"
+    assert ds.PhotometricInterpretation == ("RGB" if syntax == JPEG + "50" else "YBR_RCT")
+    assert ds.file_meta.TransferSyntaxUID == LOSSLESS_OF[syntax]
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.5", JPEG + "80"])
+def test_where_one_frame_cannot_be_compressed_again_none_is(
+    syntax: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails_at_the_second(how: Recoding, frame: np.ndarray, number: int) -> bytes:
+        if number == 1:
+            raise UnfitError("it does not come back")
+        return encode(how, frame, number)
+
+    encode = Recoding.encode
+    monkeypatch.setattr(Recoding, "encode", fails_at_the_second)
+    ds = _check(_coded(tmp_path / "a.dcm", syntax, [GREY8, GREY8[::-1]], "MONOCHROME2"), tmp_path / "b.dcm")
+    assert ds.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+
+
+def test_what_was_masked_twice_is_what_was_masked_once(tmp_path: Path) -> None:
+    for syntax in sorted(set(LOSSLESS_OF.values())):
+        once, twice = tmp_path / "b.dcm", tmp_path / "c.dcm"
+        write_masked(_coded(tmp_path / "a.dcm", syntax, [GREY16, GREY16[::-1]], "MONOCHROME2"), once, _mask(16, 24), lambda ds: None)  # fmt: skip  # noqa: E501
+        write_masked(once, twice, _mask(16, 24), lambda ds: None)
+        assert once.read_bytes() == twice.read_bytes()
 
 
 def test_palette_indices_stay_indices(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from pynetdicom import AE, build_context
 
 from node.commitment import Proof
+from node.deliver.pause import Pause
 from node.index import Database
 from node.model import UID
 from node.receive.commitment import Commitments
@@ -55,6 +56,14 @@ def served(data: Path, database: Database) -> Iterator[Served]:
         yield Served(one, services, switches)
 
 
+class _Entity(AE):
+    """Its reactor stands still for sure while it waits for an answer: pynetdicom's own sometimes takes it."""
+
+    def _create_socket(self, assoc: Any, address: Any, tls_args: Any) -> Any:
+        assoc._reactor_checkpoint = Pause(assoc)
+        return super()._create_socket(assoc, address, tls_args)
+
+
 @contextmanager
 def associated(
     port: int, *sop_classes: str, ae_title: str = "CT1", roles: Sequence[Any] = (), handlers: Sequence[Any] = (),
@@ -62,7 +71,7 @@ def associated(
 ) -> Iterator[Any]:  # fmt: skip
     """An association of pynetdicom's own SCU; its accepted contexts may be none."""
     contexts = [build_context(one, list(syntaxes) or None) for one in sop_classes]
-    association = AE(ae_title).associate(
+    association = _Entity(ae_title).associate(
         "127.0.0.1", port, contexts, "NODE", ext_neg=list(roles), evt_handlers=list(handlers)
     )
     try:

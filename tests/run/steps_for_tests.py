@@ -152,3 +152,13 @@ class Careless:
 
 def see(text: str, frame: object) -> list[str]:
     return [text]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silent(Obey):
+    """De-identifies, so it says, and gives no account of it."""
+
+    name: ClassVar[str] = "silent"
+    gives: ClassVar[frozenset[Kind]] = frozenset({Kind.DICOM, Kind.REPORT})
+    deidentifies: ClassVar[bool] = True
+    hides: bool = True

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import FileDataset
 
+from node.certificate.statement import NOT_READ, Reading
 from node.errors import CannotSucceed
 from node.index.schema import history, parcel
 from node.leaks import Finding, What
 from node.model import Batch, Item, Kind, ReceiptId
 from node.pool import Pool
 from node.run.parts import run_chain
-from node.run.second_reading import kept_by, read_again, readers
+from node.run.second_reading import SecondReader, kept_by, readers
 from node.run.supply import Supply
 from node.steps import STEPS
 from tests import make
@@ -22,7 +23,7 @@ from tests.kit import Kit
 from tests.leaks.patients import clean, original
 from tests.run.steps_for_tests import Careless, Obey
 
-SUPPLY = Supply({"secret": lambda: b"k" * 32})
+SUPPLY = Supply({"secret": lambda: b"k" * 32, "crosswalk": lambda: None})
 TO = "destinations: {a: {folder: ./a, accepts: deidentified}, b: {folder: ./b, accepts: deidentified}}\n"
 READ = "second reader: {} files read, nothing of the originals found"
 
@@ -142,9 +143,21 @@ def test_names_of_files_and_of_folders_below_the_work_folder_are_read(pool: Pool
         path = make.write(clean(), tmp_path / "work" / name)
         leaving = Batch(items=(Item(path=path, kind=Kind.DICOM, sources=given.items[0].sources),))
         with pytest.raises(CannotSucceed, match="at its name"):
-            read_again(pool, (Careless(),), given, leaving, below=tmp_path / "work")
-        assert read_again(pool, (Careless(),), given, leaving, below=tmp_path / "work", known={path}) == []
-        assert read_again(pool, (Obey(),), given, leaving, below=tmp_path / "work") == []
+            SecondReader(pool, (Careless(),), lambda: given, below=tmp_path / "work").read(leaving)
+        reader = SecondReader(pool, (Careless(),), lambda: given, below=tmp_path / "work")
+        assert reader.read(leaving, {path}) == (Reading(state="clean", counts={"files": 1, "originals": 1}), [])
+        assert SecondReader(pool, (Obey(),), lambda: given, below=tmp_path / "work").read(leaving) == (NOT_READ, [])
+
+
+def test_a_certificate_is_read_as_what_it_certifies_is(pool: Pool, tmp_path: Path) -> None:
+    given = batch(tmp_path, patients(""))
+    reader = SecondReader(pool, (Careless(),), lambda: given, below=tmp_path)
+    reader.read_certificate("certificate-1.json", b'{"steps": ["anonymize"]}')
+    with pytest.raises(CannotSucceed, match="a name of the patient stands in the certificate at JSON, value 1"):
+        reader.read_certificate("certificate-1.json", b'{"versions": "for Kowalczyk"}')
+    with pytest.raises(CannotSucceed, match=r"an identifier of .* stands in the certificate at its name"):
+        reader.read_certificate("certificate-mrn47113.json", b"{}")
+    SecondReader(pool, (Obey(),), lambda: given, below=tmp_path).read_certificate("kowalczyk", b"")
 
 
 def test_findings_of_many_files_are_counted_and_the_first_is_named(pool: Pool, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ engine      a plan applied to the encoded bytes of a data set and all it nests; 
 scope       what holds within a data set or an item; decision: what becomes of one element
 walk        the same plan applied by pydicom, the reference for engine
 header      the elements by their tags, on the bytes; plain: found by pydicom
-output      what the engine gives to a file, long stretches from file to file
+written     elements as the engine gives them; output: to a file, long stretches from file to file
 refused     what is held before anything is changed
 changes     what shift, clean and hash make of one value
 content     the items of structured content

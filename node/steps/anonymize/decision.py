@@ -22,6 +22,8 @@ from node.steps.anonymize.scope import Scope, UndecidableError
 Change = tuple[str, bytes] | None
 """(VR, encoded value) to write, REMOVED, or None for what stays as it is."""
 REMOVED: Final = ("", b"")
+Outcome = tuple[Change, Action | None]
+"""What becomes of a value, and the action that was carried out in the end: not every value can be moved or cleaned."""
 
 _SAYING = values.FREE_TEXT | values.CODES | values.NUMERALS | {"UI"}
 _CHANGING = frozenset({Do.SHIFT, Do.CLEAN, Do.HASH, Do.CONTENT})
@@ -34,7 +36,7 @@ def kept_private(tags: Iterable[int], value_of: Callable[[int], bytes], plan: Pl
     "" for any VR; one that a rule changes, and that has none of its own, is read as its vendor published it.
     """
     kept: dict[int, tuple[str, Action]] = {}
-    if not plan.private and not plan.private_actions:
+    if not plan.keeps_private:
         return kept
     creators: dict[int, str] = {}
     for tag in tags:
@@ -76,7 +78,7 @@ def lasting(vr: str, value: bytes, action: Action | None, scope: Scope) -> bool:
     return not value or all(uid.startswith(STANDARD_ROOT.encode()) for uid in value.split(b"\\"))
 
 
-def new_value(tag: int, vr: str, value: bytes, action: Action | None, scope: Scope) -> Change:
+def new_value(tag: int, vr: str, value: bytes, action: Action | None, scope: Scope) -> Outcome:
     """What becomes of a public element that is no sequence.
 
     vr    to read the value by; of a UN of the standard that which PS3.6 gives it (PS3.5 6.2.2)
@@ -86,18 +88,20 @@ def new_value(tag: int, vr: str, value: bytes, action: Action | None, scope: Sco
     known = VR_BY_TAG.get(tag, vr)
     if action in (None, Do.KEEP):
         check_representation(tag, vr, there=bool(value))
-        return _kept(tag, vr, value, action, scope)
+        if action is None and scope.in_clean and not scope.in_dummy and vr in CLEANED and not coding.is_code(tag):
+            return _changed(tag, vr, value, Do.CLEAN, scope)
+        return _kept(tag, vr, value, scope), action
     if action in _CHANGING and isinstance(action, Do):
         return _changed(tag, vr, value, action, scope)
     if action is Do.EMPTY:
-        return vr, b""
+        return (vr, b""), action
     if action is Do.PATIENT:
-        return vr, _name(tag, vr, scope)
+        return (vr, _name(tag, vr, scope)), action
     if action is Do.UID or (action is Do.DUMMY and known == "UI"):
-        return "UI", mapped(tag, value, scope, always=True)
+        return ("UI", mapped(tag, value, scope, always=True)), action
     if isinstance(action, str):
-        return known, values.literal(tag, action)
-    return known, dummy(tag, known)
+        return (known, values.literal(tag, action)), action
+    return (known, dummy(tag, known)), action
 
 
 def new_private_value(vr: str, value: bytes, action: Action, scope: Scope) -> Change:
@@ -142,12 +146,10 @@ def check_representation(tag: int, vr: str, *, there: bool) -> None:
             raise UndecidableError(f"{describe(tag)} is encoded as {vr}, not {known}")
 
 
-def _kept(tag: int, vr: str, value: bytes, action: Action | None, scope: Scope) -> Change:
+def _kept(tag: int, vr: str, value: bytes, scope: Scope) -> Change:
     """A value that the plan leaves: without the instance's own UIDs, its patient's name and id, and great ages."""
     if vr == "UI" and scope.plan.maps_uids:
         return vr, mapped(tag, value, scope, always=False)
-    if action is None and scope.in_clean and not scope.in_dummy and vr in CLEANED and not coding.is_code(tag):
-        return _changed(tag, vr, value, Do.CLEAN, scope)
     if vr == "AS":
         return vr, _age(tag, value, scope)
     if vr in values.FREE_TEXT and (scope.in_dummy or _said(text.decode(value, scope.encodings), scope)):
@@ -159,14 +161,14 @@ def _kept(tag: int, vr: str, value: bytes, action: Action | None, scope: Scope) 
     return None
 
 
-def _changed(tag: int, vr: str, value: bytes, action: Do, scope: Scope) -> Change:
+def _changed(tag: int, vr: str, value: bytes, action: Do, scope: Scope) -> Outcome:
     """A value moved, cleaned or hashed; where that comes to nothing, what the Basic Profile does."""
     if action is not Do.CONTENT and not (action is Do.CLEAN and scope.in_dummy):
         new = changed(action, vr, value, scope.encodings, scope.means)
         if new is not None:
-            return vr, new
+            return (vr, new), action
     otherwise = scope.plan.otherwise.get(tag, Do.EMPTY)
-    return REMOVED if otherwise is Do.REMOVE else new_value(tag, vr, value, otherwise, scope)
+    return (REMOVED, otherwise) if otherwise is Do.REMOVE else new_value(tag, vr, value, otherwise, scope)
 
 
 def _name(tag: int, vr: str, scope: Scope) -> bytes:

@@ -10,15 +10,16 @@ from __future__ import annotations
 import struct
 from mmap import mmap
 
+from node.certificate.actions import PIXELS, Done, Recorder
 from node.dicom import levels
-from node.dicom.attributes import VR_BY_TAG, describe, is_creator
-from node.dicom.encoding import UNDEFINED, Parse, element
+from node.dicom.attributes import VR_BY_TAG, describe, is_creator, is_private
+from node.dicom.encoding import UNDEFINED, Parse
 from node.dicom.levels import EXPLICIT, Element, Item, Level
 from node.dicom.recurring import Lately
 from node.steps.anonymize import coding, decision
 from node.steps.anonymize.decision import REMOVED, Change
 from node.steps.anonymize.header import Encoded, read_as
-from node.steps.anonymize.memory import LONGEST, Memory
+from node.steps.anonymize.memory import LONGEST, Memory, Remembered
 from node.steps.anonymize.plan import Action, Do
 from node.steps.anonymize.scope import (
     PIXEL_DATA,
@@ -30,63 +31,58 @@ from node.steps.anonymize.scope import (
     is_dummy,
     within,
 )
-
-Stretch = tuple[int, int]
-"""[begin:end] of the source, given on as it is."""
-Written = bytes | list[bytes | Stretch]
-"""An element as it is to be written; b"" for one that is removed."""
+from node.steps.anonymize.telling import Account, of_sequence
+from node.steps.anonymize.written import Stretch, Written, encoded_as, head_of, length, together
 
 _ITEM, _ITEM_END, _SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\x0d\xe0\0\0\0\0", b"\xfe\xff\xdd\xe0\0\0\0\0"
 _UNDEFINED = UNDEFINED.to_bytes(4, "little")
 
 
-def rewritten(data: bytes | mmap, top: Level, parse: Parse, scope: Scope, memory: Memory) -> dict[int, Written]:
+def rewritten(
+    data: bytes | mmap, top: Level, parse: Parse, scope: Scope, memory: Memory, recorder: Recorder | None = None
+) -> dict[int, Written]:
     """What becomes of each element at the top of a data set, ascending; those that are removed are b"" or not there.
 
-    data    bytes or a mapped file, in little endian; `top` and `parse` are those of its data set
+    data      bytes or a mapped file, in little endian; `top` and `parse` are those of its data set
+    recorder  is told of each element, when nothing is raised; not of the values of pixel data that stay
 
     Raises UndecidableError, UnreadableTextError, UnmappedError, Malformed, and what the crosswalk does.
     """
-    return _Rewriting(data, memory).level(top, parse, scope, 0)
-
-
-def length(written: Written) -> int:
-    """Bytes that it will have."""
-    if isinstance(written, bytes):
-        return len(written)
-    return sum(len(piece) if isinstance(piece, bytes) else piece[1] - piece[0] for piece in written)
-
-
-def joined(written: Written, data: bytes | mmap) -> bytes:
-    """The bytes that it is, whose stretches are of `data`."""
-    if isinstance(written, bytes):
-        return written
-    return b"".join(piece if isinstance(piece, bytes) else data[piece[0] : piece[1]] for piece in written)
+    account = None if recorder is None else Account()
+    elements = _Rewriting(data, memory, account).level(top, parse, scope, 0)
+    if recorder is not None and account is not None:
+        recorder.did_all(account.told)
+    return elements
 
 
 class _Rewriting:
     """One data set."""
 
-    def __init__(self, data: bytes | mmap, memory: Memory) -> None:
-        self._data = data
-        self._memory = memory
+    def __init__(self, data: bytes | mmap, memory: Memory, account: Account | None) -> None:
+        self._data, self._memory, self._account = data, memory, account
         self._passing = 0
         """How many elements were met that cannot be remembered, nor what they lie in."""
 
     def level(self, elements: Level, parse: Parse, scope: Scope, depth: int) -> dict[int, Written]:
-        data, header = self._data, Encoded(self._data, elements, parse, depth)
+        data, header, account = self._data, Encoded(self._data, elements, parse, depth), self._account
         scope = entered(scope, header)
         private = decision.kept_private(elements, header.raw, scope.plan)
         meanings_stay = coding.is_standard(header.raw(coding.SCHEME))
-        memory = self._memory.of(scope, parse)
+        memory = self._memory.of(scope, parse, telling=account is not None)
         known, written = memory.latest.get, dict[int, Written]()
         for tag, each in elements.items():
             if tag & 0x10000:
                 if tag in private:
                     written[tag] = self._private(each, *private[tag], parse, scope, depth)
-                continue
-            if tag == coding.MEANING and not meanings_stay:
-                written[tag] = _encoded(tag, "LO", decision.dummy(tag, "LO"), parse)
+                    continue
+                if account is None:
+                    continue
+                if scope.plan.keeps_private:
+                    self._gone(each, scope)
+                    continue
+            elif tag == coding.MEANING and not meanings_stay:
+                change = ("LO", decision.dummy(tag, "LO"))
+                written[tag] = self._changed(each, "LO", change, scope.action(tag), parse, scope)
                 continue
             start, end = each[2], each[4]
             if end - start > LONGEST:
@@ -96,80 +92,101 @@ class _Rewriting:
             found = known(encoded)
             if found is None:
                 found = memory.find(encoded)
-            written[tag] = self._learnt(each, encoded, memory, parse, scope, depth) if found is None else found
+            if found is None:
+                written[tag] = self._learnt(each, encoded, memory, parse, scope, depth)
+                continue
+            written[tag] = found[0]
+            if account is not None:
+                account.told.append(found[1])
         return written
 
     def _learnt(
-        self, each: Element, encoded: bytes, memory: Lately[bytes], parse: Parse, scope: Scope, depth: int
+        self, each: Element, encoded: bytes, memory: Lately[Remembered], parse: Parse, scope: Scope, depth: int
     ) -> Written:
-        before = self._passing
+        before, account = self._passing, self._account
+        since = 0 if account is None else len(account.told)
         written = self._public(each, parse, scope, depth)
         if self._passing == before and isinstance(written, bytes):
-            memory.keep(encoded, written)
+            told = () if account is None else account.together(since)
+            memory.keep(encoded, (written, told))
         return written
 
     def _public(self, each: Element, parse: Parse, scope: Scope, depth: int) -> Written:
         tag, _, _, value, end, _ = each
         action, known = scope.action(tag), VR_BY_TAG.get(tag)
-        if decision.always_goes(tag) or decision.goes(tag, action):
-            return b""
+        if is_private(tag) or decision.always_goes(tag) or decision.goes(tag, action):
+            return self._gone(each, scope)
         vr = read_as(each, known)
         if vr == "SQ":
             if known not in (None, "SQ"):
                 raise UndecidableError(f"{describe(tag)} is encoded as SQ, not {known}")
             return self._sequence(each, action, parse, scope, depth)
         if known is None and vr in ("", "UN"):
-            return b""  # newer than our PS3.6 and of unknown representation: no dummy would be valid
+            return self._gone(each, scope)  # newer than our PS3.6 and of unknown representation: no dummy is valid
         if not decision.looked_at(vr, action):
             decision.check_representation(tag, vr, there=value < end)
-            return self._kept(each, parse)
+            return self._changed(each, vr, None, action, parse, scope)
         raw = self._data[value:end]
         self._passing += not decision.lasting(vr, raw, action, scope)
-        return self._changed(each, decision.new_value(tag, vr, raw, action, scope), parse)
+        change, done = decision.new_value(tag, vr, raw, action, scope)
+        return self._changed(each, vr, change, done, parse, scope)
 
     def _private(self, each: Element, vr: str, action: Action, parse: Parse, scope: Scope, depth: int) -> Written:
         """A private element on the list: its sequences are walked, its UIDs replaced (PS3.15 E.3.10)."""
         tag, _, _, value, end, _ = each
-        if is_creator(tag):
-            return self._kept(each, parse)
         found = read_as(each, None)
+        if is_creator(tag):
+            return self._changed(each, found, None, scope.action(tag), parse, scope)
+        change: Change = None
         if action is not Do.KEEP:
             as_read = vr if found in ("", "UN") else found
             change = decision.new_private_value(as_read, self._data[value:end], action, scope)
-            return self._changed(each, change, parse)
-        if "SQ" in (vr, found):
+        elif "SQ" in (vr, found):
             if found == "SQ" or value == end or self._data[value : value + 4] == _ITEM:
                 return self._sequence(each, Do.KEEP, parse, scope, depth)
-            return b""  # listed as a sequence, but not readable as one
-        if "UI" in (vr, found) and scope.plan.maps_uids:
-            uids = decision.mapped(tag, self._data[value:end], scope, always=True)
-            return _encoded(tag, found or "UI", uids, parse)
-        return self._kept(each, parse)
+            return self._gone(each, scope)  # listed as a sequence, but not readable as one
+        elif "UI" in (vr, found) and scope.plan.maps_uids:
+            change = found or "UI", decision.mapped(tag, self._data[value:end], scope, always=True)
+        return self._changed(each, found, change, action, parse, scope)
 
     def _sequence(self, each: Element, action: Action | None, parse: Parse, scope: Scope, depth: int) -> Written:
         tag, _, start, value, _, _ = each
         if action is Do.EMPTY:
-            return _encoded(tag, "SQ", b"", parse)
+            self._stays(tag, action, scope)
+            return encoded_as(tag, "SQ", b"", parse)
         inner = within(tag, action, scope)
         found = levels.items(self._data, each, parse, depth)
         if is_dummy(action):
             found = found[:1]
         items = [(item, levels.level(self._data, item, depth + 1)) for item in found]
         if action is Do.CONTENT:
-            headers = [Encoded(self._data, level, item.parse, depth + 1) for item, level in items]
-            inner = counted(inner, headers)
-            items = [one for one, header in zip(items, headers, strict=True) if not goes_out(header, inner)]
+            items, inner = self._content(items, inner, depth + 1)
             if not items:
-                return b""  # it may not be empty
+                return self._gone(each, scope)  # it may not be empty
         body: list[bytes | Stretch] = []
         for item, level in items:
             body += self._item(item, level, inner, depth + 1)
-        head = _head(self._data[start:value])
+        head = head_of(self._data[start:value])
         if head.endswith(_UNDEFINED):
             body.append(_SEQUENCE_END)
         else:
             head = head[:-4] + struct.pack("<I", length(body))
-        return _together([head, *body])
+        self._stays(tag, action, scope)
+        return together([head, *body])
+
+    def _content(
+        self, items: list[tuple[Item, Level]], scope: Scope, depth: int
+    ) -> tuple[list[tuple[Item, Level]], Scope]:
+        """The content items that stay, and what holds within them."""
+        headers = [Encoded(self._data, level, item.parse, depth) for item, level in items]
+        scope, stay = counted(scope, headers), []
+        for one, header in zip(items, headers, strict=True):
+            if not goes_out(header, scope):
+                stay.append(one)
+                continue
+            for each in one[1].values():
+                self._gone(each, scope)
+        return stay, scope
 
     def _item(self, item: Item, level: Level, scope: Scope, depth: int) -> list[bytes | Stretch]:
         body: list[bytes | Stretch] = []
@@ -179,38 +196,36 @@ class _Rewriting:
             return [_ITEM + struct.pack("<I", length(body)), *body]
         return [_ITEM + _UNDEFINED, *body, _ITEM_END]
 
-    def _changed(self, each: Element, change: Change, parse: Parse) -> Written:
-        if change is None:
-            return self._kept(each, parse)
-        return b"" if change is REMOVED else _encoded(each[0], *change, parse)
+    def _changed(
+        self, each: Element, vr: str, change: Change, done: Action | None, parse: Parse, scope: Scope
+    ) -> Written:
+        """An element of `vr` that is no sequence, as it is written; `done` to it was what the recorder is told."""
+        if change is REMOVED:
+            return self._gone(each, scope)
+        if self._account is not None:
+            self._account.value(scope, each[0], vr, self._value(each), change, done)
+        return self._kept(each, parse) if change is None else encoded_as(each[0], *change, parse)
+
+    def _stays(self, tag: int, action: Action | None, scope: Scope) -> None:
+        if self._account is not None:
+            self._account.did(scope, tag, of_sequence(action, empty=action is Do.EMPTY))
+
+    def _gone(self, each: Element, scope: Scope) -> bytes:
+        tag, vr = each[0], read_as(each, VR_BY_TAG.get(each[0]))
+        if self._account is not None:
+            self._account.did(scope, tag, Done.REMOVED, None if vr == "SQ" else self._value(each))
+        return b""
+
+    def _value(self, each: Element) -> bytes | None:
+        """Not of pixels, which are read only where it must be."""
+        return None if each[0] in PIXELS else self._data[each[3] : each[4]]
 
     def _kept(self, each: Element, parse: Parse) -> Written:
         tag, _, start, value, end, _ = each
-        head = _head(self._data[start:value])
+        head = head_of(self._data[start:value])
         odd = tag == PIXEL_DATA and (end - value) % 2 and not head.endswith(_UNDEFINED)
         if odd and (len(head) == 12 or parse is not EXPLICIT):  # one device sends them so; PS3.5 7.1.1 forbids it
             return [head[:-4] + struct.pack("<I", end - value + 1), (value, end), b"\0"]
         if end - start <= LONGEST:
             return head + self._data[value:end]
         return [head, (value, end)]
-
-
-def _head(head: bytes) -> bytes:
-    """Tag, VR and length, the two reserved bytes 0 (PS3.5 7.1.2): a device may have left anything in them."""
-    return head if len(head) != 12 or head[6:8] == b"\0\0" else head[:6] + b"\0\0" + head[8:]
-
-
-def _encoded(tag: int, vr: str, value: bytes, parse: Parse) -> bytes:
-    """A new element. Raises UndecidableError for a value that its representation cannot hold."""
-    if parse is not EXPLICIT:
-        return struct.pack("<HHI", tag >> 16, tag & 0xFFFF, len(value)) + value
-    try:
-        return element(tag, vr, value)
-    except ValueError:
-        raise UndecidableError(f"{describe(tag)} would be too long for {vr}") from None
-
-
-def _together(pieces: list[bytes | Stretch]) -> Written:
-    """One piece where all are bytes."""
-    own = [piece for piece in pieces if isinstance(piece, bytes)]
-    return b"".join(own) if len(own) == len(pieces) else pieces

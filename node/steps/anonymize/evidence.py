@@ -21,8 +21,9 @@ IMPLEMENTATION_VERSION_NAME = "DICOM_NODE"
 """(0002,0013), SH: which program, not which of its versions, so that an update changes no output."""
 
 
-OWN = frozenset({0x00120062, 0x00120063, 0x00120064, 0x00280303})
-"""The attributes that `mark` writes. What stood there says what somebody else did."""
+WRITTEN = (0x00120062, 0x00120063, 0x00120064, 0x00280303)
+"""What `mark` writes: Patient Identity Removed, the method, its codes, and the state of dates. What stood there says
+what somebody else did."""
 
 
 def added(plan: Plan, parse: Parse) -> dict[int, bytes]:

@@ -7,20 +7,27 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
+from pydicom.dataset import FileDataset
+
+from node.certificate.actions import Again, Done, Recorder
+from node.dicom import dataset
+from node.dicom.attributes import VR_BY_TAG
 from node.dicom.encoding import Malformed, Parse
 from node.errors import CannotSucceed
 from node.steps.anonymize import evidence, output, pixels, text
 from node.steps.anonymize.burned_in import burned_in, facts
-from node.steps.anonymize.engine import Written, rewritten
+from node.steps.anonymize.engine import rewritten
 from node.steps.anonymize.header import CHARACTER_SET
 from node.steps.anonymize.identifying import cleaner_of
-from node.steps.anonymize.memory import Memory
+from node.steps.anonymize.memory import Memory, Remembered
 from node.steps.anonymize.patients import Patients, UnmappedError
 from node.steps.anonymize.plan import PATIENT_ID, PATIENT_NAME, Plan
 from node.steps.anonymize.refused import SOP_CLASS, check_pixels, identity, one_uid
 from node.steps.anonymize.reversible import ENCRYPTED_ATTRIBUTES, Seal
 from node.steps.anonymize.scope import ISSUER, Scope, UndecidableError
 from node.steps.anonymize.source import Source, UnreadableFileError, opened
+from node.steps.anonymize.telling import UntilCleaned
+from node.steps.anonymize.written import Written
 
 _SOP_INSTANCE, _STUDY = 0x00080018, 0x0020000D
 
@@ -49,21 +56,23 @@ class Anonymizer:
         self._seal, self._cleaning = seal, cleaning
         self._named = lru_cache(maxsize=64)(_named)
         self._memory = Memory()
-        self._added: dict[tuple[int, Parse], dict[int, bytes]] = {}
+        self._added: dict[tuple[int, Parse], dict[int, Remembered]] = {}
 
-    def anonymize(self, source: Path, target: Path) -> pixels.Cleaned | None:
+    def anonymize(self, source: Path, target: Path, recorder: Recorder | None = None) -> pixels.Cleaned | None:
         """Write the de-identified instance of `source` to `target`, or raise HoldError and write nothing.
 
-        The transfer syntax stays, but where pixels are cleaned; then what was done to them is returned. Raises
-        CannotSucceed and TryAgain as the crosswalk does, and OSError when the disk fails: neither says anything of the
-        instance.
+        The transfer syntax stays, but where pixels are cleaned; then what was done to them is returned. What `recorder`
+        was told counts only when nothing is raised. Raises CannotSucceed and TryAgain as the crosswalk does, and
+        OSError when the disk fails: neither says anything of the instance.
         """
         try:
             with opened(source) as found:
                 plan = self._plan_for(one_uid(found, SOP_CLASS))
                 treatment = self._treatment(found, plan)
                 check_pixels(found)
-                elements = self._rewritten(found, plan)
+                if treatment is not None and recorder is not None:
+                    recorder = UntilCleaned(recorder)
+                elements = self._rewritten(found, plan, recorder)
                 uncleaned = target if treatment is None else target.with_name(f"{target.name}.pixels")
                 output.write(uncleaned, _file_meta(elements, found), elements.values(), found)
         except (UndecidableError, UnmappedError, text.UnreadableTextError) as error:
@@ -73,7 +82,10 @@ class Anonymizer:
             raise HoldError(f"its data set cannot be read with certainty: {why}") from None
         if treatment is None or self._cleaning is None:
             return None
-        return _cleaned(uncleaned, target, treatment, self._cleaning)
+        done = _cleaned(uncleaned, target, treatment, self._cleaning)
+        if isinstance(recorder, UntilCleaned):
+            recorder.cleaned(_header(target) if done is not None else None, masked=done is not None and done.masked > 0)
+        return done
 
     def _treatment(self, source: Source, plan: Plan) -> pixels.Treatment | None:
         """What is to be done to its pixels. Raises HoldError where they may show who the patient is."""
@@ -88,13 +100,19 @@ class Anonymizer:
             raise HoldError(f"may show who the patient is: {reason}")
         return treatment
 
-    def _rewritten(self, source: Source, plan: Plan) -> dict[int, Written]:
-        elements = rewritten(source.data, source.top, source.parse, self._scope(source, plan), self._memory)
-        for tag in evidence.OWN:
+    def _rewritten(self, source: Source, plan: Plan, recorder: Recorder | None) -> dict[int, Written]:
+        scope = self._scope(source, plan)
+        elements = rewritten(source.data, source.top, source.parse, scope, self._memory, recorder)
+        for tag in evidence.WRITTEN:
             elements.pop(tag, None)
-        elements |= self._added_by(plan, source.parse)
+        added = self._added_by(plan, source.parse)
+        if recorder is not None:
+            recorder.did_all([told for tag, (_, told) in added.items() if not elements.get(tag)])
+        elements |= {tag: encoded for tag, (encoded, _) in added.items()}
         if self._seal is not None:
             elements[ENCRYPTED_ATTRIBUTES] = self._seal(source, elements)
+            if recorder is not None:
+                recorder.did((ENCRYPTED_ATTRIBUTES,), Done.ADDED)
         return {tag: elements[tag] for tag in sorted(elements)}
 
     def _scope(self, source: Source, plan: Plan) -> Scope:
@@ -114,10 +132,15 @@ class Anonymizer:
             own_words=own_words,
         )
 
-    def _added_by(self, plan: Plan, parse: Parse) -> dict[int, bytes]:
+    def _added_by(self, plan: Plan, parse: Parse) -> dict[int, Remembered]:
         found = self._added.get((id(plan), parse))  # plans are kept by the cache, so an id stays that of one
         if found is None:
-            found = self._added[id(plan), parse] = evidence.added(plan, parse)
+            added = evidence.added(plan, parse)
+            found = {
+                tag: (encoded, Again([((tag,), Done.ADDED, None, _value(encoded, parse))]))
+                for tag, encoded in added.items()
+            }
+            self._added[id(plan), parse] = found
         return found
 
 
@@ -131,14 +154,24 @@ def _named(
     return encodings, text.decode(issuer, encodings), identifier, own_words
 
 
+def _value(encoded: bytes, parse: Parse) -> bytes | None:
+    """None of a sequence."""
+    tag, vr, value, _ = parse(encoded, 0)
+    return None if "SQ" in (vr, VR_BY_TAG.get(tag)) else encoded[value:]
+
+
 def _file_meta(elements: dict[int, Written], source: Source) -> bytes:
     def written(tag: int) -> str:
         encoded = elements[tag]
         assert isinstance(encoded, bytes)  # a UID is no stretch
-        _, _, value, _ = source.parse(encoded, 0)
-        return encoded[value:].decode("ascii").strip(" \0")
+        return (_value(encoded, source.parse) or b"").decode("ascii").strip(" \0")
 
     return evidence.file_meta(written(SOP_CLASS), written(_SOP_INSTANCE), source.syntax.uid)
+
+
+def _header(path: Path) -> FileDataset:
+    with path.open("rb") as file:
+        return dataset.read(file, stop_before_pixels=True)
 
 
 def _cleaned(

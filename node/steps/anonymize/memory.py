@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from node.certificate.actions import Told
 from node.dicom.encoding import Parse
 from node.dicom.levels import EXPLICIT
 from node.dicom.recurring import Lately
@@ -22,9 +23,12 @@ _MOST_FRAMES = 128
 _MOST_AT_TOP, _MOST_IN_ITEMS = 2048, 256
 """Elements of a frame, and as many again that came before them."""
 
+Remembered = tuple[bytes, tuple[Told, ...]]
+"""An element as it is written, b"" for one that is removed; and what a Recorder is told of it and all that is in it."""
+
 _Place = int | tuple[int, ...]
 _Frame = tuple[
-    int, int, int, int, Sequence[str], str, bool, _Place, bool, bool, bool, bool, tuple[int, Do] | None, bool
+    int, int, int, int, Sequence[str], str, bool, _Place, bool, bool, bool, bool, tuple[int, Do] | None, bool, bool
 ]
 
 
@@ -32,13 +36,16 @@ _Frame = tuple[
 class Memory:
     """Kept for one run of the step: it holds values of patients."""
 
-    known: dict[_Frame, Lately[bytes]] = field(default_factory=dict)
+    known: dict[_Frame, Lately[Remembered]] = field(default_factory=dict)
     _objects: dict[int, object] = field(default_factory=dict)
     """Those that a frame knows by their id, kept so that no other gets it."""
 
-    def of(self, scope: Scope, parse: Parse) -> Lately[bytes]:
-        """What is remembered of elements within a scope that are laid out as `parse` reads them."""
-        frame = _frame(scope, parse)
+    def of(self, scope: Scope, parse: Parse, *, telling: bool = False) -> Lately[Remembered]:
+        """What is remembered of elements within a scope that are laid out as `parse` reads them.
+
+        telling  whether it is also told what was done to them: then the whole path counts
+        """
+        frame = _frame(scope, parse, telling)
         found = self.known.get(frame)
         if found is None:
             if len(self.known) >= _MOST_FRAMES:
@@ -50,16 +57,17 @@ class Memory:
         return found
 
 
-def _frame(scope: Scope, parse: Parse) -> _Frame:
+def _frame(scope: Scope, parse: Parse, telling: bool) -> _Frame:
     """All of a scope but the crosswalk, which is one for all, and the instance's own UIDs.
 
-    Where an item lies counts by its sequence (Plan.items), and by all above it only where a rule names a path.
+    Where an item lies counts by its sequence (Plan.items), and by all above it only where a rule names a path, or where
+    it is told.
     """
     words = scope.own_words.pattern if scope.own_words else ""
     place: _Place = 0
     if scope.nested:
-        place = scope.path if scope.plan.paths else scope.path[-1]
+        place = scope.path if scope.plan.paths or telling else scope.path[-1]
     return (
         id(scope.plan), id(scope.patient), id(scope.cleaner), scope.days, scope.encodings, words, scope.nested, place,
-        scope.in_dummy, scope.in_clean, scope.in_content, scope.by_place, scope.own, parse is EXPLICIT,
+        scope.in_dummy, scope.in_clean, scope.in_content, scope.by_place, scope.own, parse is EXPLICIT, telling,
     )  # fmt: skip

@@ -46,6 +46,11 @@ class Naming:
     """Tells the names of one source from those of another: `key`, `number:SITE-`, `table:/path/of.csv`."""
 
     @property
+    def kind(self) -> str:
+        """key, number or table: without what the site calls it."""
+        return self.scheme.partition(":")[0]
+
+    @property
     def numbered(self) -> bool:
         return self.scheme.startswith("number:")
 

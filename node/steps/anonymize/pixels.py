@@ -80,6 +80,14 @@ class Cleaning:
     def __post_init__(self) -> None:
         object.__setattr__(self, "book", rule_book(self.files))
 
+    def method(self) -> dict[str, object]:
+        """By what pixels are cleaned, for the certificate: no name of a file."""
+        return {
+            "ocr": self.ocr if isinstance(self.ocr, str) else sorted(self.ocr),
+            "rules": [one.digest or "bundled" for one in self.files],
+            "text_found": "mask" if self.mask_found else "hold",
+        }
+
     def looks_for_text(self, facts: Facts, *, suspected: bool) -> bool:
         if isinstance(self.ocr, tuple):
             return facts.modality in self.ocr

@@ -36,6 +36,10 @@ class Rules:
     """The first 12 digits of the recipe's SHA-256, for the output's De-identification Method."""
     rules_digest: str = ""
     """The same of the site rules."""
+    sha256: str = ""
+    """Of the whole recipe, for the certificate."""
+    said: Mapping[int | tuple[int, ...] | PrivateTag, str] = field(default_factory=dict)
+    """Which line of the recipe, or which site rule, decides for an attribute or for one in one place."""
     weakens: bool = False
     """Whether something is kept that the profile and options would have changed."""
 
@@ -52,6 +56,8 @@ def laid_over(below: Rules, above: Rules) -> Rules:
         private={**below.private, **above.private},
         digest=below.digest or above.digest,
         rules_digest=below.rules_digest or above.rules_digest,
+        sha256=below.sha256 or above.sha256,
+        said={**below.said, **above.said},
         weakens=below.weakens or above.weakens,
     )
 
@@ -90,6 +96,11 @@ class Plan:
     """Whether any action is CLEAN or CONTENT."""
     shifts: bool = False
     """Whether any action is SHIFT."""
+
+    @property
+    def keeps_private(self) -> bool:
+        """Whether there are private elements that stay."""
+        return bool(self.private or self.private_actions)
 
     @property
     def maps_uids(self) -> bool:

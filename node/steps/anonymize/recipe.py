@@ -82,10 +82,11 @@ def _load(path: Path, text: str, options: frozenset[str]) -> tuple[Rules, tuple[
     lines, groups, failure = _parsed(path, scanned)
     if failure:
         return NO_RULES, (f"{path}: {failure}",)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    sha256 = hashlib.sha256(text.encode()).hexdigest()
     lines, undefined = _expanded(lines, groups)
-    rules, problems = compile_lines(lines, options, digest)
-    return rules, tuple(f"{path}:{number}: {problem}" for number, problem in sorted([*problems, *undefined]))
+    rules, problems = compile_lines(lines, options, sha256[:12], path.name)
+    found = sorted([*problems, *undefined])
+    return replace(rules, sha256=sha256), tuple(f"{path}:{number}: {problem}" for number, problem in found)
 
 
 def _scan(text: str) -> _Scanned:
@@ -180,11 +181,14 @@ def _expanded(lines: list[Line], groups: Mapping[str, list[Line]]) -> tuple[list
     return expanded, undefined
 
 
-def compile_lines(lines: list[Line], options: frozenset[str], digest: str) -> tuple[Rules, list[tuple[int, str]]]:
-    """Pure: one action per attribute, the strongest line first, and the problems by line."""
+def compile_lines(
+    lines: list[Line], options: frozenset[str], digest: str, name: str
+) -> tuple[Rules, list[tuple[int, str]]]:
+    """Pure: one action per attribute, the strongest line first, and the problems by line. `name`: of the recipe."""
     actions: dict[int, Action] = {}
     add: dict[int, str] = {}
     private: dict[PrivateTag, Action] = {}
+    decides: dict[int | tuple[int, ...] | PrivateTag, str] = {}
     problems: list[tuple[int, str]] = []
     more = False
     for line in sorted(lines, key=lambda line: _STRENGTH.index(line.action)):
@@ -192,6 +196,7 @@ def compile_lines(lines: list[Line], options: frozenset[str], digest: str) -> tu
             fields = parse_field(line.field)
             if fields.private:
                 private.setdefault(fields.private, _private(line))
+                decides.setdefault(fields.private, f"recipe: {name}:{line.number}")
                 more |= line.action == "KEEP" and not is_safe(fields.private, options)
                 continue
             for tag, action in _actions(line, fields, options):
@@ -199,9 +204,10 @@ def compile_lines(lines: list[Line], options: frozenset[str], digest: str) -> tu
                     add.setdefault(tag, str(action))
                 more |= tag not in actions and weakens(tag, action, options)
                 actions.setdefault(tag, action)
+                decides.setdefault(tag, f"recipe: {name}:{line.number}")
         except (_LineError, FieldError) as problem:
             problems.append((line.number, str(problem)))
-    rules = Rules(actions=actions, add=add, private=private, digest=digest, weakens=more)
+    rules = Rules(actions=actions, add=add, private=private, digest=digest, said=decides, weakens=more)
     return rules, sorted(problems)
 
 

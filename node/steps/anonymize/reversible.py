@@ -24,16 +24,16 @@ from node.dicom.levels import EXPLICIT
 from node.dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from node.errors import CannotSucceed
 from node.steps.anonymize import evidence
-from node.steps.anonymize.engine import Written, joined
 from node.steps.anonymize.header import CHARACTER_SET, read_as
 from node.steps.anonymize.source import Source
+from node.steps.anonymize.written import Written, joined
 
 ENCRYPTED_ATTRIBUTES, MODIFIED_ATTRIBUTES = 0x04000500, 0x04000550
 _SYNTAX, _CONTENT = 0x04000510, 0x04000520
 _SOP_INSTANCE = 0x00080018
 _PIXEL_GROUP = 0x7FE0
 _ITEM = struct.Struct("<HHI")
-_WITH_ALL = evidence.OWN | {CHARACTER_SET}
+_WITH_ALL = frozenset({*evidence.WRITTEN, CHARACTER_SET})
 
 Seal = Callable[[Source, Mapping[int, Written]], bytes]
 """(the instance as it was received, its elements de-identified) -> Encrypted Attributes Sequence, encoded."""
@@ -118,7 +118,7 @@ def restore(ds: Dataset, owner: envelope.Owner) -> int:
     NotReversibleError when there is no envelope, or none for this recipient; then nothing was changed.
     """
     found = _opened(ds, owner)
-    for tag in (ENCRYPTED_ATTRIBUTES, *evidence.OWN):
+    for tag in (ENCRYPTED_ATTRIBUTES, *evidence.WRITTEN):
         if tag in ds:
             del ds[tag]
     ds.PatientIdentityRemoved = "NO"

@@ -49,6 +49,8 @@ class _Laid:
     private: dict[PrivateTag, Action] = field(default_factory=dict)
     weakens: bool = False
     places: dict[tuple[int, ...], tuple[str | int, ...]] = field(default_factory=dict)
+    said: dict[int | tuple[int, ...] | PrivateTag, str] = field(default_factory=dict)
+    """Which rule decides, for who asks."""
 
 
 def compile_rules(
@@ -69,14 +71,15 @@ def compile_rules(
             continue
         for selector, place in _selectors(rule[word], ("rules", number, word)):
             try:
-                _lay(laid, parse_selector(selector), action, options, place)
+                _lay(laid, parse_selector(selector), action, options, place, f"rules[{number}]: {word} {selector}")
             except FieldError as problem:
                 problems.append(Placed(str(problem), place))
     problems += _unreachable(laid, options, below)
     digest = hashlib.sha256(json.dumps(written, sort_keys=True, default=list).encode()).hexdigest()[:12]
     rules = Rules(
-        actions=laid.actions, paths=laid.paths, private=laid.private, rules_digest=digest, weakens=laid.weakens
-    )
+        actions=laid.actions, paths=laid.paths, private=laid.private, rules_digest=digest, weakens=laid.weakens,
+        said=laid.said,
+    )  # fmt: skip
     return rules, tuple(problems)
 
 
@@ -103,22 +106,22 @@ def _selectors(value: str | Sequence[str], place: tuple[str | int, ...]) -> Iter
 
 
 def _lay(
-    laid: _Laid, selected: Selected, action: Action, options: frozenset[str], place: tuple[str | int, ...]
+    laid: _Laid, selected: Selected, action: Action, options: frozenset[str], place: tuple[str | int, ...], said: str
 ) -> None:
     """One selector of a rule. Raises FieldError where the action is not for that attribute, and then lays nothing."""
     for private in selected.private:
         _check_private(private, action)
     found = [(tag, _allowed(tag, action, options)) for tag in _changeable(selected)]
     for private in selected.private:
-        laid.private[private] = action
+        laid.private[private], laid.said[private] = action, said
         laid.weakens |= action in (Do.KEEP, Do.CLEAN, Do.SHIFT) and not is_safe(private, options)
     for tag, allowed in found:
         laid.weakens |= weakens(tag, allowed, options)
         if selected.path:
-            laid.paths[*selected.path, tag] = allowed
+            laid.paths[*selected.path, tag], laid.said[*selected.path, tag] = allowed, said
             laid.places[*selected.path, tag] = place
         else:
-            laid.actions[tag] = allowed
+            laid.actions[tag], laid.said[tag] = allowed, said
 
 
 def _changeable(selected: Selected) -> Iterator[int]:

@@ -7,8 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from node.certificate.account import Accounts
+from node.certificate.keys import Keys
+from node.dicom import deid_table
 from node.errors import CannotSucceed
 from node.model import Batch, Disclosure, Held, Item, Kind, Work
 from node.steps.anonymize import reversible, vocabulary
@@ -20,6 +23,7 @@ from node.steps.anonymize.pixel_options import AS_USUAL, CLEAN_PIXELS, PixelOpti
 from node.steps.anonymize.pixels import Cleaning
 from node.steps.anonymize.plan import NO_RULES, Do, Plan, Rules, compile_plan, laid_over
 from node.steps.anonymize.pseudonyms import LEAST_SECRET
+from node.steps.anonymize.reversible import Seal
 from node.steps.anonymize.rules import compile_rules
 
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,40}")
@@ -31,7 +35,8 @@ class Anonymize:
 
     name: ClassVar[str] = "anonymize"
     accepts: ClassVar[frozenset[Kind]] = frozenset({Kind.DICOM})
-    gives: ClassVar[frozenset[Kind]] = frozenset({Kind.DICOM})
+    # A report too: the certificate, which run/ makes of what this step says that it did.
+    gives: ClassVar[frozenset[Kind]] = frozenset({Kind.DICOM, Kind.REPORT})
     whole: ClassVar[bool] = False
     needs: ClassVar[frozenset[str]] = frozenset({"secret", "crosswalk"})
     deidentifies: ClassVar[bool] = True
@@ -80,7 +85,8 @@ class Anonymize:
             found += reversible.problems(self.reversible)
         return tuple(found)
 
-    def _naming(self) -> Naming:
+    def naming(self) -> Naming:
+        """Where the patients' names come from; of use only without problems."""
         if self.lookup is not None:
             return Naming(load_lookup(self.lookup)[0], f"table:{self.lookup}")
         return Naming(scheme=f"number:{self.numbers}") if self.numbers else Naming()
@@ -94,34 +100,44 @@ class Anonymize:
         problems = self.problems()
         if problems:
             raise CannotSucceed("; ".join(problems))
-        secret = work.given["secret"]
-        if not isinstance(secret, bytes) or len(secret) < LEAST_SECRET:
-            raise CannotSucceed(f"anonymize needs a secret of at least {LEAST_SECRET} bytes")
+        patients, seal = self.patients(work.given), self.seal()
         _check_names(batch)
-        patients = Patients(secret, work.given.get("crosswalk"), self._naming())
-        seal = reversible.seal_for(self.reversible) if self.reversible is not None else None
-        anonymizer = Anonymizer(self.plan_for(), patients, seal, self.cleaning())
+        rules = self.laid_over()  # once: a recipe that is edited meanwhile is not the one that the account names
+        anonymizer = Anonymizer(self._plan_for(rules), patients, seal, self.cleaning())
+        accounts, method = Accounts(Keys(work.given["secret"]).value()), self.method(rules)
         masked = 0
         items: list[Item] = []
         held = list(batch.held)
         for item in batch.items:
-            target = work.out / _file_name(item.path)
+            target, recording = work.out / _file_name(item.path), accounts.begin()
             try:
-                cleaned = anonymizer.anonymize(item.path, target)
+                cleaned = anonymizer.anonymize(item.path, target, recording)
             except HoldError as reason:
                 target.unlink(missing_ok=True)  # of an earlier try, under other rules
                 held.append(Held(sources=item.sources, reason=f"cannot be de-identified: {reason}"))
             else:
                 masked += cleaned is not None
-                items.append(Item(path=target, kind=Kind.DICOM, sources=item.sources))
+                account = recording.account(method)
+                items.append(Item(path=target, kind=Kind.DICOM, sources=item.sources, account=account))
         work.note("{} de-identified", len(items))
         if masked:
             work.note("{} with pixels cleaned", masked)
         return Batch(items=tuple(items), held=tuple(held), dropped=batch.dropped, disclosure=Disclosure.DEIDENTIFIED)
 
+    def patients(self, given: Mapping[str, Any]) -> Patients:
+        """Who patients become. Raises CannotSucceed for a secret that is too short. Of use only without problems."""
+        secret = given["secret"]
+        if not isinstance(secret, bytes) or len(secret) < LEAST_SECRET:
+            raise CannotSucceed(f"anonymize needs a secret of at least {LEAST_SECRET} bytes")
+        return Patients(secret, given.get("crosswalk"), self.naming())
+
+    def seal(self) -> Seal | None:
+        """What holds the original attributes; None without the option. Raises CannotSucceed."""
+        return reversible.seal_for(self.reversible) if self.reversible is not None else None
+
     def keeps(self) -> frozenset[int]:
         """Attributes that the recipe leaves as they are: the second reader takes their values for meant."""
-        return frozenset(tag for tag, action in self._rules()[0].actions.items() if action is Do.KEEP)
+        return frozenset(tag for tag, action in self.laid_over().actions.items() if action is Do.KEEP)
 
     def plan_for(self) -> Callable[[str], Plan]:
         """SOP Class UID -> plan, each compiled once; of use only without problems.
@@ -129,18 +145,33 @@ class Anonymize:
         What is done to pixels differs from image to image, and is claimed by those alone to which it was done: no plan
         has that option.
         """
-        return lru_cache(maxsize=None)(
-            partial(
-                compile_plan,
-                frozenset(self.options) - {CLEAN_PIXELS},
-                self._rules()[0],
-                keep_words=frozenset(self.keep_words),
-            )
-        )
+        return self._plan_for(self.laid_over())
+
+    def _plan_for(self, rules: Rules) -> Callable[[str], Plan]:
+        options, words = frozenset(self.options) - {CLEAN_PIXELS}, frozenset(self.keep_words)
+        return lru_cache(maxsize=None)(partial(compile_plan, options, rules, keep_words=words))
 
     def cleaning(self) -> Cleaning | None:
         """What is done to pixels; None without the option. Of use only without problems."""
         return cleaning_of(self.options, self.pixels)
+
+    def laid_over(self) -> Rules:
+        """What the recipe and the site's rules lay over the profile; of use when there are no `problems`."""
+        return self._rules()[0]
+
+    def method(self, rules: Rules) -> dict[str, Any]:
+        """By what it de-identifies, for the certificate: nothing of a patient, and no path."""
+        cleaning = self.cleaning()
+        said: dict[str, Any] = {
+            "options": sorted(self.options),
+            "profile": self.profile,
+            "pseudonyms": self.naming().kind,
+            "recipe": rules.sha256,
+            "reversible": self.reversible is not None,
+            "rules": rules.rules_digest,
+            "table": f"PS3.15 {deid_table.edition()} Table E.1-1",
+        }
+        return said if cleaning is None else {**said, "pixels": cleaning.method()}
 
     def _rules(self) -> tuple[Rules, tuple[str, ...]]:
         chosen = frozenset(self.options)

@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
 
+from node.certificate.actions import Done, Recorder
 from node.dicom import dataset
 from node.dicom.encoding import Malformed
 from node.dicom.uids import IMPLEMENTATION_CLASS_UID
@@ -23,6 +24,7 @@ from node.steps.anonymize.patients import Patients
 from node.steps.anonymize.plain import Plain, character_set, raw_bytes
 from node.steps.anonymize.plan import PATIENT_ID, PATIENT_NAME, Plan
 from node.steps.anonymize.scope import IDENTITY_UIDS, ISSUER, Scope, UndecidableError
+from node.steps.anonymize.telling import value_of
 from node.steps.anonymize.walk import walk
 
 UNREADABLE = (
@@ -32,15 +34,21 @@ UNREADABLE = (
 """What pydicom was seen to raise on damaged data sets, and what decision.py does."""
 
 
-def deidentified(source: Path, target: Path, plan: Plan, patients: Patients) -> FileDataset:
+def deidentified(
+    source: Path, target: Path, plan: Plan, patients: Patients, recorder: Recorder | None = None
+) -> FileDataset:
     """Write what becomes of `source`, and give it; raises one of UNREADABLE."""
     with source.open("rb") as file:
         ds = dataset.read(file)
     syntax = str(ds.file_meta.TransferSyntaxUID)
-    walk(ds, scope_of(ds, plan, patients))
+    walk(ds, scope_of(ds, plan, patients), recorder)
+    added = [tag for tag in plan.add if tag not in ds]
     for tag, value in plan.add.items():
         values.put(ds, tag, value)
     evidence.mark(ds, plan)
+    if recorder is not None:
+        for tag in (*added, *(tag for tag in evidence.WRITTEN if tag in ds)):
+            recorder.did((tag,), Done.ADDED, None, value_of(ds[tag]))
     ds.file_meta = _file_meta(ds, syntax)
     ds.preamble = bytes(128)
     if "PixelData" in ds:

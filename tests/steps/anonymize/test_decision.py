@@ -11,18 +11,23 @@ from hypothesis import strategies as st
 from node.dicom.attributes import VR_BY_TAG
 from node.dicom.text import folded
 from node.steps.anonymize import values
+from node.steps.anonymize.cleaning import cleaner_for
 from node.steps.anonymize.decision import (
+    REMOVED,
     goes,
     kept_private,
     lasting,
     looked_at,
+    new_private_value,
     new_value,
 )
+from node.steps.anonymize.known import Known
 from node.steps.anonymize.patients import Patient, Patients
 from node.steps.anonymize.plan import NO_RULES, Do, compile_plan
 from node.steps.anonymize.pseudonyms import Pseudonyms
 from node.steps.anonymize.scope import Scope, UndecidableError
 from node.steps.anonymize.text import UnreadableTextError, words
+from node.steps.anonymize.vocabulary import shipped
 from tests import make
 from tests.steps.anonymize.driver import SECRET
 
@@ -54,19 +59,77 @@ SCOPE = Scope(
 def test_a_value_stays_or_becomes(
     tag: int, vr: str, value: bytes, action: Do | str | None, becomes: tuple[str, bytes] | None
 ) -> None:
-    assert new_value(tag, vr, value, action, SCOPE) == becomes
+    assert new_value(tag, vr, value, action, SCOPE) == (becomes, action)
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr", "value", "action", "becomes", "done"),
+    [
+        (0x00080020, "DA", b"20200102", Do.SHIFT, ("DA", b"20191228"), Do.SHIFT),
+        (0x00080020, "DA", b"soon", Do.SHIFT, ("DA", b""), Do.EMPTY),
+        (0x0008103E, "LO", b"CT chest of Gruber", Do.CLEAN, ("LO", b"CT chest of "), Do.CLEAN),
+        (0x0008103E, "LO", b"Gruber", Do.CLEAN, REMOVED, Do.REMOVE),
+        (0x0040A160, "UT", b"Gruber", Do.CLEAN, ("UT", b"ANONYMIZED"), Do.DUMMY),
+        (0x00200010, "SH", b"7 ", Do.HASH, ("SH", SCOPE.patient.pseudonyms.value("7").encode()), Do.HASH),
+        (MANUFACTURER, "LO", b"of Gruber", None, ("LO", b"of"), Do.CLEAN),
+        (0x00080104, "LO", b"of Gruber", None, None, None),
+        (0x00101010, "AS", b"093Y", None, ("AS", b"090Y"), None),
+    ],
+)  # fmt: skip
+def test_what_was_done_in_the_end_is_told(
+    tag: int, vr: str, value: bytes, action: Do, becomes: tuple[str, bytes] | None, done: Do
+) -> None:
+    """A value that cannot be moved or cleaned becomes what the Basic Profile makes of it."""
+    cleaner = cleaner_for(Known(names=frozenset({"Gruber"})), shipped())
+    scope = replace(SCOPE, cleaner=cleaner, days=-5, in_clean=True, own_words=None)
+    assert new_value(tag, vr, value, action, scope) == (becomes, done)
+
+
+def test_a_pseudonym_that_is_too_long_for_its_place_is_undecidable() -> None:
+    scope = replace(SCOPE, patient=replace(SCOPE.patient, name="a pseudonym of 24 letters"))
+    assert new_value(0x00100020, "LO", b"4711", Do.PATIENT, scope)[0] == ("LO", b"a pseudonym of 24 letters ")
+    for tag, vr in ((0x00200010, "SH"), (BODY_PART, "CS"), (0x00080055, "AE")):
+        with pytest.raises(UndecidableError, match="longer than that may be"):
+            new_value(tag, vr, b"4711", Do.PATIENT, scope)
+
+
+def test_an_age_that_is_none_is_undecidable() -> None:
+    with pytest.raises(UndecidableError, match="no valid AS"):
+        new_value(0x00101010, "AS", b"old ", None, SCOPE)
+
+
+@pytest.mark.parametrize(
+    ("vr", "value", "action", "becomes"),
+    [
+        ("LO", b"ACME", Do.EMPTY, ("LO", b"")),
+        ("SH", b"7 ", Do.HASH, ("SH", SCOPE.patient.pseudonyms.value("7").encode())),
+        ("DA", b"20200102", Do.SHIFT, ("DA", b"20200102")),
+        ("DA", b"soon", Do.SHIFT, REMOVED),
+        ("LO", b"ACME", "OURS!", ("LO", b"OURS! ")),
+        ("DS", b"1 ", "OURS!", REMOVED),
+        ("SQ", b"", Do.EMPTY, REMOVED),
+        ("UN", b"??", Do.HASH, REMOVED),
+    ],
+)
+def test_a_private_element_becomes_what_a_rule_makes_of_it_or_goes(
+    vr: str, value: bytes, action: Do | str, becomes: tuple[str, bytes]
+) -> None:
+    assert new_private_value(vr, value, action, SCOPE) == becomes
 
 
 def test_own_uids_are_replaced_anywhere_and_others_where_the_plan_says_so() -> None:
     own, other = SCOPE.patient.pseudonyms.uid("1.2.3").encode(), SCOPE.patient.pseudonyms.uid("1.2.4").encode()
-    assert new_value(CONTEXT_UID, "UI", b"1.2.3\\1.2.4 ", None, SCOPE) == ("UI", values.padded(own + b"\\1.2.4", "UI"))
-    assert new_value(CONTEXT_UID, "UI", b"1.2.4\0", Do.UID, SCOPE) == ("UI", values.padded(other, "UI"))
+    assert new_value(CONTEXT_UID, "UI", b"1.2.3\\1.2.4 ", None, SCOPE)[0] == (
+        "UI",
+        values.padded(own + b"\\1.2.4", "UI"),
+    )
+    assert new_value(CONTEXT_UID, "UI", b"1.2.4\0", Do.UID, SCOPE)[0] == ("UI", values.padded(other, "UI"))
 
 
 def test_all_text_of_an_item_that_stands_for_a_sequence_is_replaced() -> None:
     dummy = replace(SCOPE, in_dummy=True)
-    assert new_value(MANUFACTURER, "LO", b"ACME", None, dummy) == ("LO", b"ANONYMIZED")
-    assert new_value(BODY_PART, "CS", b"HEAD", None, dummy) is None
+    assert new_value(MANUFACTURER, "LO", b"ACME", None, dummy)[0] == ("LO", b"ANONYMIZED")
+    assert new_value(BODY_PART, "CS", b"HEAD", None, dummy)[0] is None
 
 
 @pytest.mark.parametrize(

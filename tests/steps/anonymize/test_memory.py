@@ -103,13 +103,19 @@ def test_all_above_an_item_counts_only_where_a_rule_names_a_path() -> None:
     assert memory.of(ruled, EXPLICIT) is not memory.of(replace(ruled, path=deeper), EXPLICIT)
 
 
+def test_the_whole_path_counts_where_it_is_told() -> None:
+    memory, deeper = Memory(), replace(_PLAIN, path=(0x00400275, 0x00081140))
+    assert memory.of(_PLAIN, EXPLICIT, telling=True) is not memory.of(_PLAIN, EXPLICIT)
+    assert memory.of(_PLAIN, EXPLICIT, telling=True) is not memory.of(deeper, EXPLICIT, telling=True)
+
+
 def test_memory_is_bounded_and_knows_no_object_that_is_gone() -> None:
     """Ids are those of objects that are there: a plan that is collected may give its id to the next."""
     memory = Memory()
     for number in range(1000):
         scope = replace(_PLAIN, patient=patients().find("", f"P{number}", ""))
         assert not memory.of(scope, EXPLICIT).latest
-        memory.of(scope, EXPLICIT).keep(b"key", b"value")
+        memory.of(scope, EXPLICIT).keep(b"key", (b"value", ()))
     assert len(memory.known) <= 128
 
 
