@@ -26,7 +26,8 @@ class PixelOptions:
     """Also use the rectangles that deid ships."""
     ocr: Literal["off", "suspected", "all"] | tuple[str, ...] = "off"
     """Where text is looked for beside the rules, at 0.3 to 0.8 s a frame: `suspected`, the kinds that burn names in;
-    `all` images; or a list of values of Modality. It needs `pip install dicom-node[ocr]`, and releases nothing."""
+    `all` images; or a list of values of Modality. It needs `pip install dicom-node[ocr]`, and releases nothing. The
+    second reader then reads what is left in the same images."""
     text_found: Literal["hold", "mask"] = "hold"
     """What is done about text that is found and that no rule covers."""
 

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, ClassVar
+
+from pydicom.dataset import FileDataset
 
 from node.certificate.account import Accounts
 from node.certificate.keys import Keys
 from node.dicom import deid_table
 from node.errors import CannotSucceed
+from node.imaging import ocr
+from node.imaging.layout import Array
 from node.model import Batch, Disclosure, Held, Item, Kind, Work
 from node.steps.anonymize import reversible, vocabulary
-from node.steps.anonymize.instance import HoldError, anonymize
+from node.steps.anonymize.burned_in import burned_in
+from node.steps.anonymize.instance import HoldError, anonymize, facts
 from node.steps.anonymize.lookup import load as load_lookup
 from node.steps.anonymize.options import problems_with
 from node.steps.anonymize.patients import Naming, Patients
@@ -138,6 +143,17 @@ class Anonymize:
     def keeps(self) -> frozenset[int]:
         """Attributes that the recipe leaves as they are: the second reader takes their values for meant."""
         return frozenset(tag for tag, action in self.laid_over().actions.items() if action is Do.KEEP)
+
+    def texts_of(self) -> Callable[[Array], list[str]] | None:
+        """What the second reader recognises characters in pixels by; None unless `pixels: ocr` is chosen."""
+        return ocr.texts_of if CLEAN_PIXELS in self.options and self.pixels.ocr != "off" else None
+
+    def looks_at(self, header: FileDataset) -> bool:
+        """Whether the second reader looks at the pixels of an image, whose header it is: at those in which this step
+        looked for text."""
+        found = replace(facts(header, str(header.file_meta.get("TransferSyntaxUID", ""))), has_pixels=True)
+        cleaning = self.cleaning()
+        return cleaning is not None and cleaning.looks_for_text(found, suspected=burned_in(found) is not None)
 
     def plan_for(self) -> Callable[[str], Plan]:
         """SOP Class UID -> plan, each compiled once; of use only without problems.
