@@ -18,7 +18,7 @@ from node.dicom.encoding import Malformed
 from node.dicom.uids import MEDIA_STORAGE_DIRECTORY
 from node.dicom.wholeness import native_length
 from node.errors import CannotSucceed
-from node.steps.anonymize import evidence, pixels, text, values, vocabulary
+from node.steps.anonymize import by_value, evidence, pixels, text, values, vocabulary
 from node.steps.anonymize.burned_in import Facts, burned_in
 from node.steps.anonymize.cleaning import Cleaner, cleaner_for
 from node.steps.anonymize.identifying import identifying
@@ -200,6 +200,7 @@ def _deidentify(
 ) -> None:
     uids = _identity(ds)
     encodings = text.declared(ds)
+    plan, _ = by_value.found_in(ds, plan, encodings)
     patient_id = text.decode(raw_bytes(ds, PATIENT_ID), encodings)
     issuer = text.decode(raw_bytes(ds, ISSUER), encodings)
     patient = patients.find(issuer, patient_id, uids[0x0020000D])

@@ -15,8 +15,10 @@ from typing import Any
 from node.certificate.actions import Done
 from node.certificate.actions import Path as TagPath
 from node.dicom.attributes import describe, is_creator, is_private, vr_of
+from node.dicom.dataset import read
 from node.errors import CannotSucceed
 from node.steps.anonymize import text
+from node.steps.anonymize.by_value import found_in
 from node.steps.anonymize.instance import anonymize
 from node.steps.anonymize.plan import Plan
 from node.steps.anonymize.reasons import Ruling
@@ -67,8 +69,19 @@ def preview(step: Anonymize, source: Path, target: Path, given: Mapping[str, Any
     watch = _Watch()
     done = anonymize(source, target, plan_for, step.patients(given), step.seal(), step.cleaning(), watch)
     ((sop_class, plan),) = plans.items()
-    ruling = Ruling(plan=plan, rules=rules, sop_class=sop_class, pixels=done.because if done is not None else ())
+    ruling = Ruling(
+        plan=plan, rules=rules, sop_class=sop_class, pixels=done.because if done is not None else (),
+        by_value=_by_value(source, plan),
+    )  # fmt: skip
     return watch.lines(ruling.reason)
+
+
+def _by_value(source: Path, plan: Plan) -> Mapping[TagPath, str]:
+    if not plan.by_value:
+        return {}
+    with source.open("rb") as file:
+        ds = read(file, stop_before_pixels=True)
+    return found_in(ds, plan, text.declared(ds))[1]
 
 
 @dataclass(slots=True)

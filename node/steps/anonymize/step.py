@@ -51,7 +51,8 @@ class Anonymize:
     options: tuple[str, ...] = ()
     """Options of PS3.15 E.3, such as retain_patient_characteristics. One that is not available is refused."""
     recipe: Path | None = None
-    """A deid recipe (pydicom.github.io/deid) whose %header is applied on top of the profile."""
+    """A deid recipe (pydicom.github.io/deid), applied on top of the profile: %header, %fields, %values, and with
+    clean_pixel_data %filter."""
     rules: tuple[Mapping[str, str | tuple[str, ...]], ...] = ()
     """A site's own rules, laid over the recipe: `keep`, `remove`, `blank`, `replace` (`with:`), `shift`, `clean` or
     `hash`, then attributes by keyword, (gggg,eeee), path.into.a.sequence, (gggg,"CREATOR",ee), creator:NAME or vr:XX.
@@ -76,7 +77,12 @@ class Anonymize:
         """What is wrong with the options, a sentence each; for a recipe with its file and line."""
         found = [] if self.profile == "basic" else [f'unknown profile "{self.profile}"; there is "basic"']
         found += [*problems_with(self.options), *vocabulary.unusable(self.keep_words)]
-        return (*found, *self._naming_problems(), *self._rules()[1], *pixel_problems(self.options, self.pixels))
+        return (
+            *found,
+            *self._naming_problems(),
+            *self._rules()[1],
+            *pixel_problems(self.options, self.pixels, self.recipe),
+        )
 
     def _naming_problems(self) -> tuple[str, ...]:
         found = []
@@ -169,7 +175,7 @@ class Anonymize:
 
     def cleaning(self) -> Cleaning | None:
         """What is done to pixels; None without the option. Of use only without problems."""
-        return cleaning_of(self.options, self.pixels)
+        return cleaning_of(self.options, self.pixels, self.recipe)
 
     def laid_over(self) -> Rules:
         """What the recipe and the site's rules lay over the profile; of use when there are no `problems`."""
