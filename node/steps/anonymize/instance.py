@@ -103,7 +103,11 @@ def anonymize(
         return None
     done = _cleaned(ds, target, treatment, cleaning)
     if isinstance(recorder, UntilCleaned):
-        recorder.cleaned(_header(target) if done is not None else None, masked=done is not None and done.masked > 0)
+        if done is None:
+            recorder.as_it_was()
+        else:
+            of_pixels = Done.MASKED if done.masked else Done.CLEANED if done.cleared else Done.KEPT
+            recorder.cleaned(_header(target), of_pixels)
     return done
 
 

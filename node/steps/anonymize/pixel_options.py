@@ -52,6 +52,7 @@ def cleaning_of(options: Sequence[str], pixels: PixelOptions, recipe: Path | Non
         ocr=pixels.ocr,
         mask_found=pixels.text_found == "mask",
         detector=None if pixels.ocr == "off" else ocr.rapid_ocr,
+        keep_overlays="clean_graphics" in options,
     )
 
 

@@ -59,6 +59,8 @@ class Ruling:
             return "reversible: the original attributes for the owner of the certificate, PS3.15 E.1.1"
         if done in (Done.MASKED, Done.CLEANED) and tag in PIXELS:
             return f"option clean_pixel_data: {', '.join(self.pixels) or 'overlays in bits that no value uses'}"
+        if deid_table.is_repeating(tag) and done is not Done.REMOVED:
+            return "option clean_graphics: text was looked for in it"
         if self.pixels and tag in WITH_PIXELS and done is not Done.KEPT:
             return "option clean_pixel_data: says how the pixels are now"
         return ""

@@ -127,7 +127,7 @@ class Anonymize:
                 target.unlink(missing_ok=True)  # of an earlier try, under other rules
                 held.append(Held(sources=item.sources, reason=f"cannot be de-identified: {reason}"))
             else:
-                masked += cleaned is not None
+                masked += cleaned is not None and cleaned.of_pixels
                 account = recording.account(method)
                 items.append(Item(path=target, kind=Kind.DICOM, sources=item.sources, account=account))
         work.note("{} de-identified", len(items))
