@@ -124,9 +124,9 @@ class Reader:
 
     def _pixels(self, path: Path, texts_of: pixels.TextsOf) -> Iterator[tuple[What, str]]:
         try:
-            for number, text in pixels.texts_in(path, texts_of, self._looks_at):
+            for where, text in pixels.texts_in(path, texts_of, self._looks_at):
                 for what in self._automaton.search(text):
-                    yield what, f"pixels of frame {number}"
+                    yield what, where
         except CannotSucceed:
             yield What.UNREADABLE, "its pixels"
 
