@@ -68,6 +68,11 @@ def rapid_ocr() -> RapidOcr:
     return RapidOcr(importlib.import_module(_PACKAGE).RapidOCR(intra_op_num_threads=1, inter_op_num_threads=1))
 
 
+def texts_of(frame: Array) -> list[str]:
+    """What the detector reads in a decoded frame, (rows, columns) or (rows, columns, 3). Raises CannotSucceed."""
+    return rapid_ocr().texts(picture_of(frame, np.zeros(frame.shape[:2], np.bool_)))
+
+
 def text_mask(frames: Iterable[Array], mask: Mask, detector: Detector) -> Mask:
     """Where a detector sees text in any of the frames, beside the pixels that `mask` takes already.
 

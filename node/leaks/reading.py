@@ -51,9 +51,13 @@ class Finding:
 class Reader:
     """Reads outputs of one unit. Stateful only in what it remembers to have said nothing."""
 
-    def __init__(self, collected: Collected, kept: Kept, texts_of: pixels.TextsOf | None = None) -> None:
+    def __init__(
+        self, collected: Collected, kept: Kept, texts_of: pixels.TextsOf | None = None,
+        looks_at: pixels.LooksAt = pixels.at_all,
+    ) -> None:  # fmt: skip
         self._automaton = Automaton(collected, kept)
-        self._kept, self._texts_of, self._unread = kept, texts_of, collected.unread
+        self._kept, self._texts_of, self._looks_at = kept, texts_of, looks_at
+        self._unread = collected.unread
         self._charsets = tuple(sorted(collected.charsets))
         self._clean: set[tuple[str, bool, bytes, bytes]] = set()
 
@@ -120,9 +124,9 @@ class Reader:
 
     def _pixels(self, path: Path, texts_of: pixels.TextsOf) -> Iterator[tuple[What, str]]:
         try:
-            for number, text in pixels.texts_in(path, texts_of):
+            for where, text in pixels.texts_in(path, texts_of, self._looks_at):
                 for what in self._automaton.search(text):
-                    yield what, f"pixels of frame {number}"
+                    yield what, where
         except CannotSucceed:
             yield What.UNREADABLE, "its pixels"
 

@@ -2,7 +2,7 @@
 
 A step that de-identifies says so with `deidentifies`, and with `second_reader` that its output is to be read. It gives
 `options` of PS3.15 and `keeps()`, the attributes that site rules leave, so that what stays on purpose is no leak; and
-may give `texts_of()`, what recognises characters in pixels.
+may give `texts_of()`, what recognises characters in pixels, and `looks_at(header)`, in which images.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TypeVar
 from node.certificate.statement import NOT_READ, Reading
 from node.errors import CannotSucceed
 from node.leaks import Collected, Finding, Kept, Output, Reader, collect
-from node.leaks.pixels import TextsOf
+from node.leaks.pixels import LooksAt, TextsOf, at_all
 from node.model import Batch, ReceiptId, Step
 from node.pool import Pool
 
@@ -105,7 +105,8 @@ def kept_by(steps: Sequence[Step]) -> Kept:
 
 def read_part(steps: Sequence[Step], collected: Collected, kept: Kept, outputs: Sequence[Output]) -> Found:
     """In a worker: the findings in some of the outputs."""
-    reader = Reader(collected, kept, _texts_of(steps))
+    texts_of, looks_at = _sight(steps)
+    reader = Reader(collected, kept, texts_of, looks_at)
     found = [finding for output in outputs for finding in reader.read(output)]
     return found[:_MOST], len(found)
 
@@ -120,9 +121,13 @@ def _kept_tags(step: Step) -> frozenset[int]:
     return frozenset(keeps()) if keeps is not None else frozenset()
 
 
-def _texts_of(steps: Sequence[Step]) -> TextsOf | None:
-    offered = [step.texts_of() for step in steps if hasattr(step, "texts_of")]
-    return next((texts_of for texts_of in offered if texts_of is not None), None)
+def _sight(steps: Sequence[Step]) -> tuple[TextsOf | None, LooksAt]:
+    """Of the first step that offers it."""
+    for step in steps:
+        texts_of = step.texts_of() if hasattr(step, "texts_of") else None
+        if texts_of is not None:
+            return texts_of, getattr(step, "looks_at", at_all)
+    return None, at_all
 
 
 def _output(

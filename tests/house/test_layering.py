@@ -48,7 +48,7 @@ ONLY_IN = {
         "node.evidence.source",
     },
     "cryptography": {"node.dicom.envelope"},
-    "deid": {"node.steps.anonymize.recipe"},
+    "deid": {"node.steps.anonymize.recipe_text"},
     "imagecodecs": {"node.imaging"},
     "typer": {"node.cli.app"},
     "prometheus_client": {"node.report"},

@@ -39,6 +39,7 @@ ELSEWHERE = {
     "steps.anonymize.fields": "tests/steps/anonymize/test_recipe.py",
     "steps.anonymize.patterns": "tests/steps/anonymize/test_cleaning.py",
     "steps.anonymize.permitted": "tests/steps/anonymize/test_rules.py",
+    "steps.anonymize.recipe_text": "tests/steps/anonymize/test_recipe.py",
     "steps.anonymize.reasons": "tests/steps/anonymize/test_preview.py",
     "steps.anonymize.values": "tests/steps/anonymize/test_instance.py",
     "steps.anonymize.plain": "tests/steps/anonymize/test_header.py",

@@ -31,7 +31,9 @@ def written(tmp_path: Path, *texts: str) -> Path:
 
 
 def test_every_frame_is_decoded_and_its_text_given_with_its_number(tmp_path: Path) -> None:
-    assert list(texts_in(written(tmp_path, "one", "", "three"), burned)) == [(1, "one"), (3, "three")]
+    assert list(texts_in(written(tmp_path, "one", "", "three"), burned)) == [
+        ("pixels of frame 1", "one"), ("pixels of frame 3", "three"),
+    ]  # fmt: skip
 
 
 def test_an_instance_without_pixels_has_no_text_in_them(tmp_path: Path) -> None:
@@ -55,4 +57,28 @@ def test_pixels_that_cannot_be_seen_are_not_passed(tmp_path: Path) -> None:
     with pytest.raises(CannotSucceed):
         list(texts_in(path, burned))
     (finding,) = Reader(found, Kept(), burned).read(Output(path=path, number=1))
+    assert finding.what is What.UNREADABLE
+
+
+def lit(frame: Array) -> list[str]:
+    return ["KOWALCZYK"] if frame.max() == 255 else []
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_overlays_are_looked_at_as_frames_are(frames: int, tmp_path: Path) -> None:
+    ds = clean()
+    bits = np.zeros((frames, 8, 9), np.uint8)
+    bits[-1, 3, 4] = 1
+    packed = np.packbits(bits.ravel(), bitorder="little").tobytes()
+    for element, vr, value in (
+        (0x10, "US", 8), (0x11, "US", 9), (0x15, "IS", frames), (0x40, "CS", "G"), (0x50, "SS", [1, 1]),
+        (0x100, "US", 1), (0x102, "US", 0), (0x3000, "OW", packed + bytes(len(packed) % 2)),
+    ):  # fmt: skip
+        ds.add_new((0x6002, element), vr, value)
+    path = make.write(ds, tmp_path / "output.dcm")
+    (finding,) = Reader(collected(tmp_path), Kept(), lit).read(Output(path=path, number=1))
+    assert (finding.what, finding.where) == (What.PATIENT, "overlay (6002,3000)")
+    ds[0x60020010].value = 4000
+    make.write(ds, path)
+    (finding,) = Reader(collected(tmp_path), Kept(), lit).read(Output(path=path, number=1))
     assert finding.what is What.UNREADABLE

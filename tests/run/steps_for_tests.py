@@ -19,6 +19,7 @@ from typing import ClassVar
 from pydicom import dcmread
 
 from node.errors import CannotSucceed, TryAgain
+from node.imaging import ocr
 from node.leaks import TextsOf
 from node.model import Batch, Disclosure, Held, Item, Kind, Work
 from node.steps import Anonymize
@@ -128,12 +129,14 @@ class Careless:
     """Attributes that are said to stay on purpose."""
     sees: str = ""
     """What is recognised in every frame."""
+    reads: bool = False
+    """Recognise what is there, by what `pip install dicom-node[ocr]` brings."""
 
     def keeps(self) -> frozenset[int]:
         return frozenset(self.leaves)
 
     def texts_of(self) -> TextsOf | None:
-        return partial(see, self.sees) if self.sees else None
+        return ocr.texts_of if self.reads else partial(see, self.sees) if self.sees else None
 
     def run(self, batch: Batch, work: Work) -> Batch:
         items, held = [], list(batch.held)

@@ -5,23 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydicom.dataset import FileDataset
 
 from node.certificate.statement import NOT_READ, Reading
 from node.errors import CannotSucceed
+from node.imaging import ocr
+from node.imaging.mask import Rectangle
+from node.imaging.ocr import Picture
+from node.imaging.pixels import read_header
 from node.index.schema import history, parcel
-from node.leaks import Finding, What
+from node.leaks import Finding, Output, What, collect
 from node.model import Batch, Item, Kind, ReceiptId
 from node.pool import Pool
 from node.run.parts import run_chain
-from node.run.second_reading import SecondReader, kept_by, readers
+from node.run.second_reading import SecondReader, kept_by, read_part, readers
 from node.run.supply import Supply
 from node.steps import STEPS
+from node.steps.anonymize import Anonymize
+from node.steps.anonymize.pixel_options import PixelOptions
 from tests import make
 from tests.kit import Kit
 from tests.leaks.patients import clean, original
 from tests.run.steps_for_tests import Careless, Obey
+from tests.steps.anonymize import ultrasound as us
 
 SUPPLY = Supply({"secret": lambda: b"k" * 32, "crosswalk": lambda: None})
 TO = "destinations: {a: {folder: ./a, accepts: deidentified}, b: {folder: ./b, accepts: deidentified}}\n"
@@ -205,3 +213,85 @@ def test_attributes_that_a_recipe_keeps_are_what_the_step_says(tmp_path: Path) -
 
 def test_a_finding_says_what_and_where() -> None:
     assert str(Finding(What.UID, 3, "preamble")) == "a UID in file 3 (preamble)"
+
+
+# ---- characters in pixels ------------------------------------------------------------------------------------
+
+
+LOOKS = {"options": ("clean_pixel_data",), "pixels": PixelOptions(ocr="suspected", text_found="mask")}
+
+
+def test_the_step_offers_eyes_where_its_option_is_chosen_and_for_the_images_that_it_means(tmp_path: Path) -> None:
+    ct, _ = read_header(make.write(make.ct_series(1)[0], tmp_path / "ct.dcm"))
+    clip, _ = read_header(make.write(us.image(BurnedInAnnotation="NO"), tmp_path / "us.dcm"))
+    screen, _ = read_header(make.write(screen_save(), tmp_path / "screen.dcm"))
+    for chosen, seen in (
+        ("suspected", [False, True, True]), ("all", [True, True, True]), (("CT",), [True, False, True]),
+    ):  # fmt: skip
+        step = Anonymize(options=("clean_pixel_data",), pixels=PixelOptions(ocr=chosen))  # type: ignore[arg-type]
+        assert step.texts_of() is ocr.texts_of
+        assert [step.looks_at(header) for header in (ct, clip, screen)] == seen
+    assert Anonymize(options=("clean_pixel_data",)).texts_of() is None
+    assert Anonymize(pixels=PixelOptions(ocr="all")).texts_of() is None
+
+
+def screen_save() -> FileDataset:
+    ds = make.ct_series(1)[0]
+    ds.ImageType = ["DERIVED", "SECONDARY", "SCREEN SAVE"]
+    return ds
+
+
+class Eyes:
+    """Reads the same of every picture, and sees no box."""
+
+    def __init__(self, *texts: str) -> None:
+        self._texts = texts
+        self.seen = 0
+
+    def boxes(self, picture: Picture) -> list[Rectangle]:
+        return []
+
+    def texts(self, picture: Picture) -> list[str]:
+        self.seen += 1
+        assert picture.ndim == 3
+        return list(self._texts)
+
+
+def test_what_the_eyes_of_the_step_read_is_looked_for_as_any_text_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process, as a worker does it: what was put in the place of the detector is not in the workers."""
+    path = make.write(original(Modality="US"), tmp_path / "original.dcm")
+    ds = clean()
+    ds.Modality = "US"
+    make.set_pixels(ds, np.ones((3, 8, 8), np.uint8))
+    output = Output(path=make.write(ds, tmp_path / "output.dcm"), number=1)
+    step = Anonymize(**LOOKS)  # type: ignore[arg-type]
+    kept = kept_by((step,))
+    for text, found in (("KOWALCZYK ANNA", True), ("10 cm", False)):
+        monkeypatch.setattr(ocr, "rapid_ocr", lambda text=text: Eyes(text))
+        findings, count = read_part((step,), collect([path], kept), kept, [output])
+        assert [f.where for f in findings if f.where.startswith("pixels")] == (
+            [f"pixels of frame {n}" for n in (1, 2, 3)] if found else []
+        )
+        assert count == len(findings)
+
+
+def test_the_real_eyes_read_a_name_that_nothing_covered(pool: Pool, tmp_path: Path) -> None:
+    pytest.importorskip("rapidocr_onnxruntime", reason="pip install dicom-node[ocr]")
+    drawing = pytest.importorskip("PIL.ImageDraw", reason="something to draw letters with")
+    from PIL import Image, ImageFont
+
+    picture = Image.new("L", (640, 480), 20)
+    drawing.Draw(picture).text((60, 200), "KOWALCZYK ANNA", fill=255, font=ImageFont.load_default(size=28))
+    for text, outcome in ((True, "a name of the patient stands in file 1 of 1"), (False, "")):
+        ds = original()
+        make.set_pixels(ds, np.asarray(picture if text else Image.new("L", (640, 480), 20)))
+        given = batch(tmp_path / str(text), [ds])
+        # Whatever the step did about it: what leaves is read again.
+        step = Careless(sees="", reads=True)
+        if outcome:
+            with pytest.raises(CannotSucceed, match=outcome):
+                run_chain(pool, SUPPLY, (step,), given, tmp_path / str(text), partial="hold")
+        else:
+            run_chain(pool, SUPPLY, (step,), given, tmp_path / str(text), partial="hold")

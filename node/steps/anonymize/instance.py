@@ -14,7 +14,7 @@ from node.dicom import dataset
 from node.dicom.attributes import VR_BY_TAG
 from node.dicom.encoding import Malformed, Parse
 from node.errors import CannotSucceed
-from node.steps.anonymize import evidence, output, pixels, text
+from node.steps.anonymize import by_value, evidence, output, pixels, text
 from node.steps.anonymize.burned_in import burned_in, facts
 from node.steps.anonymize.engine import rewritten
 from node.steps.anonymize.header import CHARACTER_SET
@@ -29,6 +29,7 @@ from node.steps.anonymize.source import Source, UnreadableFileError, opened
 from node.steps.anonymize.telling import UntilCleaned
 from node.steps.anonymize.written import Written
 
+_MOST_PLANS = 256
 _SOP_INSTANCE, _STUDY = 0x00080018, 0x0020000D
 
 
@@ -56,6 +57,7 @@ class Anonymizer:
         self._seal, self._cleaning = seal, cleaning
         self._named = lru_cache(maxsize=64)(_named)
         self._memory = Memory()
+        self._plans: dict[tuple[int, by_value.Places, by_value.PrivatePlaces], Plan] = {}
         self._added: dict[tuple[int, Parse], dict[int, Remembered]] = {}
 
     def anonymize(self, source: Path, target: Path, recorder: Recorder | None = None) -> pixels.Cleaned | None:
@@ -84,7 +86,11 @@ class Anonymizer:
             return None
         done = _cleaned(uncleaned, target, treatment, self._cleaning)
         if isinstance(recorder, UntilCleaned):
-            recorder.cleaned(_header(target) if done is not None else None, masked=done is not None and done.masked > 0)
+            if done is None:
+                recorder.as_it_was()
+            else:
+                of_pixels = Done.MASKED if done.masked else Done.CLEANED if done.cleared else Done.KEPT
+                recorder.cleaned(_header(target), of_pixels)
         return done
 
     def _treatment(self, source: Source, plan: Plan) -> pixels.Treatment | None:
@@ -122,7 +128,7 @@ class Anonymizer:
         )
         patient = self._patients.find(issuer, patient_id, uids[_STUDY])
         return Scope(
-            plan=plan,
+            plan=self._meant(plan, by_value.found_in(source.header, plan, encodings)) if plan.by_value else plan,
             patients=self._patients,
             encodings=encodings,
             patient=patient,
@@ -131,6 +137,16 @@ class Anonymizer:
             own_uids=frozenset(uids.values()),
             own_words=own_words,
         )
+
+    def _meant(self, plan: Plan, found: by_value.Found) -> Plan:
+        """The plan for one data set; instances in which the same is found have it in common, and what is remembered."""
+        key = (id(plan), found.places, found.private)
+        meant = self._plans.get(key)
+        if meant is None:
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            meant = self._plans[key] = by_value.laid_over(plan, found)
+        return meant
 
     def _added_by(self, plan: Plan, parse: Parse) -> dict[int, Remembered]:
         found = self._added.get((id(plan), parse))  # plans are kept by the cache, so an id stays that of one

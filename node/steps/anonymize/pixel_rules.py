@@ -154,6 +154,24 @@ def _load(path: Path, text: str) -> tuple[RuleFile, tuple[str, ...]]:
     return RuleFile(rules, digest), tuple(f"{path}:{line}: {problem}" for line, problem in problems)
 
 
+def of_recipe(path: Path) -> tuple[RuleFile, tuple[str, ...]]:
+    """The %filter sections of a recipe; no rules where it has none. That it cannot be read recipe.py says."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return RuleFile(()), ()
+    return _of_recipe(path, text)
+
+
+@lru_cache(maxsize=32)
+def _of_recipe(path: Path, text: str) -> tuple[RuleFile, tuple[str, ...]]:
+    from node.steps.anonymize import deid_filter
+
+    rules, problems = deid_filter.parse(text, path.name)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    return RuleFile(rules, digest), tuple(f"{path}:{line}: {problem}" for line, problem in problems)
+
+
 @cache
 def bundled() -> RuleFile:
     """The rectangles of deid's own `deid.dicom` (MIT; most of them are RSNA CTP's).

@@ -11,16 +11,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from pydicom.dataset import Dataset
 
+from node.dicom.dataset import read, write
 from node.errors import CannotSucceed
 from node.imaging.mask import LARGEST, Mask, Rectangle, mask_of, outside
 from node.imaging.masked import write_masked
 from node.imaging.ocr import Detector, text_mask
-from node.imaging.pixels import read_header
-from node.steps.anonymize import evidence
+from node.imaging.pixels import READ_ERRORS, read_header
+from node.steps.anonymize import evidence, overlays
 from node.steps.anonymize.burned_in import Facts, burned_in, is_ultrasound, is_video
 from node.steps.anonymize.device import texts_of, whole_number
 from node.steps.anonymize.header import Header
+from node.steps.anonymize.overlays import Plane, planes_of
 from node.steps.anonymize.pixel_rules import Matched, RuleBook, RuleFile, rule_book
 
 _ROWS, _COLUMNS, _ALLOCATED, _STORED, _SAMPLES = 0x00280010, 0x00280011, 0x00280100, 0x00280101, 0x00280002
@@ -42,10 +45,12 @@ class Treatment:
     """Of the site's own files that these rules are in."""
     clear_unused_bits: bool = False
     look_for_text: bool = False
+    overlays: tuple[Plane, ...] = ()
+    """Planes that stay once they are cleaned; all others go by the Basic Profile."""
 
     @property
     def changes(self) -> bool:
-        return self.clear_unused_bits or bool(self.mask.any())
+        return self.clear_unused_bits or bool(self.mask.any()) or bool(self.overlays)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,14 @@ class Cleaned:
     frames: int
     masked: int
     """Pixels of each frame that are black now."""
+    cleared: bool = False
+    """Bits that no value uses were cleared."""
+    overlays: int = 0
+    """Planes that stayed."""
+
+    @property
+    def of_pixels(self) -> bool:
+        return self.masked > 0 or self.cleared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +88,8 @@ class Cleaning:
     mask_found: bool = False
     """Text that a detector finds is blacked; else its image is held."""
     detector: Callable[[], Detector] | None = None
+    keep_overlays: bool = False
+    """Clean Graphics is asked for too: planes stay without the text that the detector finds in them."""
     book: RuleBook = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -119,6 +134,7 @@ def decide(header: Header, facts: Facts, cleaning: Cleaning) -> Treatment | Refu
         digests=matched.digests if because else (),
         clear_unused_bits=facts.overlay_in_pixels,
         look_for_text=cleaning.looks_for_text(facts, suspected=suspicion is not None),
+        overlays=planes_of(header) if cleaning.keep_overlays and cleaning.detector is not None else (),
     )
     return treatment if treatment.changes or treatment.look_for_text else None
 
@@ -185,19 +201,50 @@ def clean(source: Path, target: Path, treatment: Treatment, cleaning: Cleaning) 
             if not cleaning.mask_found:
                 raise CannotSucceed("there is text in its pixels that no rule covers")
             mask, because = mask | found, (*because, "text found")
-    if not treatment.clear_unused_bits and not mask.any():
+    planes = _overlays(treatment, mask, cleaning)
+
+    def change(ds: Dataset) -> None:
+        for plane in planes:
+            overlays.put(ds, plane)
+        if mask.any():  # to clear the bits of an overlay claims nothing more: it is gone by the Basic Profile
+            evidence.mark_pixels(ds, treatment.digests)
+
+    masked, frames = int(np.count_nonzero(mask)), 0
+    if treatment.clear_unused_bits or masked:
+        frames = write_masked(source, target, mask, change, clear_unused_bits=treatment.clear_unused_bits)
+        source.unlink()
+    elif planes:
+        _write_with(source, target, change)
+    else:
         source.rename(target)
         return None
-    frames = write_masked(
-        source,
-        target,
-        mask,
-        # Overlays are gone by the Basic Profile wherever they stand: to clear their bits claims nothing more.
-        lambda ds: evidence.mark_pixels(ds, treatment.digests) if mask.any() else None,
-        clear_unused_bits=treatment.clear_unused_bits,
+    return Cleaned(
+        because=because, frames=frames, masked=masked, cleared=treatment.clear_unused_bits, overlays=len(planes)
     )
+
+
+def _overlays(treatment: Treatment, mask: Mask, cleaning: Cleaning) -> list[Plane]:
+    if not treatment.overlays:
+        return []
+    if cleaning.detector is None:
+        raise CannotSucceed("text was to be looked for in an overlay, and nothing is there that does")
+    detector = cleaning.detector()
+    return [overlays.cleaned(plane, mask, detector, mask_found=cleaning.mask_found) for plane in treatment.overlays]
+
+
+def _write_with(source: Path, target: Path, change: Callable[[Dataset], None]) -> None:
+    """What is added to the header, and the pixels as they were. Raises CannotSucceed."""
+    try:
+        with source.open("rb") as file:
+            ds = read(file)
+        change(ds)
+        write(ds, target)
+    except READ_ERRORS as error:
+        target.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise
+        raise CannotSucceed(f"it cannot be written with its overlays ({type(error).__name__})") from error
     source.unlink()
-    return Cleaned(because=because, frames=frames, masked=int(np.count_nonzero(mask)))
 
 
 def _text(source: Path, mask: Mask, cleaning: Cleaning) -> Mask:

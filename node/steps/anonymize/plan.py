@@ -6,7 +6,7 @@ Compiling is pure and knows no data set, so that what walks the data (walk.py to
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from node.dicom import deid_content, deid_table
@@ -18,6 +18,35 @@ from node.steps.anonymize.actions import Action as Action
 from node.steps.anonymize.actions import Do as Do
 from node.steps.anonymize.options import AVAILABLE as AVAILABLE
 from node.steps.anonymize.options import UNAVAILABLE as UNAVAILABLE
+
+PrivatePlace = tuple[int, str, int]
+"""(group, creator, low byte) of a private element."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What one line of a recipe's %values takes from a data set; see by_value.py."""
+
+    tags: frozenset[int]
+    private: PrivatePlace | None = None
+    by: str | None = None
+    """What the value is split at; None for the whole value."""
+    least: int = 1
+    """Characters of a part that counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByValue:
+    """A line of a recipe that means attributes by what they say."""
+
+    parts: tuple[Part, ...]
+    word: str
+    """REPLACE, REMOVE or BLANK."""
+    action: Action
+    said: str
+    """Which line it is, for who asks."""
+    spoken_for: frozenset[int] = frozenset()
+    """Attributes that are not meant: a line or a rule names them, and is stronger."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +69,8 @@ class Rules:
     """Of the whole recipe, for the certificate."""
     said: Mapping[int | tuple[int, ...] | PrivateTag, str] = field(default_factory=dict)
     """Which line of the recipe, or which site rule, decides for an attribute or for one in one place."""
+    by_value: tuple[ByValue, ...] = ()
+    """The strongest first."""
     weakens: bool = False
     """Whether something is kept that the profile and options would have changed."""
 
@@ -58,6 +89,7 @@ def laid_over(below: Rules, above: Rules) -> Rules:
         rules_digest=below.rules_digest or above.rules_digest,
         sha256=below.sha256 or above.sha256,
         said={**below.said, **above.said},
+        by_value=(*above.by_value, *below.by_value),
         weakens=below.weakens or above.weakens,
     )
 
@@ -92,6 +124,8 @@ class Plan:
     keep_words: frozenset[str] = frozenset()
     """A site's own words that CLEAN leaves."""
     rules_digest: str = ""
+    by_value: tuple[ByValue, ...] = ()
+    """What is meant by its value: `by_value.found_in` gives the plan for one data set."""
     cleans: bool = False
     """Whether any action is CLEAN or CONTENT."""
     shifts: bool = False
@@ -139,9 +173,19 @@ def compile_plan(
         digest=rules.digest,
         rules_digest=rules.rules_digest,
         weakened=rules.weakens,
+        by_value=tuple(replace(line, spoken_for=_spoken_for(rules, line.word)) for line in rules.by_value),
         cleans=bool(used & {Do.CLEAN, Do.CONTENT}),
         shifts=Do.SHIFT in used,
     )
+
+
+_WEAKER = {"REPLACE": (Do.REMOVE, Do.EMPTY), "REMOVE": (Do.EMPTY,), "BLANK": ()}
+"""As in deid: a line that replaces is stronger than one that removes, and that than one that blanks."""
+
+
+def _spoken_for(rules: Rules, word: str) -> frozenset[int]:
+    weaker: tuple[Action, ...] = _WEAKER[word]
+    return frozenset(rules.add) | frozenset(tag for tag, action in rules.actions.items() if action not in weaker)
 
 
 def _kept(options: frozenset[str], private: Mapping[PrivateTag, Action]) -> Mapping[tuple[int, str, int], str]:

@@ -17,10 +17,12 @@ from node.certificate.actions import Path as TagPath
 from node.dicom.attributes import describe, is_creator, is_private, vr_of
 from node.errors import CannotSucceed
 from node.steps.anonymize import text
+from node.steps.anonymize.by_value import found_in
 from node.steps.anonymize.header import CHARACTER_SET
 from node.steps.anonymize.instance import Anonymizer
 from node.steps.anonymize.plan import Plan
 from node.steps.anonymize.reasons import Ruling
+from node.steps.anonymize.source import opened
 from node.steps.anonymize.step import Anonymize
 
 _NUMBERS: Mapping[str, str] = MappingProxyType(
@@ -70,8 +72,18 @@ def preview(step: Anonymize, source: Path, target: Path, given: Mapping[str, Any
     anonymizer = Anonymizer(plan_for, step.patients(given), step.seal(), step.cleaning())
     done = anonymizer.anonymize(source, target, watch)
     ((sop_class, plan),) = plans.items()
-    ruling = Ruling(plan=plan, rules=rules, sop_class=sop_class, pixels=done.because if done is not None else ())
+    ruling = Ruling(
+        plan=plan, rules=rules, sop_class=sop_class, pixels=done.because if done is not None else (),
+        by_value=_by_value(source, plan),
+    )  # fmt: skip
     return watch.lines(ruling.reason)
+
+
+def _by_value(source: Path, plan: Plan) -> Mapping[TagPath, str]:
+    if not plan.by_value:
+        return {}
+    with opened(source) as found:
+        return found_in(found.header, plan, text.encodings(found.raw(CHARACTER_SET))).said
 
 
 @dataclass(slots=True)

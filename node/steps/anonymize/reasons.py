@@ -3,7 +3,8 @@ site, or a precaution of this node that no table asks for."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from node.certificate.actions import PIXELS, Done, Path
 from node.dicom import deid_table, iod_types
@@ -31,6 +32,8 @@ class Ruling:
     sop_class: str
     pixels: tuple[str, ...] = ()
     """The rules behind what was done to its pixels."""
+    by_value: Mapping[Path, str] = field(default_factory=dict)
+    """Places that a line of the recipe means by what they say."""
 
     def reason(self, path: Path, done: Done, creator: str = "") -> str:
         """In a few words, without a value. `creator`: of a private attribute's block, empty where it has none."""
@@ -39,6 +42,8 @@ class Ruling:
             return "no part of a data set"
         if len(path) == 1 and (said := self._written(tag, done)):
             return said
+        if path in self.by_value:
+            return self.by_value[path]
         if is_private(tag):
             return self._private(tag, creator, done)
         if deid_table.is_repeating(tag):
@@ -54,6 +59,8 @@ class Ruling:
             return "reversible: the original attributes for the owner of the certificate, PS3.15 E.1.1"
         if done in (Done.MASKED, Done.CLEANED) and tag in PIXELS:
             return f"option clean_pixel_data: {', '.join(self.pixels) or 'overlays in bits that no value uses'}"
+        if deid_table.is_repeating(tag) and done is not Done.REMOVED:
+            return "option clean_graphics: text was looked for in it"
         if self.pixels and tag in WITH_PIXELS and done is not Done.KEPT:
             return "option clean_pixel_data: says how the pixels are now"
         return ""

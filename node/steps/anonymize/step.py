@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, ClassVar
+
+from pydicom.dataset import FileDataset
 
 from node.certificate.account import Accounts
 from node.certificate.keys import Keys
 from node.dicom import deid_table
 from node.errors import CannotSucceed
+from node.imaging import ocr
+from node.imaging.layout import Array
 from node.model import Batch, Disclosure, Held, Item, Kind, Work
 from node.steps.anonymize import reversible, vocabulary
+from node.steps.anonymize.burned_in import burned_in, facts
 from node.steps.anonymize.instance import Anonymizer, HoldError
 from node.steps.anonymize.lookup import load as load_lookup
 from node.steps.anonymize.options import problems_with
 from node.steps.anonymize.patients import Naming, Patients
 from node.steps.anonymize.pixel_options import AS_USUAL, CLEAN_PIXELS, PixelOptions, cleaning_of, pixel_problems
 from node.steps.anonymize.pixels import Cleaning
+from node.steps.anonymize.plain import Plain
 from node.steps.anonymize.plan import NO_RULES, Do, Plan, Rules, compile_plan, laid_over
 from node.steps.anonymize.pseudonyms import LEAST_SECRET
 from node.steps.anonymize.reversible import Seal
@@ -46,7 +52,8 @@ class Anonymize:
     options: tuple[str, ...] = ()
     """Options of PS3.15 E.3, such as retain_patient_characteristics. One that is not available is refused."""
     recipe: Path | None = None
-    """A deid recipe (pydicom.github.io/deid) whose %header is applied on top of the profile."""
+    """A deid recipe (pydicom.github.io/deid), applied on top of the profile: %header, %fields, %values, and with
+    clean_pixel_data %filter."""
     rules: tuple[Mapping[str, str | tuple[str, ...]], ...] = ()
     """A site's own rules, laid over the recipe: `keep`, `remove`, `blank`, `replace` (`with:`), `shift`, `clean` or
     `hash`, then attributes by keyword, (gggg,eeee), path.into.a.sequence, (gggg,"CREATOR",ee), creator:NAME or vr:XX.
@@ -71,7 +78,12 @@ class Anonymize:
         """What is wrong with the options, a sentence each; for a recipe with its file and line."""
         found = [] if self.profile == "basic" else [f'unknown profile "{self.profile}"; there is "basic"']
         found += [*problems_with(self.options), *vocabulary.unusable(self.keep_words)]
-        return (*found, *self._naming_problems(), *self._rules()[1], *pixel_problems(self.options, self.pixels))
+        return (
+            *found,
+            *self._naming_problems(),
+            *self._rules()[1],
+            *pixel_problems(self.options, self.pixels, self.recipe),
+        )
 
     def _naming_problems(self) -> tuple[str, ...]:
         found = []
@@ -116,7 +128,7 @@ class Anonymize:
                 target.unlink(missing_ok=True)  # of an earlier try, under other rules
                 held.append(Held(sources=item.sources, reason=f"cannot be de-identified: {reason}"))
             else:
-                masked += cleaned is not None
+                masked += cleaned is not None and cleaned.of_pixels
                 account = recording.account(method)
                 items.append(Item(path=target, kind=Kind.DICOM, sources=item.sources, account=account))
         work.note("{} de-identified", len(items))
@@ -139,6 +151,17 @@ class Anonymize:
         """Attributes that the recipe leaves as they are: the second reader takes their values for meant."""
         return frozenset(tag for tag, action in self.laid_over().actions.items() if action is Do.KEEP)
 
+    def texts_of(self) -> Callable[[Array], list[str]] | None:
+        """What the second reader recognises characters in pixels by; None unless `pixels: ocr` is chosen."""
+        return ocr.texts_of if CLEAN_PIXELS in self.options and self.pixels.ocr != "off" else None
+
+    def looks_at(self, header: FileDataset) -> bool:
+        """Whether the second reader looks at the pixels of an image, whose header it is: at those in which this step
+        looked for text."""
+        found = replace(facts(Plain(header), str(header.file_meta.get("TransferSyntaxUID", ""))), has_pixels=True)
+        cleaning = self.cleaning()
+        return cleaning is not None and cleaning.looks_for_text(found, suspected=burned_in(found) is not None)
+
     def plan_for(self) -> Callable[[str], Plan]:
         """SOP Class UID -> plan, each compiled once; of use only without problems.
 
@@ -153,7 +176,7 @@ class Anonymize:
 
     def cleaning(self) -> Cleaning | None:
         """What is done to pixels; None without the option. Of use only without problems."""
-        return cleaning_of(self.options, self.pixels)
+        return cleaning_of(self.options, self.pixels, self.recipe)
 
     def laid_over(self) -> Rules:
         """What the recipe and the site's rules lay over the profile; of use when there are no `problems`."""

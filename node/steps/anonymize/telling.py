@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 
 from node.certificate.actions import PIXELS, Again, Done, Path, Recorder, Told
 from node.dicom.attributes import VR_BY_TAG, tag_of
+from node.dicom.deid_table import is_repeating
 from node.steps.anonymize import evidence, values
 from node.steps.anonymize.decision import Change
 from node.steps.anonymize.plan import Action, Do
@@ -103,7 +104,7 @@ def is_uid(element: Element) -> bool:
 
 
 def _is_of_pixels(path: Path) -> bool:
-    return path[0] in WITH_PIXELS or path[0] in PIXELS
+    return path[0] in WITH_PIXELS or path[0] in PIXELS or is_repeating(path[0])
 
 
 @dataclass(slots=True)
@@ -148,24 +149,27 @@ class UntilCleaned(Recorder):
             for each in one if _is_of_pixels(one[0][0]) else ():
                 self.did(*each)
 
-    def cleaned(self, header: Dataset | None, *, masked: bool) -> None:
-        """Tell it. `header`: of the output, None where nothing was done to the pixels in the end.
+    def as_it_was(self) -> None:
+        """Tell it: nothing was done to the pixels in the end."""
+        for path, done, before, after in self.waiting:
+            self.recorder.did(path, done, before, after)
 
-        masked  whether pixels were covered, and not only bits that no value uses
-        """
+    def cleaned(self, header: Dataset, of_pixels: Done) -> None:
+        """Tell it. `header`: of the output; `of_pixels`: what became of the pixels themselves."""
         told = {path[0] for path, *_ in self.waiting}
         for path, done, before, after in self.waiting:
             tag = path[0]
-            if header is None:
-                self.recorder.did(path, done, before, after)
-            elif tag in PIXELS:
-                self.recorder.did(path, Done.MASKED if masked else Done.CLEANED)
-            elif tag in header:
-                new = _value_in(header, tag)
-                changed = Done.ADDED if done is Done.ADDED else Done.REPLACED
-                self.recorder.did(path, done if new == after else changed, before, new)
-            else:
+            if tag in PIXELS:
+                self.recorder.did(path, of_pixels)
+            elif tag not in header:
                 self.recorder.did(path, Done.REMOVED, before)
+            else:
+                new = _value_in(header, tag)
+                if is_repeating(tag):  # an overlay, which was removed and is back
+                    done = Done.KEPT if new == before else Done.CLEANED
+                elif new != after and done is not Done.ADDED:
+                    done = Done.REPLACED
+                self.recorder.did(path, done, before, new)
         for tag in sorted(WITH_PIXELS - told):
-            if header is not None and tag in header:
+            if tag in header:
                 self.recorder.did((tag,), Done.ADDED, None, _value_in(header, tag))

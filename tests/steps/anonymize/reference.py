@@ -18,7 +18,7 @@ from node.certificate.actions import Done, Recorder
 from node.dicom import dataset
 from node.dicom.encoding import Malformed
 from node.dicom.uids import IMPLEMENTATION_CLASS_UID
-from node.steps.anonymize import evidence, text, values
+from node.steps.anonymize import by_value, evidence, text, values
 from node.steps.anonymize.identifying import cleaner_of
 from node.steps.anonymize.patients import Patients
 from node.steps.anonymize.plain import Plain, character_set, raw_bytes
@@ -64,6 +64,7 @@ def scope_of(ds: Dataset, plan: Plan, patients: Patients) -> Scope:
     if not all(map(uid, (0x00080016, *IDENTITY_UIDS[:3]))):
         raise UndecidableError("it has no identity")
     encodings = text.encodings(character_set(ds))
+    plan = by_value.laid_over(plan, by_value.found_in(Plain(ds), plan, encodings))
     patient_id = text.decode(raw_bytes(ds, PATIENT_ID), encodings)
     patient = patients.find(text.decode(raw_bytes(ds, ISSUER), encodings), patient_id, uid(0x0020000D))
     return Scope(

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from node.steps.anonymize import coding
 from node.steps.anonymize.cleaning import Cleaner, clean_values, cleaner_for
 from node.steps.anonymize.known import Known
 from node.steps.anonymize.vocabulary import folded, with_words
@@ -145,10 +146,11 @@ _frames = st.sampled_from(
 @example("Straße", "CT {}", str.upper)
 @example("İnce", "CT {}", str.lower)
 @example("Maße", "{}", str.title)
+@example("NONE", "CT_{}_ax", str.upper)
 def test_a_known_name_is_never_left(name: str, frame: str, spelled: object) -> None:
     assert callable(spelled)
-    if folded(name) in ("ct", "head", "axial"):
-        return
+    if coding.is_term(folded(name)):
+        return  # Mr Head has a HEAD like all others
     cleaned = cleaner_for(Known(names=frozenset({name})), WORDS).clean(frame.format(*[spelled(name)] * 2))
     assert folded(name) not in folded(cleaned).split()
     assert folded(name) not in folded(cleaned)

@@ -44,7 +44,7 @@ def _recipe(tmp_path: Path, *lines: str) -> Path:
         ("BLANK PixelData", "not for a recipe to change"),
         ("REMOVE PatientIdentityRemoved", "not for a recipe to change"),
         ("REMOVE fields:names", "undefined group names"),
-        ("REMOVE values:names", "not supported"),
+        ("REMOVE values:names", "undefined group names: a section %values names"),
         ("REPLACE StudyDate func:hash", "is DA; hash takes"),
         ("REPLACE StudyDescription func:shift", "is LO; shift takes"),
         ("REPLACE PatientAddress func:clean", "may not be kept"),
@@ -53,7 +53,10 @@ def _recipe(tmp_path: Path, *lines: str) -> Path:
         ("REMOVE contains:Zebra", "matches no attribute"),
         ("REMOVE select:GROUP:zz", "no group"),
         ("ADD contains:Study x", "ADD takes one attribute"),
-        ("%filter graylist", "section %filter is not supported"),
+        ("%filter graylist", '%filter is of use only with the option "clean_pixel_data"'),
+        ("%filter", "%filter needs a name"),
+        ("%values", "%values needs a name"),
+        ("%labels", "section %labels is not supported; there are %header, %filter, %fields, %values"),
     ],
 )
 def test_a_line_that_is_not_understood_is_a_problem_with_its_place(tmp_path: Path, line: str, problem: str) -> None:

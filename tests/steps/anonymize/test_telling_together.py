@@ -158,7 +158,7 @@ def test_what_was_kept_back_is_told_as_it_was_where_no_pixel_was_cleaned() -> No
     waiting.did((0x00100010,), Done.REPLACED, b"A", b"B")
     waiting.did((0x00082112, 0x00280301), Done.KEPT, b"NO", b"NO")
     assert [path for path, *_ in listener.told] == [(0x00100010,), (0x00082112, 0x00280301)]
-    waiting.cleaned(None, masked=False)
+    waiting.as_it_was()
     assert listener.told[2:] == [
         ((0x00280301,), Done.KEPT, b"NO", b"NO"), ((0x7FE00010,), Done.KEPT, b"12", b"12"),
     ]  # fmt: skip
@@ -169,7 +169,7 @@ def test_bits_that_are_cleared_are_no_mask_and_tables_that_are_gone_are_removed(
     waiting = UntilCleaned(listener)
     waiting.did((0x7FE00010,), Done.KEPT, b"12", b"12")
     waiting.did((0x7FE00001,), Done.KEPT, struct.pack("<Q", 0), struct.pack("<Q", 0))
-    waiting.cleaned(header, masked=False)
+    waiting.cleaned(header, Done.CLEANED)
     assert listener.told == [
         ((0x7FE00010,), Done.CLEANED, None, None), ((0x7FE00001,), Done.REMOVED, struct.pack("<Q", 0), None),
     ]  # fmt: skip
