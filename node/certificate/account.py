@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from node.certificate.actions import Again, Done, Path, Recorder, Told, written
 from node.certificate.keys import ValueCode
@@ -25,16 +25,10 @@ _Change = tuple[Path, bytes | None, bytes | None]
 _Counts = tuple[tuple[tuple[Path, Done], int], ...]
 
 
-class _Part(NamedTuple):
-    """What is told as one."""
+Part = tuple[Again, int, str]
+"""(what is told as one, kept so that nothing else gets its id; the number of the counts of its actions; its changes)"""
 
-    told: Again
-    """Kept, so that nothing else gets its id."""
-    number: int
-    """Of the counts of its actions."""
-    changes: str
-
-
+_NOTHING: Part = (Again(), 0, "")
 _LONGEST_KEPT = 256
 """Bytes of a value whose code is remembered: names and most UIDs come again in every instance of a series."""
 _MOST_KEPT = 20_000
@@ -47,8 +41,9 @@ class Accounts:
     def __init__(self, code: ValueCode) -> None:
         self._code = code
         self._known: dict[_Change, str] = {}
-        self._parts: dict[int, _Part] = {}
-        self._numbers: dict[_Counts, int] = {}
+        self.parts: dict[int, Part] = {}
+        self._how: tuple[Mapping[str, Any], str] | None = None
+        self._numbers: dict[_Counts, int] = {(): 0}
         self._texts: dict[tuple[tuple[int, ...], _Counts], str] = {}
 
     def begin(self) -> Recording:
@@ -59,24 +54,31 @@ class Accounts:
         known = self._known.get(change)
         if known is None:
             path, before, after = change
-            known = json.dumps([written(path), self._code(before), self._code(after)], separators=(",", ":"))
+            known = f'["{written(path)}","{self._code(before)}","{self._code(after)}"]'  # hex and base 85
             if len(before or b"") <= _LONGEST_KEPT and len(after or b"") <= _LONGEST_KEPT:
                 if len(self._known) >= _MOST_KEPT:
                     self._known.clear()
                 self._known[change] = known
         return known
 
-    def part(self, told: Again) -> _Part:
+    def part(self, told: Again) -> Part:
         """What is told as one and comes again."""
-        found = self._parts.get(id(told))
-        if found is None:
-            if len(self._parts) >= _MOST_KEPT:
-                self._parts.clear()
-            counts = tuple(Counter((path, action) for path, action, _, _ in told).items())
-            number = self._numbers.setdefault(counts, len(self._numbers))
-            changes = (self.change((path, b, a)) for path, action, b, a in told if _is_change(action, b, a))
-            found = self._parts[id(told)] = _Part(told, number, ",".join(changes))
+        if len(self.parts) >= _MOST_KEPT:
+            self.parts.clear()
+        if len(told) == 1:
+            counts: _Counts = ((told[0][:2], 1),)
+        else:
+            counts = tuple(Counter(each[:2] for each in told).items())
+        number = self._numbers.setdefault(counts, len(self._numbers))
+        changes = (self.change((path, b, a)) for path, action, b, a in told if _is_change(action, b, a))
+        found = self.parts[id(told)] = (told, number, ",".join(changes))
         return found
+
+    def how(self, method: Mapping[str, Any]) -> str:
+        """A method, as JSON."""
+        if self._how is None or self._how[0] is not method:
+            self._how = method, json.dumps(method, sort_keys=True, separators=(",", ":"))
+        return self._how[1]
 
     def actions(self, parts: tuple[int, ...], counts: _Counts) -> str:
         """All that was done, as JSON. `parts`: the numbers of `part`."""
@@ -96,13 +98,14 @@ class Accounts:
 class Recording(Recorder):
     """Writes down what is done to one instance."""
 
-    __slots__ = ("_accounts", "_changed", "_counts", "_parts")
+    __slots__ = ("_accounts", "_changed", "_changes", "_counts", "_numbers")
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
         self._counts: dict[tuple[Path, Done], int] = {}
         self._changed: list[_Change] = []
-        self._parts: list[_Part] = []
+        self._numbers: list[int] = []
+        self._changes: list[str] = []
 
     def did(self, path: Path, action: Done, before: bytes | None = None, after: bytes | None = None) -> None:
         key = (path, action)
@@ -111,20 +114,23 @@ class Recording(Recorder):
             self._changed.append((path, before, after))
 
     def did_all(self, told: Sequence[tuple[Told, ...]]) -> None:
-        part, parts = self._accounts.part, self._parts
-        for one in told:
-            if isinstance(one, Again):
-                parts.append(part(one))
-            else:
-                for each in one:
-                    self.did(*each)
+        known = self._accounts.parts.get
+        parts = [known(id(one)) or self._part(one) for one in told]  # known are those alone that are kept
+        self._numbers += [part[1] for part in parts]
+        self._changes += [part[2] for part in parts if part[2]]
+
+    def _part(self, told: tuple[Told, ...]) -> Part:
+        if isinstance(told, Again):
+            return self._accounts.part(told)
+        for each in told:
+            self.did(*each)
+        return _NOTHING
 
     def account(self, method: Mapping[str, Any]) -> str:
         """The instance's account. `method`: how it was done, in plain JSON values and without anything of a patient."""
-        how = json.dumps(method, sort_keys=True, separators=(",", ":"))
-        actions = self._accounts.actions(tuple([part.number for part in self._parts]), tuple(self._counts.items()))
-        changes = [part.changes for part in self._parts if part.changes]
-        return f"{how}\n{actions}\n[{','.join([*changes, *map(self._accounts.change, self._changed)])}]"
+        how = self._accounts.how(method)
+        actions = self._accounts.actions(tuple(self._numbers), tuple(self._counts.items()))
+        return f"{how}\n{actions}\n[{','.join([*self._changes, *map(self._accounts.change, self._changed)])}]"
 
 
 def _is_change(action: Done, before: bytes | None, after: bytes | None) -> bool:

@@ -49,6 +49,8 @@ class Cleaner:
     phrases: re.Pattern[str] | None
     """Numbers and places as a whole, for folded text."""
     vocabulary: frozenset[str]
+    people: re.Pattern[str] | None = None
+    """Their names and long numbers, for folded text: what makes a text that nobody has to clean one that is cleaned."""
     keep_dates: bool = False
     keep_characteristics: bool = False
     """Leave ages and the patient's sex."""
@@ -66,6 +68,10 @@ class Cleaner:
                 self.cleaned.clear()
             found = self.cleaned[text] = self._cleaned(text)
         return found
+
+    def is_about_somebody(self, text: str) -> bool:
+        """Whether a text says a name, or a long number, of the data set's people."""
+        return self.people is not None and self.people.search(_positions(text)[0]) is not None
 
     def _cleaned(self, text: str) -> str:
         """What was taken out can bring together what then is taken for a number or a name: until nothing changes."""
@@ -161,6 +167,7 @@ def cleaner_for(
     return Cleaner(
         names=known.words(vocabulary),
         phrases=known.phrases(keep_dates=keep_dates),
+        people=known.people(),
         vocabulary=vocabulary,
         keep_dates=keep_dates,
         keep_characteristics=keep_characteristics,

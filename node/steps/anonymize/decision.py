@@ -88,8 +88,11 @@ def new_value(tag: int, vr: str, value: bytes, action: Action | None, scope: Sco
     known = VR_BY_TAG.get(tag, vr)
     if action in (None, Do.KEEP):
         check_representation(tag, vr, there=bool(value))
-        if action is None and scope.in_clean and not scope.in_dummy and vr in CLEANED and not coding.is_code(tag):
-            return _changed(tag, vr, value, Do.CLEAN, scope)
+        if action is None and vr in CLEANED and not scope.in_dummy and not coding.is_code(tag):
+            if scope.in_clean:
+                return _changed(tag, vr, value, Do.CLEAN, scope)
+            if _is_about_somebody(value, scope):
+                return _without_people(tag, vr, value, scope)
         return _kept(tag, vr, value, scope), action
     if action in _CHANGING and isinstance(action, Do):
         return _changed(tag, vr, value, action, scope)
@@ -171,6 +174,14 @@ def _changed(tag: int, vr: str, value: bytes, action: Do, scope: Scope) -> Outco
     return (REMOVED, otherwise) if otherwise is Do.REMOVE else new_value(tag, vr, value, otherwise, scope)
 
 
+def _without_people(tag: int, vr: str, value: bytes, scope: Scope) -> Outcome:
+    """A text that nobody has to clean, and that says who somebody is: cleaned as others are, or a dummy."""
+    new = changed(Do.CLEAN, vr, value, scope.encodings, scope.means)
+    if new is None or _said(text.decode(new, scope.encodings), scope):
+        return (vr, dummy(tag, vr)), Do.DUMMY
+    return (vr, new), Do.CLEAN
+
+
 def _name(tag: int, vr: str, scope: Scope) -> bytes:
     """The patient's pseudonym, where a recipe may want it in more places than name and id (PS3.5 6.2)."""
     name = scope.patient.name
@@ -201,6 +212,11 @@ def _without_words(tag: int, vr: str, value: bytes, scope: Scope) -> bytes:
 def _is_no_number_and_names(value: bytes, scope: Scope) -> bool:
     """A number that equals a Patient ID is a number; a name in its place was put there by somebody."""
     return not values.is_numeral(value) and _said(text.decode(value, scope.encodings), scope)
+
+
+def _is_about_somebody(value: bytes, scope: Scope) -> bool:
+    """Whether a text that the table leaves says who somebody is, where texts are cleaned (PS3.15 E.3.5)."""
+    return scope.cleaner is not None and scope.cleaner.is_about_somebody(text.decode(value, scope.encodings))
 
 
 def _said(word: str, scope: Scope) -> bool:

@@ -60,6 +60,8 @@ dr prof mr mrs ms md phd jr sr ii iii von van der den de del della di da do dos 
 _PARTICLES = frozenset(_PARTICLES_ARE.split())
 _PARTS = re.compile(rf"[^\W\d_](?:[^\W\d_]|[{MARKS}])*")
 _LEAST_NUMBER = 3
+_LEAST_NAME, _LONG_NUMBER = 4, 6
+"""Characters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,18 @@ class Known:
         local |= {initials(place) for place in self.places}
         found = (parts - _PARTICLES) | (local - vocabulary - _PARTICLES)
         return frozenset(word for word in found if len(word) > 1 or not word.isascii())
+
+    def people(self) -> re.Pattern[str] | None:
+        """What finds names and long numbers in folded text; words of the standard, and short ones, stand in any."""
+        parts = {form for name in self.names for part in _PARTS.findall(name) for form in spellings(part)}
+        found = {
+            rf"(?<![^\W_]){re.escape(part)}(?![^\W_])"
+            for part in parts - _PARTICLES
+            if len(part) >= _LEAST_NAME and not coding.is_term(part)
+        }
+        long = (number for number in self.numbers if sum(map(str.isalnum, number)) >= _LONG_NUMBER)
+        found |= {form for number in long for form in _number_forms(number)}
+        return re.compile("|".join(sorted(found))) if found else None
 
     def phrases(self, *, keep_dates: bool) -> re.Pattern[str] | None:
         """What finds numbers with and without zeros and separators, and places as a whole, in folded text."""

@@ -90,6 +90,8 @@ class Ruling:
             return "precaution: meaning of a code that no published scheme defines" if local else ""
         if done is Done.UID:
             return "" if meant is Do.KEEP else "precaution: one of the instance's own UIDs"
+        if done is Done.CLEANED and meant is None and self.plan.cleans and len(path) == 1:
+            return "precaution: it says a name or a number of the data set"
         if done is not Done.REPLACED or self._by_concept(path):
             return ""
         vr = VR_BY_TAG.get(path[-1])

@@ -85,6 +85,26 @@ def test_what_was_done_in_the_end_is_told(
     assert new_value(tag, vr, value, action, scope) == (becomes, done)
 
 
+@pytest.mark.parametrize(
+    ("value", "becomes", "done"),
+    [
+        (b"seen by Gruber", ("LO", b"seen by "), Do.CLEAN),
+        (b"made for AC-123456, GRUBER", ("LO", b"made for"), Do.CLEAN),
+        (b"Gruber", ("LO", b"ANONYMIZED"), Do.DUMMY),
+        (b"HELIX of nobody", None, None),
+        (b"number 77", None, None),
+    ],
+)
+def test_a_text_that_the_table_leaves_is_cleaned_where_it_says_who_somebody_is(
+    value: bytes, becomes: tuple[str, bytes] | None, done: Do | None
+) -> None:
+    known = Known(names=frozenset({"Gruber^Eva", "Head"}), numbers=frozenset({"AC123456", "77"}))
+    scope = replace(SCOPE, cleaner=cleaner_for(known, shipped()), own_words=None)
+    assert new_value(0x00700081, "LO", value, None, scope) == (becomes, done)
+    assert new_value(0x00700081, "LO", value, Do.KEEP, scope) == (None, Do.KEEP), "a rule may keep it"
+    assert new_value(0x00080102, "SH", b"Gruber", None, scope) == (None, None), "a code says no text of a person"
+
+
 def test_a_pseudonym_that_is_too_long_for_its_place_is_undecidable() -> None:
     scope = replace(SCOPE, patient=replace(SCOPE.patient, name="a pseudonym of 24 letters"))
     assert new_value(0x00100020, "LO", b"4711", Do.PATIENT, scope)[0] == ("LO", b"a pseudonym of 24 letters ")
