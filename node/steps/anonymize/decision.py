@@ -62,8 +62,9 @@ def always_goes(tag: int) -> bool:
 
 
 def goes(tag: int, action: Action | None) -> bool:
-    """Whether a public element is removed whatever it is: by its action, or because PS3.6 does not have it."""
-    return action is Do.REMOVE or (action in (None, Do.KEEP) and tag not in VR_BY_TAG)
+    """Whether a public element is removed whatever it is: by its action, or because neither PS3.6 as we have it nor the
+    plan knows it."""
+    return action is Do.REMOVE or (action is None and tag not in VR_BY_TAG)
 
 
 def looked_at(vr: str, action: Action | None) -> bool:

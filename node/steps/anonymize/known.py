@@ -73,9 +73,13 @@ class Known:
     places: frozenset[str] = frozenset()
     births: frozenset[str] = frozenset()
 
+    def _parts(self) -> set[str]:
+        """The parts of names in their spellings."""
+        return {form for name in self.names for part in _PARTS.findall(name) for form in spellings(part)}
+
     def words(self, vocabulary: frozenset[str]) -> frozenset[str]:
         """The single words that go, folded: parts of names in their spellings, and of places what is no plain word."""
-        parts = {form for name in self.names for part in _PARTS.findall(name) for form in spellings(part)}
+        parts = self._parts()
         local = {form for place in self.places for part in _PARTS.findall(place) for form in spellings(part)}
         local |= {initials(place) for place in self.places}
         found = (parts - _PARTICLES) | (local - vocabulary - _PARTICLES)
@@ -83,10 +87,9 @@ class Known:
 
     def people(self) -> re.Pattern[str] | None:
         """What finds names and long numbers in folded text; words of the standard, and short ones, stand in any."""
-        parts = {form for name in self.names for part in _PARTS.findall(name) for form in spellings(part)}
         found = {
             rf"(?<![^\W_]){re.escape(part)}(?![^\W_])"
-            for part in parts - _PARTICLES
+            for part in self._parts() - _PARTICLES
             if len(part) >= _LEAST_NAME and not coding.is_term(part)
         }
         long = (number for number in self.numbers if sum(map(str.isalnum, number)) >= _LONG_NUMBER)
@@ -96,7 +99,11 @@ class Known:
     def phrases(self, *, keep_dates: bool) -> re.Pattern[str] | None:
         """What finds numbers with and without zeros and separators, and places as a whole, in folded text."""
         found = {form for number in self.numbers for form in _number_forms(number)}
-        found |= {form for place in self.places for form in _place_forms(place)}
+        people = self._parts() - _PARTICLES
+        for place in self.places:
+            # One that names somebody is no place: of what is typed there, that goes word by word.
+            if people.isdisjoint(form for part in _PARTS.findall(place) for form in spellings(part)):
+                found |= set(_place_forms(place))
         if keep_dates:  # which leaves all dates but this one
             found |= {form for birth in self.births for form in _date_forms(birth)}
         return re.compile("|".join(sorted(found, key=lambda form: (-len(form), form)))) if found else None

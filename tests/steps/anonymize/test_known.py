@@ -113,3 +113,28 @@ def test_the_day_of_birth_is_found_in_any_order_where_dates_are_kept(text: str) 
     pattern = births.phrases(keep_dates=True)
     assert isinstance(pattern, re.Pattern)
     assert pattern.fullmatch(text)
+
+
+def test_a_place_is_found_as_a_whole_unless_it_names_somebody() -> None:
+    """Whoever types a name where a place belongs types other things there too."""
+    names = frozenset({"Gruber^Eva", "de la Cruz"})
+    pattern = Known(names=names, places=frozenset({"Chest Clinic de la Ville", "chest Eva Gruber"})).phrases(
+        keep_dates=False
+    )
+    assert pattern is not None
+    assert pattern.search("at chest clinic, de la ville")
+    assert not pattern.search("chest eva gruber")
+
+
+@pytest.mark.parametrize(
+    ("text", "about"),
+    [
+        ("seen by gruber", True), ("grubers", False), ("an 123-456 a", True), ("an 123", False), ("head of eva", False),
+        ("head", False), ("muller", True), ("mueller", True),
+    ],
+)  # fmt: skip
+def test_a_text_is_about_somebody_by_a_long_name_or_a_long_number(text: str, about: bool) -> None:
+    known = Known(names=frozenset({"Gruber^Eva", "Head^Max", "Müller"}), numbers=frozenset({"123456", "123"}))
+    pattern = known.people()
+    assert pattern is not None
+    assert bool(pattern.search(text)) is about
