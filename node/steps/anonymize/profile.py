@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
 from node.dicom import deid_content, deid_table, iod_types
-from node.dicom.attributes import VR_BY_TAG
+from node.dicom.attributes import VR_BY_TAG, keyword_of
 from node.steps.anonymize import content
 from node.steps.anonymize.actions import PATIENT_ID, PATIENT_NAME, Do
 
@@ -23,6 +24,18 @@ BEYOND_THE_TABLE: Mapping[int, Do] = MappingProxyType(
     }
     | {tag: Do.DUMMY for tag, vr in VR_BY_TAG.items() if vr == "PN" and tag not in deid_table.rows()}
 )
+
+_WRITTEN_BY_PEOPLE = re.compile("Description|Comment|Notes|Remarks|Reason")
+DESCRIPTORS: frozenset[int] = frozenset(
+    tag
+    for tag, vr in VR_BY_TAG.items()
+    if vr in ("LO", "LT", "ST", "UC", "UT")
+    and tag >> 16 > 7
+    and tag not in deid_table.rows()
+    and _WRITTEN_BY_PEOPLE.search(keyword_of(tag) or "")
+)
+"""Text that somebody writes, and that Table E.1-1 leaves alone, such as Content Description (0070,0081). Clean
+Descriptors cleans it as well: it is for information within any text (PS3.15 E.3.5)."""
 
 # The table says X unless the reference is required. Kept with keyed UIDs always: which image a localizer or
 # a derivation refers to is worth keeping and, keyed, tells no more than the instance's own UID.
@@ -86,7 +99,7 @@ def at_top(options: frozenset[str], sop_class: str) -> Mapping[int, Do]:
         row.tag: by_profile(row, options, iod_types.type_at_top(row.tag, sop_class))
         for row in deid_table.rows().values()
     }
-    return MappingProxyType({**actions, **BEYOND_THE_TABLE})
+    return MappingProxyType({**actions, **BEYOND_THE_TABLE, **_descriptors(options)})
 
 
 @lru_cache(maxsize=32)
@@ -95,7 +108,11 @@ def in_items(options: frozenset[str]) -> Mapping[int, Do]:
     actions = {
         row.tag: by_profile(row, options, iod_types.type_in_any_item(row.tag)) for row in deid_table.rows().values()
     }
-    return MappingProxyType({**actions, **BEYOND_THE_TABLE})
+    return MappingProxyType({**actions, **BEYOND_THE_TABLE, **_descriptors(options)})
+
+
+def _descriptors(options: frozenset[str]) -> Mapping[int, Do]:
+    return dict.fromkeys(DESCRIPTORS, Do.CLEAN) if "clean_descriptors" in options else {}
 
 
 @lru_cache(maxsize=32)

@@ -13,7 +13,7 @@ from node.steps.anonymize import coding, content, evidence
 from node.steps.anonymize.actions import PATIENT_ID, PATIENT_NAME, Action, Do
 from node.steps.anonymize.changes import CLEANED
 from node.steps.anonymize.plan import Plan, Rules
-from node.steps.anonymize.profile import BEYOND_THE_TABLE, UNFORMATTED_TEXT
+from node.steps.anonymize.profile import BEYOND_THE_TABLE, DESCRIPTORS, UNFORMATTED_TEXT
 from node.steps.anonymize.reversible import ENCRYPTED_ATTRIBUTES
 from node.steps.anonymize.telling import WITH_PIXELS
 
@@ -118,6 +118,8 @@ class Ruling:
         row = deid_table.rows().get(tag)
         if row is not None:
             return self._of_row(row, path, meant, done)
+        if tag in DESCRIPTORS and "clean_descriptors" in self.plan.options:
+            return "option clean_descriptors: text that somebody writes, in no row of Table E.1-1"
         if done is Done.CLEANED and VR_BY_TAG.get(tag) in CLEANED:
             return "text within a sequence that is cleaned"
         if tag in BEYOND_THE_TABLE:

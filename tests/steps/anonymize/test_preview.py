@@ -258,3 +258,11 @@ def test_an_age_over_89_is_a_precaution(tmp_path: Path) -> None:
     ds.PatientAge = "093Y"
     line = one(ds, "(0010,1010) Patient's Age", tmp_path, options=("retain_patient_characteristics",))
     assert (line.before, line.after, line.rule) == ("093Y", "090Y", "precaution: an age over 89")
+
+
+def test_a_descriptor_that_no_row_names_is_cleaned_by_the_option(tmp_path: Path) -> None:
+    ds = ct()
+    ds.PatientName, ds.AccessionNumber, ds.ContentDescription = "Mustermann^Erika", "AC48291", "CT made for AC48291"
+    line = one(ds, "(0070,0081) Content Description", tmp_path, options=("clean_descriptors",))
+    assert (line.done, line.after) == (Done.CLEANED, "CT made for")
+    assert line.rule == "option clean_descriptors: text that somebody writes, in no row of Table E.1-1"

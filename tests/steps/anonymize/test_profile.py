@@ -138,3 +138,17 @@ def test_content_items_go_by_their_concept_and_by_their_value_type(
     concept: deid_content.Concept, options: set[str], action: Do
 ) -> None:
     assert profile.of_content(frozenset(options))[concept] is action
+
+
+def test_text_that_people_write_is_cleaned_though_no_row_names_it() -> None:
+    described, beside = tag("ContentDescription"), tag("SequenceName")
+    assert described not in deid_table.rows()
+    for actions in (
+        profile.at_top(frozenset({"clean_descriptors"}), ""),
+        profile.in_items(frozenset({"clean_descriptors"})),
+    ):
+        assert actions[described] is actions[tag("SegmentDescription")] is Do.CLEAN
+        assert beside not in actions
+    assert described not in profile.at_top(BASIC, "")
+    assert not profile.DESCRIPTORS & deid_table.rows().keys()
+    assert tag("TextValue") not in profile.DESCRIPTORS, "that of a content item goes by its concept"
