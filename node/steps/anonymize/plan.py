@@ -1,6 +1,6 @@
 """What to do with every attribute: PS3.15 Table E.1-1, the options, a recipe and site rules, compiled into one lookup.
 
-Compiling is pure and knows no data set, so that what walks the data (walk.py today) can be replaced alone.
+Compiling is pure and knows no data set; engine.py applies it to the bytes of one, walk.py by pydicom.
 """
 
 from __future__ import annotations
