@@ -12,7 +12,7 @@ from mmap import mmap
 
 from node.certificate.actions import PIXELS, Done, Recorder
 from node.dicom import levels
-from node.dicom.attributes import VR_BY_TAG, describe, is_creator, is_private
+from node.dicom.attributes import VR_BY_TAG, describe, is_creator
 from node.dicom.encoding import UNDEFINED, Parse
 from node.dicom.levels import EXPLICIT, Element, Item, Level
 from node.dicom.recurring import Lately
@@ -69,18 +69,17 @@ class _Rewriting:
         private = decision.kept_private(elements, header.raw, scope.plan)
         meanings_stay = coding.is_standard(header.raw(coding.SCHEME))
         memory = self._memory.of(scope, parse, telling=account is not None)
+        gone = None if account is None else self._memory.of(scope, parse, telling=True, gone=True)
         known, written = memory.latest.get, dict[int, Written]()
         for tag, each in elements.items():
             if tag & 0x10000:
                 if tag in private:
                     written[tag] = self._private(each, *private[tag], parse, scope, depth)
                     continue
-                if account is None:
-                    continue
-                if scope.plan.keeps_private:
-                    self._gone(each, scope)
-                    continue
-            elif tag == coding.MEANING and not meanings_stay:
+                if account is not None and gone is not None:
+                    self._private_gone(each, account, gone, scope)
+                continue
+            if tag == coding.MEANING and not meanings_stay:
                 change = ("LO", decision.dummy(tag, "LO"))
                 written[tag] = self._changed(each, "LO", change, scope.action(tag), parse, scope)
                 continue
@@ -114,7 +113,7 @@ class _Rewriting:
     def _public(self, each: Element, parse: Parse, scope: Scope, depth: int) -> Written:
         tag, _, _, value, end, _ = each
         action, known = scope.action(tag), VR_BY_TAG.get(tag)
-        if is_private(tag) or decision.always_goes(tag) or decision.goes(tag, action):
+        if decision.always_goes(tag) or decision.goes(tag, action):
             return self._gone(each, scope)
         vr = read_as(each, known)
         if vr == "SQ":
@@ -130,6 +129,20 @@ class _Rewriting:
         self._passing += not decision.lasting(vr, raw, action, scope)
         change, done = decision.new_value(tag, vr, raw, action, scope)
         return self._changed(each, vr, change, done, parse, scope)
+
+    def _private_gone(self, each: Element, account: Account, memory: Lately[Remembered], scope: Scope) -> None:
+        """That it is not on the list others of its level say: what is remembered is only how that is told."""
+        start, end = each[2], each[4]
+        if end - start > LONGEST:
+            self._gone(each, scope)
+            return
+        encoded = self._data[start:end]
+        found = memory.find(encoded)
+        if found is None:
+            self._gone(each, scope)
+            memory.keep(encoded, (b"", account.together(len(account.told) - 1)))
+        else:
+            account.told.append(found[1])
 
     def _private(self, each: Element, vr: str, action: Action, parse: Parse, scope: Scope, depth: int) -> Written:
         """A private element on the list: its sequences are walked, its UIDs replaced (PS3.15 E.3.10)."""

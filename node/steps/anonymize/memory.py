@@ -7,14 +7,12 @@ what has the last in it is not at all. What is missing in a frame gives one pati
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from node.certificate.actions import Told
 from node.dicom.encoding import Parse
 from node.dicom.levels import EXPLICIT
 from node.dicom.recurring import Lately
-from node.steps.anonymize.actions import Do
 from node.steps.anonymize.scope import Scope
 
 LONGEST = 512
@@ -27,9 +25,7 @@ Remembered = tuple[bytes, tuple[Told, ...]]
 """An element as it is written, b"" for one that is removed; and what a Recorder is told of it and all that is in it."""
 
 _Place = int | tuple[int, ...]
-_Frame = tuple[
-    int, int, int, int, Sequence[str], str, bool, _Place, bool, bool, bool, bool, tuple[int, Do] | None, bool, bool
-]
+_Frame = tuple[object, ...]
 
 
 @dataclass(slots=True)
@@ -40,12 +36,13 @@ class Memory:
     _objects: dict[int, object] = field(default_factory=dict)
     """Those that a frame knows by their id, kept so that no other gets it."""
 
-    def of(self, scope: Scope, parse: Parse, *, telling: bool = False) -> Lately[Remembered]:
+    def of(self, scope: Scope, parse: Parse, *, telling: bool = False, gone: bool = False) -> Lately[Remembered]:
         """What is remembered of elements within a scope that are laid out as `parse` reads them.
 
         telling  whether it is also told what was done to them: then the whole path counts
+        gone     of private ones that are removed, whatever their bytes are
         """
-        frame = _frame(scope, parse, telling)
+        frame = _frame(scope, parse, telling, gone)
         found = self.known.get(frame)
         if found is None:
             if len(self.known) >= _MOST_FRAMES:
@@ -57,7 +54,7 @@ class Memory:
         return found
 
 
-def _frame(scope: Scope, parse: Parse, telling: bool) -> _Frame:
+def _frame(scope: Scope, parse: Parse, telling: bool, gone: bool) -> _Frame:
     """All of a scope but the crosswalk, which is one for all, and the instance's own UIDs.
 
     Where an item lies counts by its sequence (Plan.items), and by all above it only where a rule names a path, or where
@@ -69,5 +66,5 @@ def _frame(scope: Scope, parse: Parse, telling: bool) -> _Frame:
         place = scope.path if scope.plan.paths or telling else scope.path[-1]
     return (
         id(scope.plan), id(scope.patient), id(scope.cleaner), scope.days, scope.encodings, words, scope.nested, place,
-        scope.in_dummy, scope.in_clean, scope.in_content, scope.by_place, scope.own, parse is EXPLICIT, telling,
+        scope.in_dummy, scope.in_clean, scope.in_content, scope.by_place, scope.own, parse is EXPLICIT, telling, gone,
     )  # fmt: skip

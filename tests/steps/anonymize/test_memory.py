@@ -103,6 +103,12 @@ def test_all_above_an_item_counts_only_where_a_rule_names_a_path() -> None:
     assert memory.of(ruled, EXPLICIT) is not memory.of(replace(ruled, path=deeper), EXPLICIT)
 
 
+def test_what_goes_for_what_others_say_is_remembered_apart() -> None:
+    """The same bytes may be of a private element that stays in another item: there its creator is on the list."""
+    memory = Memory()
+    assert memory.of(_PLAIN, EXPLICIT, telling=True, gone=True) is not memory.of(_PLAIN, EXPLICIT, telling=True)
+
+
 def test_the_whole_path_counts_where_it_is_told() -> None:
     memory, deeper = Memory(), replace(_PLAIN, path=(0x00400275, 0x00081140))
     assert memory.of(_PLAIN, EXPLICIT, telling=True) is not memory.of(_PLAIN, EXPLICIT)
