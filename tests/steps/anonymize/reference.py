@@ -11,7 +11,7 @@ import zlib
 from pathlib import Path
 
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import UID
 
 from node.certificate.actions import Done, Recorder
@@ -28,8 +28,8 @@ from node.steps.anonymize.telling import value_of
 from node.steps.anonymize.walk import walk
 
 UNREADABLE = (
-    AttributeError, EOFError, InvalidDicomError, KeyError, Malformed, NotImplementedError, RecursionError, TypeError,
-    ValueError, OSError, Warning, struct.error, zlib.error,
+    AttributeError, BytesLengthException, EOFError, InvalidDicomError, KeyError, Malformed, NotImplementedError,
+    RecursionError, TypeError, ValueError, OSError, Warning, struct.error, zlib.error,
 )  # fmt: skip
 """What pydicom was seen to raise on damaged data sets, and what decision.py does."""
 
