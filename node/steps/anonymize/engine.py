@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from mmap import mmap
 
-from node.certificate.actions import PIXELS, Done, Recorder
+from node.certificate.actions import PIXELS, Again, Done, Recorder, Told
 from node.dicom import levels
 from node.dicom.attributes import VR_BY_TAG, describe, is_creator
 from node.dicom.encoding import UNDEFINED, Parse
@@ -77,7 +77,8 @@ class _Rewriting:
                     written[tag] = self._private(each, *private[tag], parse, scope, depth)
                     continue
                 if account is not None and gone is not None:
-                    self._private_gone(each, account, gone, scope)
+                    found = gone.latest.get(data[each[2] : each[4]]) if each[4] - each[2] <= LONGEST else None
+                    account.told.append(self._private_gone(each, account, gone, scope) if found is None else found[1])
                 continue
             if tag == coding.MEANING and not meanings_stay:
                 change = ("LO", decision.dummy(tag, "LO"))
@@ -130,19 +131,16 @@ class _Rewriting:
         change, done = decision.new_value(tag, vr, raw, action, scope)
         return self._changed(each, vr, change, done, parse, scope)
 
-    def _private_gone(self, each: Element, account: Account, memory: Lately[Remembered], scope: Scope) -> None:
+    def _private_gone(
+        self, each: Element, account: Account, memory: Lately[Remembered], scope: Scope
+    ) -> tuple[Told, ...]:
         """That it is not on the list others of its level say: what is remembered is only how that is told."""
-        start, end = each[2], each[4]
-        if end - start > LONGEST:
-            self._gone(each, scope)
-            return
-        encoded = self._data[start:end]
-        found = memory.find(encoded)
-        if found is None:
-            self._gone(each, scope)
-            memory.keep(encoded, (b"", account.together(len(account.told) - 1)))
-        else:
-            account.told.append(found[1])
+        self._gone(each, scope)
+        told = account.told.pop()
+        if each[4] - each[2] > LONGEST:
+            return told
+        memory.keep(self._data[each[2] : each[4]], (b"", again := Again(told)))
+        return again
 
     def _private(self, each: Element, vr: str, action: Action, parse: Parse, scope: Scope, depth: int) -> Written:
         """A private element on the list: its sequences are walked, its UIDs replaced (PS3.15 E.3.10)."""
