@@ -12,7 +12,7 @@ import pytest
 from deid.config import DeidRecipe
 from pydicom import dcmread
 
-from benchmarks.corpus.generate import generate
+from benchmarks.corpus.generate import FILTER, generate
 from benchmarks.corpus.key import OPTIONS, Action, Instance
 from benchmarks.corpus.score import score
 from benchmarks.deid import rules, run_node, shown
@@ -72,7 +72,7 @@ def test_the_node_passes_on_no_identifier_that_its_options_promise_to_remove(
 
 
 def test_the_rules_of_the_benchmark_are_ones_of_the_node(tmp_path: Path) -> None:
-    (pixels := tmp_path / "pixels.dicom").write_text("FORMAT dicom\n\n%filter graylist\n")
+    (pixels := tmp_path / "pixels.dicom").write_text(FILTER)
     config = load(rules(tmp_path, pixels), STEPS)
     assert [route.name for route in config.routes] == ["deid"]
     assert set(available()) <= set(OPTIONS)
