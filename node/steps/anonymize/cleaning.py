@@ -145,7 +145,7 @@ class Cleaner:
         if patterns.MEASURES.fullmatch(word):
             return True
         letters = [piece for piece in pieces if not piece.isdecimal()]
-        longest = max(len(piece) for piece in pieces if piece.isdecimal())
+        longest = max((len(piece) for piece in pieces if piece.isdecimal()), default=0)
         if longest > _LONGEST_NUMBER or (longest == _LONGEST_NUMBER and not patterns.PARAMETERS.issuperset(letters)):
             return False
         if sum(map(len, pieces)) - sum(map(len, letters)) > _LONGEST_NUMBER:

@@ -98,12 +98,17 @@ class Known:
 
     def phrases(self, *, keep_dates: bool) -> re.Pattern[str] | None:
         """What finds numbers with and without zeros and separators, and places as a whole, in folded text."""
-        found = {form for number in self.numbers for form in _number_forms(number)}
-        people = self._parts() - _PARTICLES
+        people, found = self._parts() - _PARTICLES, set[str]()
+
+        def is_free_text(value: str) -> bool:  # whoever types a name there types other things too
+            return not people.isdisjoint(form for part in _PARTS.findall(value) for form in spellings(part))
+
+        for number in self.numbers:
+            words = [word for word in number.split() if any(map(str.isdecimal, word))]
+            for one in words if is_free_text(number) else [number]:
+                found.update(_number_forms(one))
         for place in self.places:
-            # One that names somebody is no place: of what is typed there, that goes word by word.
-            if people.isdisjoint(form for part in _PARTS.findall(place) for form in spellings(part)):
-                found |= set(_place_forms(place))
+            found.update(() if is_free_text(place) else _place_forms(place))
         if keep_dates:  # which leaves all dates but this one
             found |= {form for birth in self.births for form in _date_forms(birth)}
         return re.compile("|".join(sorted(found, key=lambda form: (-len(form), form)))) if found else None

@@ -175,3 +175,7 @@ _FORMS = (
 @given(st.integers(1900, 2026), st.integers(1, 12), st.integers(1, 28), st.sampled_from(_FORMS))
 def test_a_date_is_never_left(year: int, month: int, day: int, form: str) -> None:
     assert CLEANER.clean("CT head " + form.format(y=year, m=month, d=day) + " axial") == "CT head axial"
+
+
+def test_a_letter_that_is_written_as_two_without_a_number_is_cleaned_as_a_word() -> None:
+    assert cleaner(Known()).clean("\u013fA") in ("", "\u013fA")
