@@ -133,6 +133,13 @@ def test_a_place_is_found_as_a_whole_unless_it_names_somebody() -> None:
         ("head", False), ("muller", True), ("mueller", True),
     ],
 )  # fmt: skip
+def test_a_text_is_about_somebody_by_a_long_name_or_a_long_number(text: str, about: bool) -> None:
+    known = Known(names=frozenset({"Gruber^Eva", "Head^Max", "Müller"}), numbers=frozenset({"123456", "123"}))
+    pattern = known.people()
+    assert pattern is not None
+    assert bool(pattern.search(text)) is about
+
+
 def test_of_a_number_with_a_name_in_it_the_digits_are_found_and_its_other_words_are_not() -> None:
     pattern = Known(names=frozenset({"Gruber^Eva"}), numbers=frozenset({"chest Eva Gruber AC-4711"})).phrases(
         keep_dates=False
@@ -141,10 +148,3 @@ def test_of_a_number_with_a_name_in_it_the_digits_are_found_and_its_other_words_
     assert pattern.search("for ac 4711")
     assert not pattern.search("chest")
     assert not pattern.search("chest eva gruber")
-
-
-def test_a_text_is_about_somebody_by_a_long_name_or_a_long_number(text: str, about: bool) -> None:
-    known = Known(names=frozenset({"Gruber^Eva", "Head^Max", "Müller"}), numbers=frozenset({"123456", "123"}))
-    pattern = known.people()
-    assert pattern is not None
-    assert bool(pattern.search(text)) is about
