@@ -185,7 +185,9 @@ class Service:
 
         Of several nodes that share the work each would guess that it gets the job, so none begins.
         """
-        soon = Soon(database=self.database, spool=self.spool, config=self.rules.current)
+        soon = Soon(
+            database=self.database, spool=self.spool, config=self.rules.current, foreseen=self.collector.foreseen
+        )  # fmt: skip
         while True:
             self._soon.wait()
             deadline = time.monotonic() + _UNTIL_QUIET
@@ -196,8 +198,8 @@ class Service:
             self._soon.clear()
             try:
                 if len(self.presence.nodes()) == 1:
-                    for step, items in soon.beginnings():
-                        self.body.runner.begin(step, items)
+                    for chain, items in soon.beginnings():
+                        self.body.runner.begin(chain, items)
             except Exception as error:  # worker loop: only a guess, and the jobs do it all the same
                 log.warning("nothing is begun ahead: %s", type(error).__name__)
 

@@ -63,6 +63,7 @@ from node.report.http import StatusServer
 from node.report.metrics import Metrics
 from node.retention import Retention
 from node.rules import Rules
+from node.run.ahead import Ahead
 from node.run.certify import Certifier
 from node.run.runner import Runner
 from node.run.supply import supply_of
@@ -334,7 +335,7 @@ def _runner(ground: _Ground) -> Runner:
         work=rules.current().node.data / "work", pool=ground.pool, reach=ground.reach,
         supply=supply_of(ground.crosswalk), steps=STEPS,
         takes=lambda name: rules.current().takes(name),
-        concurrent=lambda name: rules.current().destinations[name].concurrent,
+        concurrent=lambda name: rules.current().destinations[name].concurrent, ahead=Ahead(ground.spool.files),
         certifier=Certifier(
             database=ground.database, pool=ground.pool, secret=lambda: ground.crosswalk.keys.current,
             process=ground.engine.process,

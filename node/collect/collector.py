@@ -16,6 +16,7 @@ from traceback import format_tb
 
 import sqlalchemy as sa
 
+from node.collect.foreseen import Foreseen
 from node.collect.late import Late, owed
 from node.complete import Complete, Facts, Missing, judge
 from node.complete.policy import goes_by, policy_for, shortest
@@ -23,9 +24,9 @@ from node.config import Config, Route, freeze
 from node.engine.engine import Engine
 from node.index import Database, units
 from node.index.known import Known, known, mark
-from node.index.units import Member, NewJob, Open, Version
+from node.index.units import NewJob, Open, Version
 from node.match import Verdict, match
-from node.model import UnitKind
+from node.model import ReceiptId, UnitKind
 from node.spool import Presence, Seen
 
 log = logging.getLogger("node.collect")
@@ -53,6 +54,8 @@ class Collector:
     """Units that could not be judged, and until when (database clock) they are left alone."""
     waiting: dict[Version, float] = field(default_factory=dict)
     """Units that wait for time alone, and until when: a unit may wait for hours past the floor of its evidence."""
+    foreseen: Foreseen = field(default_factory=Foreseen)
+    """What was matched ahead; `Soon` fills it."""
     heard: list[object] = field(default_factory=list)
     """What `waiting` was judged by: the rules, and what senders and sources had said."""
 
@@ -171,10 +174,16 @@ class Collector:
 
     def _close(self, config: Config, candidate: Open, evidence: str, missing: Missing | None) -> None:
         unit = candidate.unit
+        # Without a route of its kind nobody asks what it consists of, and that is 10 KB for every instance.
+        routed = unit.kind in config.routed
         with self.database.reader.connect() as connection:
-            members = units.members(connection, unit.id, unit.generation)
+            members = units.receipts(connection, unit.id, unit.generation) if routed else []
             earlier = units.routes_run(connection, unit.id, unit.generation)
-        verdicts = match(config.routes, [(m.header, m.origin) for m in members], kind=unit.kind)
+            verdicts = self.foreseen.of(config, unit.kind, [one for one, _ in members])
+            if verdicts is None:
+                seen = units.members(connection, unit.id, unit.generation) if routed else []
+                members = [(m.receipt, m.generation) for m in seen]
+                verdicts = match(config.routes, [(m.header, m.origin) for m in seen], kind=unit.kind)
         held = f"it is incomplete: {missing}" if missing and config.complete.incomplete == "hold" else ""
         new = [
             job
@@ -198,13 +207,19 @@ class Collector:
 
 
 def _job(
-    config: Config, route: Route, verdict: Verdict, members: Sequence[Member], generation: int, again: bool, held: str
+    config: Config,
+    route: Route,
+    verdict: Verdict,
+    members: Sequence[tuple[ReceiptId, int]],
+    generation: int,
+    again: bool,
+    held: str,
 ) -> NewJob | None:
     """held   why nothing is begun without a person; empty when it may be"""
     late = Late(route.late or config.complete.late) if again else Late.RERUN
     plan = freeze(route)
     targets = list(dict.fromkeys(str(s.to) for s in route.chain if s.name == "forward" and hasattr(s, "to")))
-    debts = owed(late, [(m.receipt, m.generation) for m in members], generation, targets)
+    debts = owed(late, members, generation, targets)
     if not debts:
         return None
     if verdict.undecided and late is not Late.IGNORE:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
+from node.collect.foreseen import Foreseen
 from node.complete.policy import shortest
 from node.config import Config
 from node.index import Database, units
@@ -28,11 +29,12 @@ class Soon:
     database: Database
     spool: Spool
     config: Callable[[], Config]
+    foreseen: Foreseen = field(default_factory=Foreseen)
     seen: set[Version] = field(default_factory=set)
     """Told already; a unit that changes is told again."""
 
-    def beginnings(self) -> Iterator[tuple[Step, list[Item]]]:
-        """The first step of each route that takes such a unit, and the unit's instances."""
+    def beginnings(self) -> Iterator[tuple[Sequence[Step], list[Item]]]:
+        """The steps of each route that takes such a unit, one at least, and the unit's instances."""
         config = self.config()
         with self.database.reader.connect() as connection:
             now = self.database.now(connection)
@@ -45,7 +47,7 @@ class Soon:
             if one.unit.generation == 1 and not one.unjudged:
                 yield from self._of(config, one)
 
-    def _of(self, config: Config, one: Open) -> Iterator[tuple[Step, list[Item]]]:
+    def _of(self, config: Config, one: Open) -> Iterator[tuple[Sequence[Step], list[Item]]]:
         if all(route.unit is not one.unit.kind for route in config.routes):
             return
         with self.database.reader.connect() as connection:
@@ -61,6 +63,7 @@ class Soon:
             if (path := paths.get(m.receipt)) is not None
         ]
         verdicts = match(config.routes, [(m.header, m.origin) for m in members], kind=one.unit.kind)
+        self.foreseen.learn(config, one.unit.kind, wanted, verdicts)
         for route, verdict in zip(config.routes, verdicts, strict=True):
             if verdict.matched and route.chain:
-                yield route.chain[0], items
+                yield route.chain, items

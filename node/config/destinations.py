@@ -66,6 +66,8 @@ class Destination(Section):
     """Our calling AE title there; default: the first of `node.ae_title`."""
     concurrent: Count = 2
     """Deliveries at the same time."""
+    associations: Count = 2
+    """Associations at the same time for one delivery of 100 instances and more, or as many as the peer takes."""
     retry: Retry = Retry()
     """When a failed delivery is tried again."""
     timeout: PositiveDuration = timedelta(seconds=60)

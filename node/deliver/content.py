@@ -48,12 +48,16 @@ def data_set(parcel: Parcel, transfer_syntax: str) -> tuple[BinaryIO, int]:
         if transfer_syntax != parcel.transfer_syntax:
             anew = _encoded(parcel.path, UID(transfer_syntax))
             return BytesIO(anew), len(anew)
-        meta = read_meta(parcel.path)
-        if meta.transfer_syntax != transfer_syntax:
-            raise CannotSucceed("its file in the outbox is not in the transfer syntax that was recorded for it")
-        data = parcel.path.open("rb")
+        data = parcel.path.open("rb", buffering=0)
     except FileNotFoundError:
         raise CannotSucceed(FILE_GONE) from None
+    try:
+        meta = read_meta(data)
+        if meta.transfer_syntax != transfer_syntax:
+            raise CannotSucceed("its file in the outbox is not in the transfer syntax that was recorded for it")
+    except BaseException:
+        data.close()
+        raise
     data.seek(meta.dataset_offset)
     return data, os.fstat(data.fileno()).st_size - meta.dataset_offset
 

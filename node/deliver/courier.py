@@ -19,7 +19,7 @@ from node.config import Destination
 from node.deliver.base import Outcome as Answer
 from node.deliver.base import Parcel, Result, Target
 from node.deliver.folder import FolderTarget
-from node.deliver.recording import Recording, at_once
+from node.deliver.recording import Recording, at_once, side_by_side
 from node.engine.runs import DONE, STOP, Outcome
 from node.errors import CannotSucceed, TryAgain
 from node.index import Database, jobs
@@ -33,6 +33,9 @@ Open = Callable[[Delivery, Destination, Collection[str]], Target]
 """(delivery, its destination, places that it has taken already) -> the target"""
 
 Answered = tuple[Waiting, Result]
+
+_AWAY = 5.0
+"""Seconds after which a delivery is tried again that met a database that was away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +53,14 @@ class Courier:
 
     def deliver(self, key: str, attempt: int) -> Outcome:
         """Send what waits. `attempt` counts how often the engine was given this delivery."""
+        try:
+            return self._deliver(key)
+        except sa.exc.OperationalError as error:
+            log.warning("delivery %s: the database is away, tried again: %s", key, type(error.orig).__name__)
+            return Outcome("again", _AWAY)
+
+    def _deliver(self, key: str) -> Outcome:
+        """Raises OperationalError when the database is away: at the first look, or when it is told what went wrong."""
         found = self.outbox.read(key)
         if found is None or found[0].state in ("held", "dropped", "delivered"):
             return STOP
@@ -71,9 +82,8 @@ class Courier:
             return self._later(delivery, destination, str(error))
         except OSError as error:
             return self._later(delivery, destination, error.strerror or type(error).__name__)
-        except sa.exc.OperationalError as error:
-            log.warning("delivery %s: the database is away, tried again: %s", key, type(error.orig).__name__)
-            return Outcome("again", 5.0)
+        except sa.exc.OperationalError:
+            raise
         except CannotSucceed as error:
             return self._hold(delivery, str(error))
         except Exception as error:  # worker loop: a bug holds this delivery, and the others go on
@@ -118,7 +128,10 @@ class Courier:
             self.reach("delivery recorded")
 
         # A folder is told where each file is before the next one is given a place.
-        with Recording(keep, at_once(len(by_number)) if destination.dicom is not None else 1) as recording:
+        bound, sending = 1, 1
+        if destination.dicom is not None:
+            bound, sending = at_once(len(by_number)), side_by_side(len(by_number), destination.associations)
+        with Recording(keep, bound, sending) as recording:
             self.reach("delivery begins")
             target.deliver(
                 [_parcel(w) for w in by_number.values()], record, lambda: self.stop() or not recording.wanted

@@ -1,20 +1,21 @@
 """Brings parcels to a DICOM peer by C-STORE. The only file that uses pynetdicom as SCU.
 
-One association carries the parcels of a delivery (more only when they need more than 128 presentation
-contexts). The data set goes out as it is stored, read from the file while it is sent; only where the peer
-takes no other than another uncompressed transfer syntax is it encoded anew.
+One association carries the parcels of a small delivery, several those of a large one (see several.py). The data set
+goes out as it is stored, read from the file while it is sent; only where the peer takes no other than another
+uncompressed transfer syntax is it encoded anew.
 """
 
 from __future__ import annotations
 
 import functools
+import select
 import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
 
 from pynetdicom import AE, build_context, build_role, evt
 from pynetdicom.dimse_primitives import C_STORE, N_EVENT_REPORT
@@ -26,14 +27,19 @@ from node.config import DestinationTls, Identity
 from node.deliver.answers import answer
 from node.deliver.base import Outcome, Parcel, Record, Result
 from node.deliver.content import data_set
-from node.deliver.contexts import Context, Proposal, choose, proposals, refusal
+from node.deliver.contexts import Context, choose, proposals, refusal
 from node.deliver.pause import Pause
-from node.deliver.wire import pdus, store_request
+from node.deliver.recording import side_by_side
+from node.deliver.responses import Lease, stored
+from node.deliver.several import Left, over_several
+from node.deliver.wire import pdus, send, store_request
 from node.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLICIT_VR_LITTLE_ENDIAN
 from node.errors import CannotSucceed, ConfigurationError, TryAgain
 from node.model import Kind
 from node.tls import Channel, client_context, secure, why_not
 
+_BORROWED = 0.05
+"""Seconds that pynetdicom's reader waits at a time while the socket is not its own."""
 _IN_A_ROW = 3
 """After so many temporary refusals one after the other, the peer is taken to be the reason, not the parcels."""
 
@@ -71,12 +77,14 @@ class DicomTarget:
 
     tls         how it is spoken to over TLS; None for in clear
     identity    the user that we say we are; None for none
+    associations    at the same time for a large delivery
     """
 
     def __init__(
         self, ae_title: str, host: str, port: int, calling_ae: str, timeouts: Timeouts | None = None,
-        *, tls: DestinationTls | None = None, identity: Identity | None = None,
+        *, tls: DestinationTls | None = None, identity: Identity | None = None, associations: int = 1,
     ) -> None:  # fmt: skip
+        self._associations = associations
         self._ae_title, self._host, self._port, self._calling_ae = ae_title, host, port, calling_ae
         self._tls, self._identity = tls, identity
         self._timeouts = timeouts or Timeouts()
@@ -96,8 +104,11 @@ class DicomTarget:
         for proposal in proposals(sendable):
             if stop():
                 return
-            with self.associated(proposal.contexts) as association:
-                self._store_all(association, proposal, record, stop)
+            over_several(
+                side_by_side(len(proposal.parcels), self._associations), proposal.parcels,
+                functools.partial(self.associated, proposal.contexts),
+                lambda association, left: self._store_all(association, left, record, stop), str(self),
+            )  # fmt: skip
 
     def check(self) -> str:
         """C-ECHO (PS3.7 9.1.5). Raises TryAgain with the reason when it is not answered with success."""
@@ -113,10 +124,10 @@ class DicomTarget:
                 raise TryAgain(f"{self} accepted the association but did not answer the C-ECHO with success")
         return f"{self} answered C-ECHO in {(time.monotonic() - began) * 1000:.0f} ms"
 
-    def _store_all(self, association: Any, proposal: Proposal, record: Record, stop: Callable[[], bool]) -> None:
+    def _store_all(self, association: Any, left: Left, record: Record, stop: Callable[[], bool]) -> None:
         sender = _Sender(association, str(self), self._timeouts)
         temporary = 0
-        for message_id, parcel in enumerate(proposal.parcels, start=1):
+        for message_id, parcel in enumerate(left, start=1):
             if stop():
                 return
             context = choose(parcel, sender.accepted)
@@ -291,6 +302,7 @@ class _Connected(AssociationSocket):
     def __init__(self, assoc: Any, client_socket: socket.socket) -> None:
         super().__init__(assoc, client_socket=client_socket)
         self._told = False
+        self.lease = Lease()
         self.event_queue.get_nowait()  # Evt5, "someone connected to us": a socket given is taken for an acceptor's
 
     @property
@@ -299,11 +311,22 @@ class _Connected(AssociationSocket):
 
         And its state machine breaks when a peer closes the connection before it was told that there is one.
         """
-        if not self._told:
-            return False
+        # pynetdicom also ends an association in the thread that reads, so a wait must be short.
+        return self._told and self.lease.ready(self._look, _BORROWED)
+
+    def _look(self) -> bool:
         if isinstance(self.socket, Channel):
             return self.socket.fileno() >= 0 and self.socket.ready()
-        return bool(super().ready)
+        if self.socket is None or not self._is_connected:
+            return False
+        # pynetdicom's own asks select(), which knows no descriptor over 1023: a node with hundreds of senders has them.
+        waiting = select.poll()
+        try:
+            waiting.register(self.socket, select.POLLIN)
+            return bool(waiting.poll(0))
+        except (OSError, ValueError):
+            self.event_queue.put("Evt17")  # transport connection closed (PS3.8 Table 9-2)
+            return False
 
     def connect(self, primitive: Any) -> None:
         primitive.result = "Evt2"  # transport connection confirmed (PS3.8 Table 9-2)
@@ -348,21 +371,40 @@ class _Sender:
             raise CannotSucceed("its SOP class or SOP instance UID is not a valid UID") from None
         data, length = data_set(parcel, context.transfer_syntax)
         with data:
-            try:
-                connection = self._association.dul.socket.socket
-                if connection is None:
-                    raise TryAgain(self._why_dead())
-                maximum = self._association.dimse.maximum_pdu_size
-                for piece in pdus(self._ids[context], command, data, length, maximum):
-                    connection.sendall(piece)
-            except TimeoutError:
-                self._cut()
-                raise TryAgain(f"{self._peer} took no more bytes for {self._timeouts.network:g} s") from None
-            except OSError:
-                raise TryAgain(self._why_dead()) from None
-            except (EOFError, ValueError) as error:
-                raise TryAgain(f"sending to {self._peer} broke off: {error}") from None
-        return self._status(message_id)
+            channel = self._association.dul.socket
+            connection = channel.socket
+            if connection is None:
+                raise TryAgain(self._why_dead())
+            with channel.lease.borrowed():
+                self._send(connection, self._ids[context], command, data, length)
+                status = self._answered(connection, self._ids[context], message_id)
+        return self._status(message_id) if status is None else status
+
+    def _send(self, connection: socket.socket, context_id: int, command: bytes, data: BinaryIO, length: int) -> None:
+        try:
+            for piece in pdus(context_id, command, data, length, self._association.dimse.maximum_pdu_size):
+                if isinstance(connection, Channel):
+                    connection.sendall(b"".join(piece))
+                else:
+                    send(connection, piece)
+        except TimeoutError:
+            self._cut()
+            raise TryAgain(f"{self._peer} took no more bytes for {self._timeouts.network:g} s") from None
+        except OSError:
+            raise TryAgain(self._why_dead()) from None
+        except (EOFError, ValueError) as error:
+            raise TryAgain(f"sending to {self._peer} broke off: {error}") from None
+
+    def _answered(self, connection: socket.socket, context_id: int, message_id: int) -> int | None:
+        """The status; None when pynetdicom is to read what the peer says."""
+        if isinstance(connection, Channel):
+            return None  # TLS: what has been decrypted cannot be put back
+        try:
+            return stored(connection, context_id, message_id, self._timeouts.answer)
+        except TimeoutError:
+            raise TryAgain(self._why_dead()) from None
+        except OSError:
+            return None
 
     def _status(self, message_id: int) -> int:
         _, response = self._association.dimse.get_msg(block=True)

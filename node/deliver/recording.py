@@ -27,15 +27,21 @@ def at_once(parcels: int) -> int:
     return max(1, min(_MOST, parcels // _SHARE))
 
 
+def side_by_side(parcels: int, most: int) -> int:
+    """Associations for a delivery with so many, `most` at the most: what each has in hand has no record either."""
+    return max(1, min(most, at_once(parcels) // 2))
+
+
 class Recording(Generic[T]):
     """Use it with `with`: at the end of the block everything that was added is on the disk.
 
     write       puts some answers onto the disk, in the order in which they came; False when no more are wanted
     at_once     see the function; at 1 each answer is on the disk before `add` returns
+    sending     threads that add: when it returns each of them may have one more that is being sent
     """
 
-    def __init__(self, write: Callable[[Sequence[T]], bool], at_once: int) -> None:
-        self._write, self._at_once = write, at_once
+    def __init__(self, write: Callable[[Sequence[T]], bool], at_once: int, sending: int = 1) -> None:
+        self._write, self._at_once = write, at_once - sending + 1
         self._enough = max(1, at_once // 2)
         """Half of them: the thread that sends comes to the bound only where the disk is slower than the peer."""
         self._changed = threading.Condition()
@@ -58,7 +64,7 @@ class Recording(Generic[T]):
             self._came.append(answer)
             self._unrecorded += 1
             self._changed.notify_all()
-            # The one that is sent next has no record either.
+            # What is sent next has no record either.
             self._changed.wait_for(lambda: self._unrecorded < self._at_once or self._failure is not None)
             if self._failure is not None:
                 raise self._failure

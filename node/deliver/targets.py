@@ -43,7 +43,7 @@ def open_dicom(destination: Destination, remote: Remote, calling_ae: str) -> Dic
     return DicomTarget(
         remote.ae_title, remote.address.host, remote.address.port, destination.as_ or calling_ae,
         Timeouts(connect=min(10.0, answer), associate=min(30.0, answer), answer=answer, network=answer),
-        tls=destination.tls, identity=destination.identity,
+        tls=destination.tls, identity=destination.identity, associations=destination.associations,
     )  # fmt: skip
 
 

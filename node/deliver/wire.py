@@ -6,8 +6,9 @@ it is sent, so memory stays flat and an instance of 512 KiB costs half the proce
 
 from __future__ import annotations
 
+import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 _C_STORE_RQ = 0x0001
@@ -24,6 +25,8 @@ _UNLIMITED = 1 << 18
 """Our own PDU length in bytes where the peer sets no limit (a maximum length of 0, PS3.8 D.1.2)."""
 _AT_ONCE = 1 << 18
 """Bytes handed to the socket in one call. Less wakes the kernel per PDU, more only costs memory."""
+_MOST_BUFFERS = 512
+"""In one call; the system's limit is 1024 (IOV_MAX)."""
 
 
 def store_request(message_id: int, sop_class: str, sop_instance: str) -> bytes:
@@ -55,7 +58,11 @@ def _uid(text: str) -> bytes:
     return value + b"\0" * (len(value) % 2)
 
 
-def pdus(context_id: int, command: bytes, data: BinaryIO, length: int, maximum: int) -> Iterator[bytes]:
+Piece = Sequence[bytes | memoryview]
+"""Buffers that go out one behind the other."""
+
+
+def pdus(context_id: int, command: bytes, data: BinaryIO, length: int, maximum: int) -> Iterator[Piece]:
     """The PDUs of one message, several to a piece, none longer than `maximum` bytes after its head.
 
     `data` is read from where it stands, `length` bytes in all. `maximum` is the peer's Maximum Length
@@ -64,23 +71,38 @@ def pdus(context_id: int, command: bytes, data: BinaryIO, length: int, maximum: 
     room = (maximum or _UNLIMITED) - _PDV_HEAD
     if room < 1:
         raise ValueError(f"the peer's maximum PDU length of {maximum} leaves no room for data")
-    piece = bytearray()
+    piece: list[bytes | memoryview] = []
     for start in range(0, len(command), room):
-        part = command[start : start + room]
+        some = command[start : start + room]
         last = start + room >= len(command)
-        piece += _head(context_id, _COMMAND_LAST if last else 0x01, len(part)) + part
+        piece += _head(context_id, _COMMAND_LAST if last else 0x01, len(some)), some
     left = length
     while left:
-        part = data.read(min(room, left))
-        if not part:
+        # Whole PDUs; what is read is cut by views, since a copy of each part takes as long as to send it.
+        some = data.read(min(max(room, _AT_ONCE // room * room), left))
+        if not some:
             raise EOFError(f"the data set ends {left} bytes early")
-        left -= len(part)
-        piece += _head(context_id, _DATA if left else _DATA_LAST, len(part)) + part
-        if len(piece) >= _AT_ONCE:
-            yield bytes(piece)
-            piece.clear()
+        left -= len(some)
+        view = memoryview(some)
+        for start in range(0, len(some), room):
+            control = _DATA if left or start + room < len(some) else _DATA_LAST
+            part = view[start : start + room]
+            piece += _head(context_id, control, len(part)), part
+        yield piece
+        piece = []
     if piece:
-        yield bytes(piece)
+        yield piece
+
+
+def send(connection: socket.socket, piece: Piece) -> None:
+    """All of it. Raises what `socket.sendall` raises."""
+    for begin in range(0, len(piece), _MOST_BUFFERS):
+        buffers = list(piece[begin : begin + _MOST_BUFFERS])
+        sent = connection.sendmsg(buffers)
+        for buffer in buffers:
+            if sent < len(buffer):
+                connection.sendall(memoryview(buffer)[max(0, sent) :])
+            sent -= len(buffer)
 
 
 def _head(context_id: int, control: int, length: int) -> bytes:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -137,17 +138,28 @@ def _unjudged(connection: sa.Connection, row: sa.Row[tuple[object, ...]]) -> int
     )
 
 
-def members(connection: sa.Connection, unit_id: int, generation: int) -> list[Member]:
-    """Every instance of a unit up to a generation that is current, oldest receipt first."""
-    rows = connection.execute(
-        sa.select(
-            receipt.c.id, member.c.generation, receipt.c.header,
-            receipt.c.calling_ae, receipt.c.called_ae, receipt.c.sender,
-        )
-        .join(member, member.c.receipt == receipt.c.id)
+def receipts(connection: sa.Connection, unit_id: int, generation: int) -> list[tuple[ReceiptId, int]]:
+    """(receipt, generation) of each of `members`, in the same order."""
+    rows = connection.execute(_of_unit(sa.select(receipt.c.id, member.c.generation), unit_id, generation))
+    return [(ReceiptId(r[0]), r[1]) for r in rows]
+
+
+def _of_unit(
+    columns: sa.Select[tuple[Any, ...]], unit_id: int, generation: int
+) -> sa.Select[tuple[Any, ...]]:  # fmt: skip
+    return (
+        columns.join(member, member.c.receipt == receipt.c.id)
         .where(member.c.unit == unit_id, member.c.generation <= generation, receipt.c.state == "current")
         .order_by(receipt.c.id)
-    )  # fmt: skip
+    )
+
+
+def members(connection: sa.Connection, unit_id: int, generation: int) -> list[Member]:
+    """Every instance of a unit up to a generation that is current, oldest receipt first."""
+    columns = sa.select(
+        receipt.c.id, member.c.generation, receipt.c.header, receipt.c.calling_ae, receipt.c.called_ae, receipt.c.sender
+    )
+    rows = connection.execute(_of_unit(columns, unit_id, generation))
     return [
         Member(
             receipt=ReceiptId(r[0]), generation=r[1], header=unpack(r[2]) if r[2] else {},

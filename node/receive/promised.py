@@ -34,6 +34,10 @@ class Promised:
     def of(cls, descriptor: int, place: int) -> Promised:
         return cls(descriptor, place, mmap.mmap(descriptor, PLACES * _NUMBER.size))
 
+    def __del__(self) -> None:
+        if self.place == 0:  # who made it; the others have it from their parent, and end with it
+            os.close(self.descriptor)
+
     def tell(self, size: int) -> None:
         """So many bytes are promised here."""
         _NUMBER.pack_into(self._memory, self.place * _NUMBER.size, max(0, size))

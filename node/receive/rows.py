@@ -27,6 +27,9 @@ _MANY = 3
 """So many in that time, and senders are in full swing: a group then gathers for `_LONG_PAUSE`, which leaves the
 processor to them. Completion waits for what is acknowledged and not indexed, so nothing is decided too early."""
 _LONG_PAUSE = 0.25
+_GAP = 0.06
+"""Seconds without a further one that end such a group: receiver processes tell of theirs 50 times a second. What came
+last is then indexed soon, and the quiet time of its unit begins."""
 
 
 def record(intake: Intake, group: Sequence[Arrival]) -> None:
@@ -137,8 +140,9 @@ class RowWriter:
         began = time.monotonic()
         while len(found) < _GROUP:
             pause = _LONG_PAUSE if len(found) >= _MANY and not self._stopping.is_set() else _PAUSE
+            left = max(0.0, began + pause - time.monotonic())
             try:
-                following = self._queue.get(timeout=max(0.0, began + pause - time.monotonic()))
+                following = self._queue.get(timeout=min(_GAP, left))
             except queue.Empty:
                 break
             if following is not None:

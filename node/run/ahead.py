@@ -24,8 +24,11 @@ from pathlib import Path
 from node.errors import NodeError
 from node.model import Batch, Item, Kind, ReceiptId, Step
 from node.pool import Bug, Pool
+from node.run.contents import of_instances
+from node.run.known import Known
 from node.run.parts import Made, in_parts, together
 from node.run.perform import perform
+from node.spool import Files
 
 _PART = 12
 _KEPT = 600.0
@@ -76,7 +79,10 @@ def _names_a_file(option: object) -> bool:
 class Ahead:
     """What was made ahead. `work` is for one thread; `perform` for the threads of jobs, at any time."""
 
-    def __init__(self) -> None:
+    def __init__(self, files: Files | None = None) -> None:
+        self.known = Known()
+        """What was read of the files that will be sent."""
+        self._files = files or Files()
         self._changed = threading.Condition()
         self._ready: dict[_Key, _Ready] = {}
         self._under_way: set[_Key] = set()
@@ -85,9 +91,11 @@ class Ahead:
 
     def work(
         self, pool: Pool, step: Step, items: Sequence[Item], folder: Path, given: Mapping[str, object],
-        stop: Callable[[], bool],
+        stop: Callable[[], bool], *, to_send: bool = False,
     ) -> None:  # fmt: skip
         """Run `step` on received instances, each with one receipt, below a folder for such files alone.
+
+        to_send     a forward follows: what that will ask of the files is begun as well, their sync and their hash
 
         What fails is left to the job, which says why. Ends early when `stop` says so, or a job is quicker.
         """
@@ -103,6 +111,8 @@ class Ahead:
                 if free and not stop():
                     made, notes = pool.call_within(_LONGEST, perform, step, Batch(items=tuple(free)), folder, given)
                     self._keep(step, made, folder, worded=any(not counts for _, counts in notes))
+                    if to_send:
+                        self._prepare(pool, [i.path for i in made.items if i.kind is Kind.DICOM], folder)
 
         with ThreadPoolExecutor(max_workers=pool.size) as threads, contextlib.suppress(NodeError, Bug, OSError):
             list(threads.map(one, parts))
@@ -156,6 +166,15 @@ class Ahead:
                 # One that a job did not wait for stays too, and is removed with what nobody took.
                 one = Batch(items=(item,), disclosure=made.disclosure)
                 self._ready[_key(name, item)] = _Ready(one, now)
+
+    def _prepare(self, pool: Pool, paths: Sequence[Path], folder: Path) -> None:
+        """The outbox syncs again, for only that is a promise, and has nothing to wait for then."""
+        ours = [path for path in paths if path.parent == folder and path.exists()]
+        before = [path.stat() for path in ours]
+        for path in ours:
+            self._files.sync_path(path)
+        for path, state, content in zip(ours, before, pool.call_within(_LONGEST, of_instances, ours), strict=True):
+            self.known.learn(path, state, content)
 
     def _take(self, step: Step, batch: Batch, out: Path) -> dict[ReceiptId, _Ready]:
         name = _name(step)

@@ -65,13 +65,24 @@ class Runner:
     certifier: Certifier
     ahead: Ahead = field(default_factory=Ahead)
 
-    def begin(self, step: Step, items: Sequence[Item]) -> None:
+    def begin(self, chain: Sequence[Step], items: Sequence[Item]) -> None:
         """Run the first step of a route on instances whose job may come soon; see run/ahead.py."""
-        folder = results.ahead_folder(self.work, self.engine.process)
-        self.ahead.work(self.pool, step, items, folder, self.supply.for_step(step), lambda: self.engine.stopping)
+        folder, step = results.ahead_folder(self.work, self.engine.process), chain[0]
+        self.ahead.work(
+            self.pool, step, items, folder, self.supply.for_step(step), lambda: self.engine.stopping,
+            to_send=[one.name for one in chain[1:2]] == ["forward"],
+        )  # fmt: skip
 
     def step(self, job_id: str, number: int) -> Outcome:
         """Run one step of a job; the last one also finishes it."""
+        try:
+            return self._attempt(job_id, number)
+        except sa.exc.OperationalError as error:
+            log.warning("job %s: the database is away, tried again: %s", job_id, type(error.orig).__name__)
+            return Outcome("again", _AGAIN)
+
+    def _attempt(self, job_id: str, number: int) -> Outcome:
+        """Raises OperationalError when the database is away: at the first look, or when it is told what went wrong."""
         with self.database.reader.connect() as connection:
             job = jobs.read(connection, job_id)
             before = jobs.earlier_running(connection, job) if job else None
@@ -89,9 +100,8 @@ class Runner:
             return Outcome("again", _AGAIN)
         except CannotSucceed as error:
             return self._hold(job, f"{_named(job, number)}: {error}")
-        except sa.exc.OperationalError as error:
-            log.warning("job %s: the database is away, tried again: %s", job.id, type(error.orig).__name__)
-            return Outcome("again", _AGAIN)
+        except sa.exc.OperationalError:
+            raise
         except Exception as error:  # worker loop: a bug holds this job, and the others go on
             return self._hold(job, f"{_named(job, number)}: {_bug(error)}", error)
 
@@ -233,7 +243,7 @@ class Runner:
             # reports are all that is wanted.
             with_it = [item for item in items if item.kind in kinds] or items
             items.append(replace(certificate, sources=tuple({s: s for i in with_it for s in i.sources})))
-        goods = goods_of(self.pool, items, kinds, received)
+        goods = goods_of(self.pool, items, kinds, received, self.ahead.known)
         # What is owed to a destination is owed until the last step that sends there.
         last = all(options.get("to") != destination for _, options in job.plan.steps[number + 1 :])
 

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 
 from node.acts import Acts
 from node.collect.collector import Collector
-from node.index import jobs
+from node.index import jobs, units
 from node.index.intake import join_again
 from node.index.schema import completion, job, receipt, unit
+from node.index.units import Member
 from node.spool import Presence
 from tests import make
 from tests.kit import Kit, changed
@@ -119,7 +120,8 @@ def test_a_fault_in_one_unit_keeps_no_other_open(kit: Kit, caplog: pytest.LogCap
         collector.once()
         collector.once()
     assert len(kit.jobs()) == 1
-    assert len([r for r in caplog.records if "stays open" in r.message]) == 2  # the series and the study, once each
+    # Of the study, on which no route works, nothing is read.
+    assert len([r for r in caplog.records if "stays open" in r.message]) == 1
     assert "Doe" not in caplog.text
 
 
@@ -178,6 +180,22 @@ def test_a_unit_without_a_route_is_unrouted(kit: Kit) -> None:
     assert kit.balance() == {"in_job": 1}
     assert kit.close() == []
     assert kit.balance() == {"unrouted": 1}
+
+
+def test_headers_are_read_only_of_units_that_a_route_works_on(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, members = list[int](), units.members
+
+    def noted(connection: sa.Connection, unit_id: int, generation: int) -> list[Member]:
+        read.append(unit_id)
+        return members(connection, unit_id, generation)
+
+    monkeypatch.setattr(units, "members", noted)
+    kit.rules(ALL)
+    kit.index(*make.ct_series(3))
+    kit.close()
+    kinds = {u["id"]: u["kind"] for u in kit.rows(unit)}
+    assert [kinds[one] for one in read] == ["series"]
+    assert {u["state"] for u in kit.rows(unit)} == {"complete"}
 
 
 # ---- late arrivals -----------------------------------------------------------------------------------------

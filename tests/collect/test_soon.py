@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from node.collect.soon import Soon
 from node.model import Item, Step
 from tests import make
@@ -16,7 +18,7 @@ routes:
 
 
 def told(kit: Kit, soon: Soon) -> list[tuple[str, int]]:
-    return [(step.name, len(items)) for step, items in soon.beginnings()]
+    return [(chain[0].name, len(items)) for chain, items in soon.beginnings()]
 
 
 def finder(kit: Kit) -> Soon:
@@ -29,8 +31,8 @@ def test_a_unit_is_told_with_its_instances_when_its_time_is_nearly_over(kit: Kit
     soon = finder(kit)
     assert told(kit, soon) == [], "59 s are left"
     kit.age(59.5)
-    found: list[tuple[Step, list[Item]]] = list(soon.beginnings())
-    assert [(step.name, len(items)) for step, items in found] == [("anonymize", 3)]
+    found: list[tuple[Sequence[Step], list[Item]]] = list(soon.beginnings())
+    assert [([step.name for step in chain], len(items)) for chain, items in found] == [(["anonymize", "forward"], 3)]
     assert all(item.path.is_file() and len(item.sources) == 1 for item in found[0][1])
 
 

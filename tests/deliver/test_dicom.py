@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 import tracemalloc
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +35,7 @@ from tests.peers import (
     listener_that_stops_reading,
     silent_listener,
 )
+from tests.receive.station import station
 
 SHORT = Timeouts(connect=1.0, associate=0.5, answer=0.5, network=0.5)
 
@@ -95,6 +98,17 @@ def deliver(port: int, what: Sequence[Parcel], timeouts: Timeouts | None = None)
     ledger = Ledger()
     target(port, timeouts).deliver(what, ledger, never)
     return ledger
+
+
+def test_a_node_with_more_than_a_thousand_descriptors_still_delivers(series: list[Parcel], tmp_path: Path) -> None:
+    """select() knows none over 1023, and pynetdicom takes its refusal for the end of the connection."""
+    with station(tmp_path / "peer") as peer, ExitStack() as stack:
+        while (descriptor := os.open(os.devnull, os.O_RDONLY)) < 1100:
+            stack.callback(os.close, descriptor)
+        stack.callback(os.close, descriptor)
+        ledger = Ledger()
+        DicomTarget("NODE", "127.0.0.1", peer.port, "SENDER", SHORT).deliver(series, ledger, never)
+    assert ledger.outcomes == [Outcome.DELIVERED] * 5
 
 
 # ---- what arrives ----------------------------------------------------------------------------------

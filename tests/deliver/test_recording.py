@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from node.deliver.recording import Recording, at_once
+from node.deliver.recording import Recording, at_once, side_by_side
 
 
 class Disk:
@@ -38,6 +38,28 @@ def disk() -> Disk:
 
 def test_a_few_are_recorded_one_by_one_and_of_many_some_may_be_under_way() -> None:
     assert [at_once(n) for n in (0, 1, 49, 50, 100, 399, 400, 100_000)] == [1, 1, 1, 2, 4, 15, 16, 16]
+
+
+def test_a_large_delivery_goes_over_several_associations_within_the_bound() -> None:
+    assert [side_by_side(n, 2) for n in (0, 1, 99, 100, 400)] == [1, 1, 1, 2, 2]
+    assert [side_by_side(n, 8) for n in (100, 200, 400)] == [2, 4, 8]
+    assert all(2 * side_by_side(n, 100) <= at_once(n) or side_by_side(n, 100) == 1 for n in range(500))
+    assert side_by_side(400, 1) == 1
+
+
+def test_what_other_threads_have_in_hand_counts(disk: Disk) -> None:
+    """Of four without a record three wait here: the fourth is with the other thread."""
+    with Recording(disk.write, 4, sending=2) as recording:
+        recording.add(0)
+        recording.add(1)
+        blocked = threading.Thread(target=recording.add, args=(2,))
+        blocked.start()
+        blocked.join(0.2)
+        assert blocked.is_alive()
+        disk.free.set()
+        blocked.join(10)
+        assert not blocked.is_alive()
+    assert disk.written == [0, 1, 2]
 
 
 def test_with_a_bound_of_one_each_answer_is_written_before_the_next_is_sent(disk: Disk) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import socket
 import struct
+import threading
 from io import BytesIO
 
 import pytest
@@ -11,7 +13,7 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import decode
 from pynetdicom.pdu import P_DATA_TF
 
-from node.deliver.wire import pdus, store_request
+from node.deliver.wire import pdus, send, store_request
 
 uids = st.from_regex(r"[1-9](\.[1-9][0-9]{0,8}){1,5}", fullmatch=True)
 
@@ -38,7 +40,8 @@ def test_the_command_set_is_what_pynetdicom_reads_as_a_c_store_request(number: i
 @given(st.binary(min_size=1, max_size=3000), st.integers(7, 600) | st.just(0), st.integers(0, 127))
 def test_pynetdicom_puts_the_pdus_together_again(data: bytes, maximum: int, context: int) -> None:
     number = 2 * context + 1
-    stream = b"".join(pdus(number, store_request(7, "1.2", "1.2.3"), BytesIO(data), len(data), maximum))
+    pieces = pdus(number, store_request(7, "1.2", "1.2.3"), BytesIO(data), len(data), maximum)
+    stream = b"".join(buffer for piece in pieces for buffer in piece)
     message, done = DIMSEMessage(), []
     for raw in split(stream):
         assert maximum == 0 or len(raw) - 6 <= maximum
@@ -69,3 +72,24 @@ def test_a_data_set_that_is_shorter_than_said_breaks_off_instead_of_looking_whol
 def test_what_is_no_uid_is_not_sent(uid: str) -> None:
     with pytest.raises(ValueError, match=r"UID|ascii"):
         store_request(1, "1.2", uid)
+
+
+@pytest.mark.parametrize("buffers", [1, 3, 1500])
+def test_all_buffers_go_out_in_order_also_when_the_peer_takes_them_slowly(buffers: int) -> None:
+    ours, theirs = socket.socketpair()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    ours.settimeout(10)  # as in a delivery: then the system takes only a part of what it is given
+    piece = [bytes([n % 251]) * (n % 7 * 1000 + 1) for n in range(buffers)]
+    got = bytearray()
+
+    def read() -> None:
+        while data := theirs.recv(1000):
+            got.extend(data)
+
+    with ours, theirs:
+        reader = threading.Thread(target=read)
+        reader.start()
+        send(ours, piece)
+        ours.shutdown(socket.SHUT_WR)
+        reader.join(10)
+    assert got == b"".join(piece)

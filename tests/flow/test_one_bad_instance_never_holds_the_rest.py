@@ -31,6 +31,7 @@ def series_with_two_bad_ones() -> list[FileDataset]:
     series[0].file_meta.TransferSyntaxUID = JPEG2000Lossless
     series[0].PixelData = encapsulate([b"\xff\x4f\xff\x51 and then nothing that a codec knows"])
     series[0]["PixelData"].VR = "OB"
+    series[0]["PixelData"].is_undefined_length = True
     series[5].BurnedInAnnotation = "YES"
     return series
 

@@ -25,7 +25,7 @@ from tests.hostile.conversations import Conversation, data_sets_in, recorded
 from tests.hostile.damage import damaged
 from tests.hostile.generated import conversations, messages
 from tests.hostile.watch import Healthy, Held, Watch, assert_only_instances_are_kept, forget, watching
-from tests.receive.station import Station, config_of, station
+from tests.receive.station import Station, config_of, content_of, station
 from tests.receive.store import opened
 
 MUTATIONS, GENERATED, MESSAGES = (9000, 3000, 6000) if FULL else (200, 40, 100)
@@ -107,7 +107,7 @@ def _assert_nothing_happened(attack: Attack, watch: Watch, healthy: Healthy) -> 
     assert watch.errors == []
     assert_only_instances_are_kept(node, attack.heard)
     of_the_healthy = [a for a in node.arrivals if a.origin.calling_ae == "HEALTHY"]
-    stored = dict(zip(node.kept(), node.stored(), strict=True))
+    stored = {path: content_of(path)[1] for path in node.kept()}
     assert [stored[node.spool.where(a.path)] for a in of_the_healthy] == healthy.sent
     strangers = {a.sha256 for a in node.arrivals if a.origin.calling_ae != "HEALTHY"}
     assert strangers <= attack.could_be_kept

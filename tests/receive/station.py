@@ -178,6 +178,7 @@ def station(data: Path, **how: object) -> Iterator[Station]:
         one.receiver.stop(2.0)
         if one.receivers is not None:
             one.receivers.stop()
+        one.spool.close()  # slots are open ahead, and pynetdicom's select() knows no descriptor over 1023
         one.presence.close()
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import pytest
 
@@ -18,10 +19,19 @@ MIB = 1 << 20
 
 @contextmanager
 def shared(count: int) -> Iterator[list[Promised]]:
-    with ExitStack() as stack:
-        first = Promised.made()
-        stack.callback(os.close, first.descriptor)
-        yield [first, *(Promised.of(first.descriptor, place) for place in range(1, count))]
+    first = Promised.made()
+    yield [first, *(Promised.of(first.descriptor, place) for place in range(1, count))]
+
+
+def test_the_descriptor_is_closed_with_the_one_who_made_it() -> None:
+    first = Promised.made()
+    descriptor, other = first.descriptor, Promised.of(first.descriptor, 1)
+    first.tell(5)
+    del first
+    gc.collect()
+    with pytest.raises(OSError, match="descriptor"):
+        os.fstat(descriptor)
+    assert other.others() == 5
 
 
 def test_each_sees_what_the_others_have_promised() -> None:

@@ -78,6 +78,7 @@ def writer(database: Database, folder: Path) -> Iterator[Writer]:
         yield one
     finally:
         one.rows.stop()
+        one.spool.close()
         one.presence.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from node.model import Batch, Held, Item, Kind, ReceiptId, Step
 from node.pool import Pool
 from node.run import ahead
 from node.run.ahead import Ahead, may_go_ahead
+from node.run.contents import of_instances
+from node.spool import Files
 from node.steps import STEPS
 from node.steps.anonymize.pixel_options import PixelOptions
 from tests import make
@@ -55,6 +58,40 @@ def test_a_job_takes_over_what_is_ready_and_makes_the_rest(pool: Pool, tmp_path:
     assert (batch.disclosure, batch.held, batch.dropped) == (alone.disclosure, (), ())
     assert (("{} made in the quiet time", (early,)) in notes) == bool(early)
     assert left(tmp_path) == 0
+
+
+class NotedDisk(Files):
+    def __init__(self) -> None:
+        super().__init__()
+        self.synced: list[str] = []
+
+    def sync_path(self, path: Path) -> None:
+        super().sync_path(path)
+        self.synced.append(path.name)
+
+
+@pytest.mark.parametrize("to_send", [False, True])
+def test_what_will_be_sent_is_synced_and_hashed_already(pool: Pool, tmp_path: Path, to_send: bool) -> None:
+    disk, step, items = NotedDisk(), STEPS["anonymize"](), received(tmp_path, *[""] * 14)
+    made = Ahead(disk)
+    made.work(pool, step, items, tmp_path / "ahead", GIVEN, lambda: False, to_send=to_send)
+    batch, _ = made.perform(pool, step, Batch(items=tuple(items)), tmp_path / "out", GIVEN)
+    paths = [item.path for item in batch.items]
+    assert sorted(disk.synced) == (sorted(path.name for path in paths) if to_send else [])
+    # Also behind their new names; and what is known is what a reading finds.
+    assert made.known.of(paths) == (of_instances(paths) if to_send else None)
+
+
+def test_a_disk_that_fails_ahead_fails_nothing(pool: Pool, tmp_path: Path) -> None:
+    class Broken(Files):
+        def sync_path(self, path: Path) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+    step, items, made = STEPS["anonymize"](), received(tmp_path, *[""] * 2), Ahead(Broken())
+    made.work(pool, step, items, tmp_path / "ahead", GIVEN, lambda: False, to_send=True)
+    batch, _ = made.perform(pool, step, Batch(items=tuple(items)), tmp_path / "out", GIVEN)
+    assert len(batch.items) == 2
+    assert made.known.of([item.path for item in batch.items]) is None
 
 
 def test_what_was_held_before_stays_so(pool: Pool, tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 from node.dicom.part10 import read_meta
 from node.model import UID, Item, Kind, ReceiptId
 from node.pool import Pool
+from node.run.contents import Content
 from node.run.goods import goods_of
+from node.run.known import Known
 from tests import make
 
 A, B = ReceiptId("a" * 32), ReceiptId("b" * 32)
@@ -35,6 +37,18 @@ def test_a_file_that_is_sent_as_it_came_is_not_ours(pool: Pool, tmp_path: Path) 
     assert (found.sop_instance, found.sop_class) == (uid, make.CT_IMAGE)
     assert found.content == sent(one.path)
     assert found.sources == (A,)
+
+
+def test_what_is_known_is_not_read_again(pool: Pool, tmp_path: Path) -> None:
+    one, known = item(tmp_path, A), Known()
+    known.learn(one.path, one.path.stat(), Content(sha256="known", sop_instance="1.2"))
+    (found,) = goods_of(pool, [one], {Kind.DICOM}, {}, known)
+    assert (found.content, found.sop_instance) == ("known", "1.2")
+    other = item(tmp_path, B, number=2)
+    assert [g.content for g in goods_of(pool, [one, other], {Kind.DICOM}, {}, known)] == [
+        sent(one.path),
+        sent(other.path),
+    ], "of a part of which one is not known all are read"
 
 
 def test_new_content_and_a_new_uid_are_told_apart(pool: Pool, tmp_path: Path) -> None:
