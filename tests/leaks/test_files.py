@@ -96,14 +96,14 @@ def test_chunks_of_a_png_are_read(kind: bytes, content: bytes, text: str | None)
 @pytest.mark.parametrize(
     "data",
     [
-        nifti("")[:200],
-        gzip.compress(nifti(""))[:14] + b"\xff" * 30,
-        gzip.compress(nifti("x" * 70, 148))[:20],
-        b"\x1f\x8b\x08",
-        b"\x1f\x8b\x08\x08" + b"\0" * 6 + b"name without end",
-        png(b"tEXt", b"a\0b")[:50],
-        png(b"zTXt", b"a\0\0no deflate"),
-        nifti("")[:108] + struct.pack("<f", -5.0) + nifti("")[112:],
+        pytest.param(nifti("")[:200], id="a NIfTI header cut off"),
+        pytest.param(gzip.compress(nifti(""))[:14] + b"\xff" * 30, id="a stream that does not inflate"),
+        pytest.param(gzip.compress(nifti("x" * 70, 148))[:20], id="a stream cut off"),
+        pytest.param(b"\x1f\x8b\x08", id="a gzip header cut off"),
+        pytest.param(b"\x1f\x8b\x08\x08" + b"\0" * 6 + b"name without end", id="a gzip name without end"),
+        pytest.param(png(b"tEXt", b"a\0b")[:50], id="a PNG cut off"),
+        pytest.param(png(b"zTXt", b"a\0\0no deflate"), id="a text that does not inflate"),
+        pytest.param(nifti("")[:108] + struct.pack("<f", -5.0) + nifti("")[112:], id="a volume before its header"),
     ],
 )
 def test_what_is_damaged_is_refused(data: bytes) -> None:

@@ -74,7 +74,7 @@ def at(instance: Instance, place: str) -> list[Answer]:
     return [answer for answer in instance.answers if answer.place == place]
 
 
-@pytest.mark.parametrize(("kind", "place", "actions"), EXPECTED, ids=lambda value: str(value)[:50])
+@pytest.mark.parametrize(("kind", "place", "actions"), EXPECTED, ids=[f"{kind} {place}" for kind, place, _ in EXPECTED])
 def test_the_key_asks_what_the_standard_says(corpus: Made, kind: str, place: str, actions: set[Action]) -> None:
     assert {answer.action for answer in at(corpus.of(kind), place)} == actions
 
