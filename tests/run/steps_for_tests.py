@@ -11,10 +11,12 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
+from unittest import mock
 
 from pydicom import dcmread
 
@@ -23,6 +25,8 @@ from node.imaging import ocr
 from node.leaks import TextsOf
 from node.model import Batch, Disclosure, Held, Item, Kind, Work
 from node.steps import Anonymize
+from node.steps.anonymize import instance
+from node.steps.anonymize.written import Written
 
 
 def wish(path: Path) -> str:
@@ -151,6 +155,26 @@ class Careless:
             ds.save_as(made.items[0].path)
             items += made.items
         return replace(batch, items=tuple(items), held=tuple(held), disclosure=Disclosure.DEIDENTIFIED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faulty(Anonymize):
+    """De-identifies with an engine that has a fault, met in instances of one number."""
+
+    number: int
+    """Instance Number."""
+
+    def run(self, batch: Batch, work: Work) -> Batch:
+        whole: Callable[..., dict[int, Written]] = instance.rewritten
+
+        def rewritten(*data_set: Any) -> dict[int, Written]:
+            elements = whole(*data_set)
+            if elements[0x00200013].strip().endswith(str(self.number).encode()):
+                raise KeyError("Doe^John")
+            return elements
+
+        with mock.patch.object(instance, "rewritten", rewritten):
+            return Anonymize.run(self, batch, work)
 
 
 def see(text: str, frame: object) -> list[str]:
