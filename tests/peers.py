@@ -70,7 +70,8 @@ class Recorder:
     for. abort_after: abort the association instead of answering once so many are stored. delay: seconds
     before each answer. accept: transfer syntaxes taken (all). sop_classes: taken (all that pynetdicom
     knows). only_callers: calling AE titles taken (all). max_pdu: bytes, 0 for no limit. meanwhile: called
-    when an instance is stored and not answered yet.
+    when an instance is stored and not answered yet. later_accept: transfer syntaxes taken on every
+    association but the first.
     """
 
     def __init__(
@@ -88,8 +89,9 @@ class Recorder:
         port: int = 0,
         tls: ssl.SSLContext | None = None,
         meanwhile: Callable[[], None] = lambda: None,
+        later_accept: Sequence[str] | None = None,
     ) -> None:
-        self.ae_title, self._meanwhile = ae_title, meanwhile
+        self.ae_title, self._meanwhile, self._later_accept = ae_title, meanwhile, later_accept
         self.received: list[Received] = []
         self.associations = 0
         self.releases = 0
@@ -111,6 +113,7 @@ class Recorder:
     def __enter__(self) -> Recorder:
         handlers = [
             (evt.EVT_C_STORE, self._store),
+            (evt.EVT_REQUESTED, self._requested),
             (evt.EVT_ACCEPTED, self._accepted),
             (evt.EVT_RELEASED, self._released),
             (evt.EVT_CONN_OPEN, self._opened),
@@ -163,6 +166,11 @@ class Recorder:
         connection = event.assoc.dul.socket.socket
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._connections.append(connection)
+
+    def _requested(self, event: Any) -> None:
+        if self._later_accept is not None and self.associations:
+            for context in event.assoc.acceptor.supported_contexts:
+                context.transfer_syntax = list(self._later_accept)
 
     def _accepted(self, _: Any) -> None:
         with self._changed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -51,15 +52,14 @@ def data_set(parcel: Parcel, transfer_syntax: str) -> tuple[BinaryIO, int]:
         data = parcel.path.open("rb", buffering=0)
     except FileNotFoundError:
         raise CannotSucceed(FILE_GONE) from None
-    try:
+    with ExitStack() as opened:
+        opened.enter_context(data)
         meta = read_meta(data)
         if meta.transfer_syntax != transfer_syntax:
             raise CannotSucceed("its file in the outbox is not in the transfer syntax that was recorded for it")
-    except BaseException:
-        data.close()
-        raise
-    data.seek(meta.dataset_offset)
-    return data, os.fstat(data.fileno()).st_size - meta.dataset_offset
+        data.seek(meta.dataset_offset)
+        opened.pop_all()  # the caller's from here on
+        return data, os.fstat(data.fileno()).st_size - meta.dataset_offset
 
 
 def _encoded(path: Path, target: UID) -> bytes:

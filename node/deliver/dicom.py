@@ -107,7 +107,8 @@ class DicomTarget:
             over_several(
                 side_by_side(len(proposal.parcels), self._associations), proposal.parcels,
                 functools.partial(self.associated, proposal.contexts),
-                lambda association, left: self._store_all(association, left, record, stop), str(self),
+                lambda association, left: self._store_all(association, left, record, stop),
+                lambda further, first: _accepted(first).keys() <= _accepted(further).keys(), str(self),
             )  # fmt: skip
 
     def check(self) -> str:
@@ -334,6 +335,14 @@ class _Connected(AssociationSocket):
         self._told = True
 
 
+def _accepted(association: Any) -> dict[Context, int]:
+    """What the peer accepted -> the presentation context's id."""
+    return {
+        Context(str(cx.abstract_syntax), str(cx.transfer_syntax[0])): cx.context_id
+        for cx in association.accepted_contexts
+    }
+
+
 class _Sender:
     """Sends instances on one established association.
 
@@ -343,10 +352,7 @@ class _Sender:
 
     def __init__(self, association: Any, peer: str, timeouts: Timeouts) -> None:
         self._association, self._peer, self._timeouts = association, peer, timeouts
-        self._ids = {
-            Context(str(cx.abstract_syntax), str(cx.transfer_syntax[0])): cx.context_id
-            for cx in association.accepted_contexts
-        }
+        self._ids = _accepted(association)
         if self._ids:
             self._pause_reactor()
 

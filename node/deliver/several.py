@@ -44,12 +44,14 @@ class Left:
 
 def over_several(
     most: int, parcels: Sequence[Parcel], open: Callable[[], AbstractContextManager[A]],
-    store: Callable[[A, Left], None], peer: str,
+    store: Callable[[A, Left], None], as_good: Callable[[A, A], bool], peer: str,
 ) -> None:  # fmt: skip
     """Bring `parcels` over `most` associations at the same time, or as many as the peer takes.
 
     open    an association; raises TryAgain when there is none
     store   brings what it takes from those that are left over one association, until there is none left
+    as_good     whether a further association takes whatever the first one does; over one that does not, an instance
+                would be refused that the other one brings
 
     Raises what `open` raised for the first one, and what any `store` raised. Then the other associations have ended
     too, each after the parcel that it had in hand.
@@ -59,24 +61,26 @@ def over_several(
     def one(association: A) -> None:
         try:
             store(association, left)
-        except BaseException:
+        finally:  # when it raised, the others take no more; when it did not, there is none left
             left.end()
-            raise
 
-    def further() -> None:
+    def further(first: A) -> None:
         with ExitStack() as opened:
             try:
                 association = opened.enter_context(open())
             except TryAgain as why:
                 log.info("%s takes no further association: %s", peer, why)
                 return
-            one(association)
+            if as_good(association, first):
+                one(association)
+            else:
+                log.info("%s accepts less on a further association; everything goes over the first one", peer)
 
     others: list[Future[None]] = []
     # The first one is over before the others are waited for: a peer that serves one after the other answers the
     # request for the second only then.
     with ThreadPoolExecutor(most, thread_name_prefix="association") as threads, open() as first:
-        others += [threads.submit(further) for _ in range(most - 1)]
+        others += [threads.submit(further, first) for _ in range(most - 1)]
         one(first)
     for other in others:
         other.result()

@@ -21,6 +21,7 @@ CHANGED = "remove {path} below the outbox: its next try holds it; then `dicom-no
 REPORT = "a fault of the node: please report it with the output of `dicom-node explain`"
 
 _GONE = "is gone from the outbox"
+_CHANGED = "is not what its step made: its bytes in the outbox were changed"
 
 Row = Any
 """A row of a statement that names its columns."""
@@ -61,15 +62,13 @@ def contradictions(connection: sa.Connection, outbox: Path, key: str) -> Iterato
 def _flaw(path: Path, one: Row) -> str:
     try:
         offset = read_meta(path).dataset_offset if one.kind == Kind.DICOM else 0
-        if dataset_hash(path, offset) == one.content:
-            return ""
+        return "" if dataset_hash(path, offset) == one.content else _CHANGED
     except FileNotFoundError:
         return _GONE
-    except CannotSucceed:
-        pass
+    except CannotSucceed:  # no DICOM file any more
+        return _CHANGED
     except OSError as error:
         return f"cannot be read in the outbox: {error.strerror}"
-    return "is not what its step made: its bytes in the outbox were changed"
 
 
 def _state(of: Row, parcels: Sequence[Row]) -> Iterator[Wrong]:

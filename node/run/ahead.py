@@ -108,11 +108,12 @@ class Ahead:
 
         def one(part: Sequence[Item]) -> None:
             with self._claimed(step, part) as free:
-                if free and not stop():
-                    made, notes = pool.call_within(_LONGEST, perform, step, Batch(items=tuple(free)), folder, given)
-                    self._keep(step, made, folder, worded=any(not counts for _, counts in notes))
-                    if to_send:
-                        self._prepare(pool, [i.path for i in made.items if i.kind is Kind.DICOM], folder)
+                if not free or stop():
+                    return
+                made, notes = pool.call_within(_LONGEST, perform, step, Batch(items=tuple(free)), folder, given)
+                self._keep(step, made, folder, worded=any(not counts for _, counts in notes))
+            if to_send:  # no longer claimed: a job that comes now takes the files, and need not wait for this
+                self._prepare(pool, [i.path for i in made.items if i.kind is Kind.DICOM], folder)
 
         with ThreadPoolExecutor(max_workers=pool.size) as threads, contextlib.suppress(NodeError, Bug, OSError):
             list(threads.map(one, parts))
@@ -169,12 +170,11 @@ class Ahead:
 
     def _prepare(self, pool: Pool, paths: Sequence[Path], folder: Path) -> None:
         """The outbox syncs again, for only that is a promise, and has nothing to wait for then."""
-        ours = [path for path in paths if path.parent == folder and path.exists()]
-        before = [path.stat() for path in ours]
-        for path in ours:
+        before = {path: path.stat() for path in paths if path.parent == folder and path.exists()}
+        for path in before:
             self._files.sync_path(path)
-        for path, state, content in zip(ours, before, pool.call_within(_LONGEST, of_instances, ours), strict=True):
-            self.known.learn(path, state, content)
+        for path, content in zip(before, pool.call_within(_LONGEST, of_instances, list(before)), strict=True):
+            self.known.learn(path, before[path], content)
 
     def _take(self, step: Step, batch: Batch, out: Path) -> dict[ReceiptId, _Ready]:
         name = _name(step)

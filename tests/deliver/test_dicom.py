@@ -41,13 +41,15 @@ SHORT = Timeouts(connect=1.0, associate=0.5, answer=0.5, network=0.5)
 
 
 class Ledger:
-    """Remembers what was recorded, as the database will."""
+    """Remembers what was recorded, as the database will. For any thread."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self.results: list[tuple[int, Result]] = []
 
     def __call__(self, parcel: Parcel, result: Result) -> None:
-        self.results.append((parcel.number, result))
+        with self._lock:
+            self.results.append((parcel.number, result))
 
     @property
     def outcomes(self) -> list[Outcome]:

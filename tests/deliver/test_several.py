@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from pydicom.uid import JPEGBaseline8Bit
 
-from node.deliver.base import Outcome, Parcel, Result
+from node.deliver.base import Outcome, Parcel
 from node.deliver.dicom import DicomTarget
 from node.deliver.several import Left, over_several
 from node.errors import CannotSucceed, TryAgain
@@ -41,6 +42,10 @@ class Peer:
             self.open -= 1
 
 
+def always(further: int, first: int) -> bool:
+    return True
+
+
 def numbers(peer: Peer) -> list[int]:
     return sorted(number for _, number in peer.got)
 
@@ -54,7 +59,7 @@ def test_each_association_takes_the_next_parcel_and_all_arrive_once() -> None:
                 both.wait()  # each has one in hand at the same time
             peer.got.append((association, parcel.number))
 
-    over_several(2, MANY, peer.associated, store, "ARCHIVE")
+    over_several(2, MANY, peer.associated, store, always, "ARCHIVE")
     assert numbers(peer) == list(range(20))
     assert {association for association, _ in peer.got} == {1, 2}
     assert peer.open == 0
@@ -62,7 +67,9 @@ def test_each_association_takes_the_next_parcel_and_all_arrive_once() -> None:
 
 def test_one_association_brings_them_in_order() -> None:
     peer = Peer()
-    over_several(1, MANY, peer.associated, lambda a, left: peer.got.extend((a, p.number) for p in left), "ARCHIVE")
+    over_several(
+        1, MANY, peer.associated, lambda a, left: peer.got.extend((a, p.number) for p in left), always, "ARCHIVE"
+    )
     assert peer.got == [(1, n) for n in range(20)]
 
 
@@ -84,7 +91,7 @@ def test_a_peer_that_lets_one_in_gets_everything_over_it(caplog: pytest.LogCaptu
         peer.got.extend((association, parcel.number) for parcel in left)
 
     with caplog.at_level("INFO", "node.deliver"):
-        over_several(2, MANY, tried, store, "ARCHIVE at 10.0.0.1:104")
+        over_several(2, MANY, tried, store, always, "ARCHIVE at 10.0.0.1:104")
     assert peer.got == [(1, n) for n in range(20)]
     assert "ARCHIVE at 10.0.0.1:104 takes no further association: local limit exceeded" in caplog.text
 
@@ -102,13 +109,32 @@ def test_a_peer_that_serves_one_after_the_other_is_not_waited_for() -> None:
             yield number
         first_over.set()
 
-    over_several(2, MANY, one_by_one, lambda a, left: peer.got.extend((a, p.number) for p in left), "ARCHIVE")
+    over_several(2, MANY, one_by_one, lambda a, left: peer.got.extend((a, p.number) for p in left), always, "ARCHIVE")
     assert peer.got == [(1, n) for n in range(20)]
+
+
+def test_a_further_association_that_accepts_less_brings_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    peer, compared = Peer(), threading.Event()
+
+    def as_good(further: int, first: int) -> bool:
+        assert (further, first) == (2, 1)
+        compared.set()
+        return False
+
+    def store(association: int, left: Left) -> None:
+        assert compared.wait(10)
+        peer.got.extend((association, parcel.number) for parcel in left)
+
+    with caplog.at_level("INFO", "node.deliver"):
+        over_several(2, MANY, peer.associated, store, as_good, "ARCHIVE")
+    assert peer.got == [(1, n) for n in range(20)]
+    assert peer.open == 0
+    assert "ARCHIVE accepts less on a further association" in caplog.text
 
 
 def test_without_a_first_association_it_is_tried_again_later() -> None:
     with pytest.raises(TryAgain, match="local limit"):
-        over_several(2, MANY, Peer(most=0).associated, lambda a, left: None, "ARCHIVE")
+        over_several(2, MANY, Peer(most=0).associated, lambda a, left: None, always, "ARCHIVE")
 
 
 @pytest.mark.parametrize("broken", [1, 2])
@@ -131,7 +157,7 @@ def test_when_one_breaks_the_other_ends_after_what_it_has_in_hand(broken: int) -
         return parcels
 
     with pytest.raises(TryAgain, match="broke"):
-        over_several(2, MANY, peer.associated, store, "ARCHIVE")
+        over_several(2, MANY, peer.associated, store, always, "ARCHIVE")
     assert len(peer.got) == 1
 
 
@@ -142,7 +168,7 @@ def test_a_bug_in_one_is_not_lost() -> None:
         list(left)
 
     with pytest.raises(CannotSucceed):
-        over_several(2, [], Peer().associated, store, "ARCHIVE")
+        over_several(2, [], Peer().associated, store, always, "ARCHIVE")
 
 
 # ---- with a real peer -----------------------------------------------------------------------------------
@@ -150,17 +176,33 @@ def test_a_bug_in_one_is_not_lost() -> None:
 
 def test_a_hundred_instances_go_over_two_associations_and_each_arrives_once(tmp_path: Path) -> None:
     sent, ledger = parcels(make.ct_series(120, rows=8, columns=8), tmp_path), Ledger()
-    lock = threading.Lock()
-
-    def record(parcel: Parcel, result: Result) -> None:
-        with lock:
-            ledger(parcel, result)
-
     with Recorder(delay=0.002) as archive:
-        DicomTarget("ARCHIVE", "127.0.0.1", archive.port, "NODE", associations=2).deliver(sent, record, never)
+        DicomTarget("ARCHIVE", "127.0.0.1", archive.port, "NODE", associations=2).deliver(sent, ledger, never)
         assert archive.associations == 2
     assert sorted(archive.uids) == sorted(p.sop_instance for p in sent)
     assert ledger.outcomes == [Outcome.DELIVERED] * 120
+
+
+def test_an_archive_that_takes_fewer_transfer_syntaxes_on_the_second_association_refuses_nothing(
+    tmp_path: Path,
+) -> None:
+    """As an archive of several processes does that are not configured alike."""
+    sent, ledger = parcels(make.ct_series(120, rows=8, columns=8), tmp_path), Ledger()
+    with Recorder(delay=0.002, later_accept=[JPEGBaseline8Bit]) as archive:
+        DicomTarget("ARCHIVE", "127.0.0.1", archive.port, "NODE", associations=2).deliver(sent, ledger, never)
+        assert archive.associations == 2
+    assert sorted(archive.uids) == sorted(p.sop_instance for p in sent)
+    assert ledger.outcomes == [Outcome.DELIVERED] * 120
+
+
+def test_dcmtk_that_serves_one_association_at_a_time_gets_everything(
+    tmp_path: Path, storescp: tuple[int, Path]
+) -> None:
+    sent, ledger = parcels(make.ct_series(120, rows=8, columns=8), tmp_path), Ledger()
+    port, folder = storescp
+    DicomTarget("ARCHIVE", "127.0.0.1", port, "NODE", associations=2).deliver(sent, ledger, never)
+    assert ledger.outcomes == [Outcome.DELIVERED] * 120
+    assert {path.name.partition(".")[2] for path in folder.iterdir()} == {p.sop_instance for p in sent}
 
 
 def test_fewer_go_over_one(tmp_path: Path) -> None:

@@ -47,6 +47,18 @@ def test_a_series_arrives_over_tls_byte_for_byte(tmp_path: Path, authority: Auth
     assert all(parcel.path.read_bytes().endswith(got.data) for parcel, got in zip(sent, recorder.received, strict=True))
 
 
+def test_a_large_delivery_goes_over_two_associations_over_tls(tmp_path: Path, authority: Authority) -> None:
+    sent, ledger = parcels(make.ct_series(120, rows=8, columns=8), tmp_path), Ledger()
+    with archive(authority) as recorder:
+        tls = authority.sending(authority.issue("node"))
+        DicomTarget("ARCHIVE", "localhost", recorder.port, "NODE", tls=tls, associations=2).deliver(sent, ledger, never)
+        assert recorder.associations == 2
+    assert {outcome.value for outcome in ledger.outcomes} == {"delivered"}
+    bytes_of = {got.sop_instance: got.data for got in recorder.received}
+    assert len(recorder.received) == len(bytes_of) == 120
+    assert all(parcel.path.read_bytes().endswith(bytes_of[parcel.sop_instance]) for parcel in sent)
+
+
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 def test_the_name_in_its_certificate_is_that_of_the_host_or_the_one_given(authority: Authority, host: str) -> None:
     with archive(authority, "DNS:archive.example", asks=False) as recorder:

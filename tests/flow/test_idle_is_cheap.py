@@ -29,7 +29,7 @@ def test_an_idle_node_uses_less_than_a_twentieth_of_a_core(site: Site) -> None:
         with serving(site.path) as node:
             send(node.port, make.ct_series(2, rows=64, columns=64))
             site.settled(2)
-            time.sleep(1.0)  # it logs, closes the association and goes to rest
+            archive.wait_for_release()
             before, began = cpu_seconds(node.process.pid), time.monotonic()
             time.sleep(SECONDS)  # what is measured here is time itself
             used = (cpu_seconds(node.process.pid) - before) / (time.monotonic() - began)

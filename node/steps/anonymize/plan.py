@@ -102,8 +102,8 @@ class Plan:
     `nested`.
     """
 
-    top: Mapping[int, Action]
-    nested: Mapping[int, Action]
+    top: Mapping[int, Action] = field(repr=False)
+    nested: Mapping[int, Action] = field(repr=False)
     add: Mapping[int, str]
     private: Mapping[tuple[int, str, int], str]
     """(group, creator, low byte) of private elements to keep -> the VR that they must have, "" for any."""

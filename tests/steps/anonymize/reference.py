@@ -59,7 +59,10 @@ def deidentified(
 
 def scope_of(ds: Dataset, plan: Plan, patients: Patients) -> Scope:
     def uid(tag: int) -> str:
-        return raw_bytes(ds, tag).decode("ascii").strip(" \0")
+        value = raw_bytes(ds, tag).decode("ascii").strip(" \0")
+        if "\\" in value:
+            raise UndecidableError("it has several identities")
+        return value
 
     if not all(map(uid, (0x00080016, *IDENTITY_UIDS[:3]))):
         raise UndecidableError("it has no identity")
