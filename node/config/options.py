@@ -53,7 +53,7 @@ def options_of(step: type[Any]) -> type[Section]:
 @cache
 def _options_of(step: type[Any]) -> type[Section]:
     hints = get_type_hints(step, include_extras=True)
-    docs = field_docs(step)
+    docs = {name: text for kind in reversed(step.__mro__) for name, text in field_docs(kind).items()}
     fields: dict[str, Any] = {}
     for field in dataclasses.fields(step):
         about: dict[str, Any] = {"description": docs.get(field.name)}

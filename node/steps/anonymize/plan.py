@@ -105,21 +105,21 @@ class Plan:
     top: Mapping[int, Action] = field(repr=False)
     nested: Mapping[int, Action] = field(repr=False)
     add: Mapping[int, str]
-    private: Mapping[tuple[int, str, int], str]
+    private: Mapping[tuple[int, str, int], str] = field(repr=False)
     """(group, creator, low byte) of private elements to keep -> the VR that they must have, "" for any."""
     options: frozenset[str]
     digest: str
     weakened: bool
-    items: Mapping[tuple[int, int], Action] = field(default_factory=dict)
+    items: Mapping[tuple[int, int], Action] = field(default_factory=dict, repr=False)
     """(sequence, attribute in its items) -> action, where PS3.3 makes it another than in `nested`."""
-    paths: Mapping[tuple[int, ...], Action] = field(default_factory=dict)
+    paths: Mapping[tuple[int, ...], Action] = field(default_factory=dict, repr=False)
     """(sequence, ..., attribute) from the top -> action: a site's rule for one place."""
-    private_actions: Mapping[tuple[int, str, int], Action] = field(default_factory=dict)
+    private_actions: Mapping[tuple[int, str, int], Action] = field(default_factory=dict, repr=False)
     """Private elements that a site's rule lets stay, changed -> how; none of them is in `private`, so that who does not
     know of this removes them."""
-    otherwise: Mapping[int, Do] = field(default_factory=dict)
+    otherwise: Mapping[int, Do] = field(default_factory=dict, repr=False)
     """What is done where SHIFT, CLEAN or CONTENT come to nothing; EMPTY for attributes that are not here."""
-    content: Mapping[deid_content.Concept, Do] = field(default_factory=dict)
+    content: Mapping[deid_content.Concept, Do] = field(default_factory=dict, repr=False)
     """Content items by concept name and value type; ("", "", value type) for all others."""
     keep_words: frozenset[str] = frozenset()
     """A site's own words that CLEAN leaves."""
