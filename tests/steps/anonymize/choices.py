@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+
+from hypothesis import settings
 
 from node.steps.anonymize import Anonymize
 from node.steps.anonymize.options import AVAILABLE
@@ -73,3 +76,8 @@ def plan_of(name: str, sop_class: str = make.MR_IMAGE) -> Plan:
     step = CHOICES[name]
     assert not step.problems(), step.problems()
     return step.plan_for()(sop_class)
+
+
+def examples(count: int) -> settings:
+    """As many examples of a property that compares the two, and in `.ci/full` ten times as many."""
+    return settings(max_examples=10 * count if os.environ.get("DICOM_NODE_FULL") == "1" else count, deadline=None)

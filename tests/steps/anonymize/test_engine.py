@@ -8,7 +8,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -21,7 +21,7 @@ from tests import make
 from tests.dicom.datasets import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, datasets, encoded, mutated
 from tests.hostile.generated import data_sets
 from tests.steps.anonymize import reference
-from tests.steps.anonymize.choices import CHOICES, plan_of
+from tests.steps.anonymize.choices import CHOICES, examples, plan_of
 from tests.steps.anonymize.driver import SECRET
 from tests.steps.anonymize.generated import Generator, element, file, sequence
 
@@ -84,7 +84,7 @@ def compared(data: bytes, plan: Plan, *, explicit: bool, syntax: str = "") -> tu
         return by_the_engine(path, engine_of(plan)), by_the_reference(path, plan)
 
 
-@settings(max_examples=600, deadline=None)
+@examples(150)
 @given(_seeds, _choices, st.booleans(), st.booleans())
 def test_the_engine_writes_byte_for_byte_what_the_reference_writes(
     seed: int, choice: str, explicit: bool, content: bool
@@ -94,7 +94,7 @@ def test_the_engine_writes_byte_for_byte_what_the_reference_writes(
     assert_same(*compared(data, plan_of(choice), explicit=explicit))
 
 
-@settings(max_examples=100, deadline=None)
+@examples(50)
 @given(_seeds, _choices, st.booleans())
 def test_elements_in_disorder_are_put_in_order_and_the_last_of_two_counts(
     seed: int, choice: str, explicit: bool
@@ -103,14 +103,14 @@ def test_elements_in_disorder_are_put_in_order_and_the_last_of_two_counts(
     assert_same(*compared(data, plan_of(choice), explicit=explicit))
 
 
-@settings(max_examples=100, deadline=None)
+@examples(50)
 @given(_seeds, _choices, st.sampled_from([BIG_ENDIAN, DEFLATED]))
 def test_big_endian_and_deflated_data_sets_go_the_same_way(seed: int, choice: str, syntax: str) -> None:
     data = Generator(seed, explicit=True, content=True).data_set()
     assert_same(*compared(data, plan_of(choice), explicit=True, syntax=syntax))
 
 
-@settings(max_examples=100, deadline=None)
+@examples(50)
 @given(_seeds, _choices)
 def test_sequences_written_as_un_stay_so_and_are_cleaned(seed: int, choice: str) -> None:
     """Their items are implicit; pydicom writes them anew, as SQ."""
@@ -118,14 +118,14 @@ def test_sequences_written_as_un_stay_so_and_are_cleaned(seed: int, choice: str)
     assert_same(*compared(data, plan_of(choice), explicit=True))
 
 
-@settings(max_examples=100, deadline=None)
+@examples(50)
 @given(datasets, _choices, st.sampled_from([EXPLICIT, IMPLICIT]))
 def test_what_pydicom_encodes_goes_the_same_way(ds: Dataset, choice: str, syntax: str) -> None:
     ds.SOPClassUID, ds.SOPInstanceUID, ds.StudyInstanceUID, ds.SeriesInstanceUID = make.MR_IMAGE, "1.2.9", "1.2", "1.3"
     assert_same(*compared(encoded(ds, syntax), plan_of(choice), explicit=syntax == EXPLICIT))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(30)
 @given(data_sets(), _choices)
 def test_what_an_attacker_sends_is_held_or_becomes_what_the_reference_makes_of_it(data: bytes, choice: str) -> None:
     for explicit in (True, False):
@@ -134,7 +134,7 @@ def test_what_an_attacker_sends_is_held_or_becomes_what_the_reference_makes_of_i
             assert_same(ours, theirs)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(80)
 @given(st.data(), _seeds, _choices, st.booleans())
 def test_a_damaged_data_set_is_held_or_becomes_what_the_reference_makes_of_it(
     data: st.DataObject, seed: int, choice: str, explicit: bool

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import dcmread
 
@@ -18,6 +18,7 @@ from node.steps.anonymize.scope import UndecidableError
 from node.steps.anonymize.source import opened
 from tests import make
 from tests.dicom.datasets import BIG_ENDIAN, DEFLATED
+from tests.steps.anonymize.choices import examples
 from tests.steps.anonymize.generated import Generator, file
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -38,7 +39,7 @@ def assert_same(one: Header, other: Header) -> None:
             assert_same(item, as_well)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(60)
 @given(st.integers(0, 2**64 - 1), st.booleans(), st.booleans(), st.sampled_from(["", BIG_ENDIAN, DEFLATED]))
 def test_the_bytes_say_what_pydicom_says(seed: int, explicit: bool, unknown: bool, syntax: str) -> None:
     explicit = explicit or bool(syntax)

@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileDataset
@@ -27,7 +27,7 @@ from node.steps.anonymize.memory import Memory
 from node.steps.anonymize.patients import Patients
 from node.steps.anonymize.scope import Scope
 from tests import make
-from tests.steps.anonymize.choices import CHOICES, plan_of
+from tests.steps.anonymize.choices import CHOICES, examples, plan_of
 from tests.steps.anonymize.driver import SECRET
 from tests.steps.anonymize.generated import Generator, element, file
 from tests.steps.anonymize.test_engine import assert_same, by_the_engine, by_the_reference
@@ -156,7 +156,7 @@ def twins(draw: st.DrawFn, *, explicit: bool) -> list[bytes]:
     return [*made, *made]
 
 
-@settings(max_examples=150, deadline=None)
+@examples(25)
 @given(st.data(), st.sampled_from(sorted(CHOICES)), st.booleans())
 def test_each_of_several_twins_becomes_what_the_reference_makes_of_it_alone(
     data: st.DataObject, choice: str, explicit: bool
@@ -170,7 +170,7 @@ def test_each_of_several_twins_becomes_what_the_reference_makes_of_it_alone(
             assert_same(by_the_engine(path, together), by_the_reference(path, plan, patients()))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(15)
 @given(st.lists(_seeds, min_size=4, max_size=4), st.sampled_from(sorted(CHOICES)), st.booleans())
 def test_what_is_remembered_of_one_instance_says_nothing_of_another(
     seeds: list[int], choice: str, explicit: bool

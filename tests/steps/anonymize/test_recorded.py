@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from node.certificate.account import Accounts, add_up
@@ -24,7 +24,7 @@ from node.steps.anonymize.source import opened
 from tests.data import real_folders
 from tests.dicom.datasets import BIG_ENDIAN, DEFLATED
 from tests.steps.anonymize import reference
-from tests.steps.anonymize.choices import CHOICES, plan_of
+from tests.steps.anonymize.choices import CHOICES, examples, plan_of
 from tests.steps.anonymize.driver import SECRET
 from tests.steps.anonymize.generated import Generator, file
 from tests.steps.anonymize.test_memory import twins
@@ -93,7 +93,7 @@ def assert_told_the_same(path: Path, anonymizer: Anonymizer, accounts: Accounts,
     assert add_up([recording.account({})]) == add_up([alone.account({})])
 
 
-@settings(max_examples=300, deadline=None)
+@examples(80)
 @given(_seeds, _choices, st.booleans(), st.sampled_from(["", "", BIG_ENDIAN, DEFLATED]))
 def test_both_tell_the_same(seed: int, choice: str, explicit: bool, syntax: str) -> None:
     explicit, plan = explicit or bool(syntax), plan_of(choice)
@@ -103,7 +103,7 @@ def test_both_tell_the_same(seed: int, choice: str, explicit: bool, syntax: str)
         assert_told_the_same(path, Anonymizer(lambda _: plan, Patients(SECRET)), Accounts(CODE), plan)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(20)
 @given(st.data(), _choices, st.booleans())
 def test_what_is_remembered_is_told_again_for_each_of_several_twins(
     data: st.DataObject, choice: str, explicit: bool
