@@ -39,6 +39,7 @@ def instances(tmp_path_factory: pytest.TempPathFactory) -> tuple[Instance, ...]:
     return generate(tmp_path_factory.mktemp("again"), patients=1)
 
 
+@pytest.mark.full
 def test_a_table_has_a_line_for_each_action_and_a_column_for_each_program(tmp_path: Path) -> None:
     (folder := tmp_path / "work").mkdir()
     installed = ["node", *(name for name, one in DEIDENTIFIERS.items() if one.installed)]
