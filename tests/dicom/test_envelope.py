@@ -97,9 +97,9 @@ def test_a_private_key_has_no_place_beside_the_certificate_and_short_keys_none_a
 
 
 def test_a_key_must_be_the_certificates_and_open_with_its_password(tmp_path: Path) -> None:
+    certificate, key = written(tmp_path)
     from cryptography.hazmat.primitives import serialization
 
-    certificate, key = written(tmp_path)
     _, other = written(tmp_path, "other")
     recipient = read_certificate(certificate)
     with pytest.raises(EnvelopeError, match="not the key of the certificate"):
