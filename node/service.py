@@ -329,16 +329,16 @@ def _asker(ground: _Ground, keeper: Keeper) -> Asker:
 
 
 def _runner(ground: _Ground) -> Runner:
-    rules = ground.rules
+    rules, ahead = ground.rules, Ahead(ground.spool.files)
     return Runner(
         database=ground.database, spool=ground.spool, outbox=ground.outbox, engine=ground.engine,
         work=rules.current().node.data / "work", pool=ground.pool, reach=ground.reach,
         supply=supply_of(ground.crosswalk), steps=STEPS,
         takes=lambda name: rules.current().takes(name),
-        concurrent=lambda name: rules.current().destinations[name].concurrent, ahead=Ahead(ground.spool.files),
+        concurrent=lambda name: rules.current().destinations[name].concurrent, ahead=ahead,
         certifier=Certifier(
             database=ground.database, pool=ground.pool, secret=lambda: ground.crosswalk.keys.current,
-            process=ground.engine.process,
+            process=ground.engine.process, known=ahead.known,
         ),
     )  # fmt: skip
 

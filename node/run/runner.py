@@ -7,6 +7,7 @@ that may be repeated.
 
 from __future__ import annotations
 
+import functools
 import logging
 import shutil
 import time
@@ -32,7 +33,7 @@ from node.run.certify import Certifier
 from node.run.goods import goods_of
 from node.run.notes import lines
 from node.run.parts import in_parts, needs_all, sources_held
-from node.run.second_reading import SecondReader, readers
+from node.run.second_reading import SecondReader, nothing_yet, readers
 from node.run.supply import Supply
 from node.spool import Spool
 
@@ -184,7 +185,8 @@ class Runner:
             if thawed[earlier].name == "forward" and readers(thawed[:earlier]):
                 batch = results.read(folder, earlier, of)
                 known.update(item.path for item in (batch.items if batch else ()))
-        reader = SecondReader(self.pool, thawed[:number], lambda: self._received(job), below=folder)
+        before = functools.partial(self.ahead.forereads.take, thawed[0]) if number == 1 else nothing_yet
+        reader = SecondReader(self.pool, thawed[:number], lambda: self._received(job), below=folder, before=before)
         reading, notes = reader.read(leaving, known)
         last = max((n for n in range(number) if thawed[n].name != "forward"), default=-1)
 

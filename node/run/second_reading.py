@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import and_
 from pathlib import Path
@@ -20,6 +21,7 @@ from node.leaks import Collected, Finding, Kept, Output, Reader, collect
 from node.leaks.pixels import LooksAt, TextsOf, at_all
 from node.model import Batch, ReceiptId, Step
 from node.pool import Pool
+from node.run.known import Mark, mark_of
 
 _ORIGINALS, _OUTPUTS = 60, 30
 """Files given to a worker at once: what is looked for goes along with every part."""
@@ -27,6 +29,8 @@ _MOST = 10
 """Findings told of one part; the others are only counted."""
 
 T = TypeVar("T")
+Sought = tuple[Collected, Kept]
+"""What is looked for, and what stays on purpose. Patient data: never logged."""
 Found = tuple[list[Finding], int]
 """The first findings, and how many there are."""
 
@@ -37,22 +41,45 @@ def readers(steps: Sequence[Step]) -> tuple[Step, ...]:
     return tuple(wanted) if any(getattr(step, "second_reader", False) for step in wanted) else ()
 
 
+@dataclass(frozen=True, slots=True)
+class Foreread:
+    """Files that were read before, against all originals of their unit, and found clean."""
+
+    sought: Sought
+    clean: frozenset[Mark]
+
+
+def nothing_yet(originals: frozenset[ReceiptId]) -> None:
+    """What was read of a unit before its job: nothing."""
+
+
 class SecondReader:
     """Reads what leaves after `steps`, of one unit. What to look for is collected once, when it is first wanted."""
 
-    def __init__(self, pool: Pool, steps: Sequence[Step], originals: Callable[[], Batch], *, below: Path) -> None:
+    def __init__(
+        self, pool: Pool, steps: Sequence[Step], originals: Callable[[], Batch], *, below: Path,
+        before: Callable[[frozenset[ReceiptId]], Foreread | None] = nothing_yet,
+    ) -> None:  # fmt: skip
         """
         originals   what the unit was received as: held members too, for what they say may stand in others
         below       the folder in which steps write; names of files and folders in it are read too
+        before      what was read already, where these and no others are the originals
         """
         self._pool, self._wanted, self._originals, self._below = pool, readers(steps), originals, below
+        self._before = before
 
     @cached_property
     def _sources(self) -> dict[ReceiptId, Path]:
         return {source: item.path for item in self._originals().items for source in item.sources}
 
     @cached_property
-    def _sought(self) -> tuple[Collected, Kept]:
+    def _foreread(self) -> Foreread | None:
+        return self._before(frozenset(self._sources))
+
+    @cached_property
+    def _sought(self) -> Sought:
+        if self._foreread is not None:
+            return self._foreread.sought
         kept = self._pool.call(kept_by, self._wanted)
         paths = list(dict.fromkeys(self._sources.values()))
         with ThreadPoolExecutor(max_workers=self._pool.size) as threads:
@@ -77,10 +104,12 @@ class SecondReader:
         ]
         if not outputs:
             return said, []
+        clean = self._foreread.clean if self._foreread is not None else ()
+        unread = [output for output in outputs if mark_of(output.path.stat()) not in clean]
         collected, kept = self._sought
         with ThreadPoolExecutor(max_workers=self._pool.size) as threads:
             read = threads.map(
-                lambda part: self._pool.call(read_part, self._wanted, collected, kept, part), _parts(outputs, _OUTPUTS)
+                lambda part: self._pool.call(read_part, self._wanted, collected, kept, part), _parts(unread, _OUTPUTS)
             )
             found = list(read)
         total = sum(count for _, count in found)
@@ -88,6 +117,12 @@ class SecondReader:
             first = min(finding for findings, _ in found for finding in findings)
             raise CannotSucceed(_reason(first, total, leaving))
         return said, [f"second reader: {len(outputs)} files read, nothing of the originals found"]
+
+    def foreread(self, made: Batch) -> Foreread:
+        """Read what a job may send later. Raises CannotSucceed as `read` does."""
+        marks = frozenset(mark_of(item.path.stat()) for item in made.items)
+        self.read(made)
+        return Foreread(self._sought, marks)
 
     def read_certificate(self, name: str, text: bytes) -> None:
         """Read what a certificate says, which leaves beside what it certifies. Raises CannotSucceed as `read` does."""

@@ -79,7 +79,7 @@ def test_what_will_be_sent_is_synced_and_hashed_already(pool: Pool, tmp_path: Pa
     paths = [item.path for item in batch.items]
     assert sorted(disk.synced) == (sorted(path.name for path in paths) if to_send else [])
     # Also behind their new names; and what is known is what a reading finds.
-    assert made.known.of(paths) == (of_instances(paths) if to_send else None)
+    assert made.known.of(paths) == (of_instances(paths, whole=True) if to_send else None)
 
 
 def test_a_disk_that_fails_ahead_fails_nothing(pool: Pool, tmp_path: Path) -> None:

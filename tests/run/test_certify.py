@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ from pydicom import dcmread
 from node.certificate.document import check
 from node.certificate.keys import Keys
 from node.index.schema import certificate, history, job, parcel
+from node.model import Item, Kind, ReceiptId
+from node.run.certify import Certifier
+from node.run.contents import of_instances
+from node.run.known import Known
 from node.steps import STEPS
 from tests import make
 from tests.kit import SECRET, Kit
@@ -226,3 +231,19 @@ def test_the_certificate_says_by_which_options(working: Kit, options: str) -> No
     assert method["options"] == (["retain_patient_characteristics"] if options else [])
     assert (method["profile"], method["table"]) == ("basic", "PS3.15 2026d Table E.1-1")
     assert method["attributes"]["(0010,0040)"] == ({"kept": 1} if options else {"emptied": 1})
+
+
+def test_files_whose_hashes_are_known_are_not_read_again(working: Kit, tmp_path: Path) -> None:
+    paths = make.write_all(make.ct_series(3), tmp_path)
+    items = [Item(path=path, kind=Kind.DICOM, sources=(ReceiptId(f"{n:032x}"),)) for n, path in enumerate(paths)]
+    known = Known()
+    certifier = Certifier(database=working.database, pool=working.pool, secret=lambda: SECRET, process="k", known=known)
+    read = certifier._files(items)
+    for whole in (False, True):  # the hash of the data set alone is not enough
+        for path, content in zip(paths, of_instances(paths, whole=whole), strict=True):
+            known.learn(path, path.stat(), content)
+        assert certifier._files(items) == read
+    assert [one.sha256 for one in read] == [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    learned = of_instances(paths[:1], whole=True)[0]
+    known.learn(paths[0], paths[0].stat(), replace(learned, whole="0" * 64))
+    assert certifier._files(items)[0].sha256 == "0" * 64, "it is taken as known"
