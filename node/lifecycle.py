@@ -43,6 +43,8 @@ from node.spool import Presence, Spool
 
 log = logging.getLogger("node")
 
+_STARTING = 10.0
+"""Seconds in which receiver processes should have started; the node receives without those that have not."""
 _UNTIL_QUIET = 2.0
 """Seconds that work ahead waits for associations to end."""
 _UNTIL_INDEXED = 0.05
@@ -126,12 +128,18 @@ class Service:
         self._watch.start()
 
     def start_workers(self) -> None:
-        """Start them all, and return when each has imported what steps need: no job then waits for that.
+        """Start them all and the first receiver processes, and return when each has imported what it needs: neither a
+        job nor the first senders then wait for that.
 
-        Not needed: a worker is started by its first task, which says why if it cannot.
+        Not needed: a worker is started by its first task, which says why if it cannot, a receiver process by the first
+        busy association.
         """
+        if self.receivers is not None:
+            self.receivers.start()
         with ThreadPoolExecutor(self.pool.size) as threads, contextlib.suppress(NodeError):
             list(threads.map(lambda _: self.pool.call(prepare), range(self.pool.size)))
+        if self.receivers is not None:
+            self.receivers.wait_ready(_STARTING)
 
     def stop(self, seconds: float = 20.0) -> bool:
         """Finish the instance in flight, answer no more, leave the rest for the next start.

@@ -11,7 +11,8 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
 from node.deliver.contexts import Context
-from node.deliver.dicom import DicomTarget, Hearing
+from node.deliver.dicom import DicomTarget
+from node.deliver.entity import Hearing
 from node.dicom.commitment import (
     PUSH_MODEL,
     REQUEST,

@@ -9,9 +9,10 @@ import sqlalchemy as sa
 
 from node.config import Destination, Remote
 from node.deliver.base import Target
-from node.deliver.dicom import DicomTarget, Timeouts
+from node.deliver.dicom import DicomTarget
 from node.deliver.folder import FolderTarget
 from node.deliver.layout import Layout
+from node.deliver.sender import Timeouts
 from node.index import Database
 from node.index.database import insert
 from node.index.schema import published

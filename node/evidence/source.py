@@ -19,7 +19,9 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at run 
 
 from node.config import Remote
 from node.deliver.contexts import Context
-from node.deliver.dicom import DicomTarget, Stored, Timeouts
+from node.deliver.dicom import DicomTarget
+from node.deliver.entity import Stored
+from node.deliver.sender import Timeouts
 from node.dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, tolerable_uid
 from node.errors import TryAgain
 

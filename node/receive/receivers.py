@@ -1,4 +1,4 @@
-"""The receiver processes of this node: started when associations are busy, and given what is busy.
+"""The receiver processes of this node: two are there from the start, more come when associations are busy.
 
 One interpreter runs one thread at a time, so many senders at once need several. An association is lent between two
 C-STOREs and comes back between two messages (`lent`); all else happens here. A process that dies takes the instances
@@ -95,6 +95,8 @@ class Receivers:
     promised: Promised
     _ones: list[_One] = field(default_factory=list)
     _lock: threading.RLock = field(default_factory=threading.RLock)
+    _changed: threading.Condition = field(init=False)
+    """One is ready, or is no more, or could not be started."""
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
     _names: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _starting: int = 0
@@ -103,6 +105,19 @@ class Receivers:
     """Nothing is lent any more."""
     _ending: bool = False
     """The processes end."""
+
+    def __post_init__(self) -> None:
+        self._changed = threading.Condition(self._lock)
+
+    def start(self) -> None:
+        """Start the first ones, so that the first study finds them; `wait_ready` waits for them."""
+        with self._lock:
+            self._start_all()
+
+    def wait_ready(self, seconds: float) -> bool:
+        """Whether all that were begun are ready, within so long."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._starting and all(one.ready for one in self._ones), seconds)
 
     def lend(self, layer: Lendable) -> bool:
         """Give a busy association away, between two messages. False: it stays here."""
@@ -190,6 +205,7 @@ class Receivers:
             log.warning("a receiver process cannot be started: %s; the node receives without it", error.strerror)
             with self._lock:
                 self._starting, self._not_before = self._starting - 1, time.monotonic() + _AGAIN
+                self._changed.notify_all()
             return
         with self._lock:
             self._ones.append(one)
@@ -229,9 +245,7 @@ class Receivers:
                 self._hear(one, message)
             except OSError:
                 break
-            except (
-                Exception
-            ):  # worker loop: a row or an association would be missing for ever; its end brings both back
+            except Exception:  # worker loop: a row or an association would be lost; its end brings both back
                 log.exception("what a receiver process said could not be taken; it is ended")
                 break
         self._over(one)
@@ -266,6 +280,7 @@ class Receivers:
         """It is ready: half of what the busiest has comes back, and will be lent to this one."""
         with self._lock:
             one.ready = True
+            self._changed.notify_all()
             busiest = max(self._ones, key=lambda each: len(each.lent))
             for number in list(busiest.lent)[: len(busiest.lent) // 2]:
                 with contextlib.suppress(OSError):
@@ -280,6 +295,7 @@ class Receivers:
         one.process.wait()
         with self._lock:
             self._ones.remove(one)
+            self._changed.notify_all()
             lost, one.lent = one.lent, {}
             self.promised.forget(one.place)
             if not self._stopping:

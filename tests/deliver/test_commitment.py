@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import pytest
 
 from node.deliver.commitment import send_report, send_request
-from node.deliver.dicom import DicomTarget, Timeouts
+from node.deliver.dicom import DicomTarget
+from node.deliver.sender import Timeouts
 from node.dicom.commitment import Reference, Report, Request, read_report
 from node.dicom.encoding import Malformed
 from node.dicom.status import INVALID_ARGUMENT_VALUE

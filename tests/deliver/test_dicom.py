@@ -23,7 +23,8 @@ from pydicom.uid import (
 from pynetdicom import AllStoragePresentationContexts
 
 from node.deliver.base import Outcome, Parcel, Result
-from node.deliver.dicom import DicomTarget, Timeouts
+from node.deliver.dicom import DicomTarget
+from node.deliver.sender import Timeouts
 from node.errors import TryAgain
 from node.model import Kind
 from tests import make

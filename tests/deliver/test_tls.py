@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from node.config import DestinationTls
-from node.deliver.dicom import DicomTarget, Timeouts
+from node.deliver.dicom import DicomTarget
+from node.deliver.sender import Timeouts
 from node.errors import TryAgain
 from tests import make
 from tests.authority import Authority

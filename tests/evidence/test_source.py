@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from node.config import Address, Remote
-from node.deliver.dicom import Timeouts
+from node.deliver.sender import Timeouts
 from node.errors import TryAgain
 from node.evidence.source import Answer, Here, Source
 from tests import make

@@ -30,6 +30,8 @@ SIDEWAYS = {
     ("node.retention", "node.run.results"): "it removes the folders whose names that module gives",
     ("node.evidence.source", "node.deliver.dicom"): "there is one way to open an association",
     ("node.evidence.source", "node.deliver.contexts"): "what it is opened for",
+    ("node.evidence.source", "node.deliver.entity"): "who takes what comes on it",
+    ("node.evidence.source", "node.deliver.sender"): "how long it waits",
 }
 """The only imports between rooms of one level, each with its reason."""
 
@@ -45,6 +47,8 @@ ONLY_IN = {
         "node.receive.timer",
         "node.receive.upper_layer",
         "node.deliver.dicom",
+        "node.deliver.entity",
+        "node.deliver.sender",
         "node.evidence.source",
     },
     "cryptography": {"node.dicom.envelope"},

@@ -10,6 +10,9 @@ ELSEWHERE = {
     "errors": "tests/config/test_load.py",
     "complete.facts": "tests/complete/test_sources.py",
     "deliver.base": "tests/deliver/test_dicom.py",
+    # driven through the target, over sockets
+    "deliver.entity": "tests/deliver/test_dicom.py",
+    "deliver.sender": "tests/deliver/test_dicom.py",
     # one reading of a header, of which these are the parts
     "dicom.collecting": "tests/dicom/test_header.py",
     "dicom.packing": "tests/dicom/test_header.py",

@@ -52,6 +52,33 @@ def test_a_busy_association_is_lent_and_every_instance_of_it_is_kept(tmp_path: P
         assert set(node.by) == {"one-r1"}
 
 
+def test_those_that_are_started_beforehand_take_the_first_busy_association(tmp_path: Path) -> None:
+    with station(tmp_path, processes=2) as node:
+        assert node.receivers is not None
+        assert node.receivers.wait_ready(0)  # none has been begun
+        node.receivers.start()
+        assert node.receivers.wait_ready(30)
+        assert [one.ready for one in node.receivers._ones] == [True, True]
+        with Sender(node.port, CONTEXTS) as sender:
+            assert [sender.store(one) for one in instances(40)] == [SUCCESS] * 40
+            sender.release()
+        node.until_nobody_is_here()
+        until(lambda: len(node.arrivals) == 40, "every row is handed on")
+        assert len(node.by) > 20
+
+
+def test_one_that_ends_before_it_is_ready_is_not_waited_for(tmp_path: Path) -> None:
+    with station(tmp_path, processes=1) as node:
+        assert node.receivers is not None
+        node.receivers.start()
+        until(lambda: len(node.receivers._ones) == 1, "one is started")
+        node.receivers._ones[0].process.kill()
+        assert node.receivers.wait_ready(30)
+        with Sender(node.port, CONTEXTS) as sender:
+            assert sender.store(INSTANCE) == SUCCESS
+            sender.release()
+
+
 def test_several_at_once_are_shared_between_the_processes(tmp_path: Path) -> None:
     with station(tmp_path, processes=2) as node:
         warm(node)
