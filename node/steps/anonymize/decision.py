@@ -171,7 +171,7 @@ def _changed(tag: int, vr: str, value: bytes, action: Do, scope: Scope) -> Outco
         new = changed(action, vr, value, scope.encodings, scope.means)
         if new is not None:
             return (vr, new), action
-    otherwise = scope.plan.otherwise.get(tag, Do.EMPTY)
+    otherwise = scope.plan.otherwise.get(tag, Do.DUMMY if action is Do.CLEAN else Do.EMPTY)
     return (REMOVED, otherwise) if otherwise is Do.REMOVE else new_value(tag, vr, value, otherwise, scope)
 
 
