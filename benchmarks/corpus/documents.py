@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence as Items
 
+from benchmarks.corpus import writing
 from benchmarks.corpus.study import STORAGE, Series, begin, code, item, one, put, uid
 
 Reference = tuple[str, str, str]
@@ -41,6 +42,7 @@ def sr(series: Series, number: int, images: Sequence[Reference]) -> FileDataset:
             _measured(),
             _content("CONTAINS", "TEXT", "121077", "Conclusion", TextValue=conclusion),
             _content("CONTAINS", "DATE", "111060", "Study Date", Date=study.da()),
+            _within(series),
             _shown(images[0]),
         ]
     )  # fmt: skip
@@ -102,6 +104,27 @@ def _content(relation: str, kind: str, concept: str, meaning: str, **values: obj
     found = item(RelationshipType=relation, ValueType=kind, **values)
     found.ConceptNameCodeSequence = code(concept, "DCM", meaning)
     return found
+
+
+def _within(series: Series) -> Dataset:
+    """What is said two containers deep, in other forms; and a local code whose meaning names somebody."""
+    study, patient = series.study, series.study.patient
+    people, seen = writing.names(patient.person), writing.days(study.day)
+    number = patient.number
+    comment = f"Chest lesion of {people[number % len(people)]} as on {seen[number % len(seen)]}, follow up"
+    mass = _content("CONTAINS", "CODE", "121072", "Impression")
+    mass.ConceptCodeSequence = code("M7", "99LOCAL", f"mass of {patient.person.burned}"[:64])
+    inner = _content("CONTAINS", "CONTAINER", "121078", "Recommendations", ContinuityOfContent="SEPARATE")
+    inner.ContentSequence = Items(
+        [
+            _content("CONTAINS", "TEXT", "121106", "Comment", TextValue=comment),
+            _content("CONTAINS", "DATETIME", "111526", "DateTime Started", DateTime=f"{study.da()}{study.time}"),
+            mass,
+        ]
+    )  # fmt: skip
+    outer = _content("CONTAINS", "CONTAINER", "121070", "Findings", ContinuityOfContent="SEPARATE")
+    outer.ContentSequence = Items([inner])
+    return outer
 
 
 def _measured() -> Dataset:

@@ -24,8 +24,9 @@ SYNTAXES = (
     DeflatedExplicitVRLittleEndian,
 )  # fmt: skip
 
-_REQUEST = 0x00400275
-"""Request Attributes Sequence, in which every object names its patient."""
+_AS_UNKNOWN = (0x00400275, 0x00081110, 0x00091008, 0x00660035)
+"""Request Attributes Sequence, in which every object names its patient, Referenced Study Sequence, one of a private
+block, and the first of three that are nested."""
 _WORDS = (0x7FE00010, 0x60003000)
 """What is in 16-bit words."""
 
@@ -56,12 +57,12 @@ def encode(ds: FileDataset, syntax: UID) -> None:
 
 
 def shape_sequences(ds: FileDataset, syntax: UID, number: int) -> None:
-    """In every third object sequences and items end by delimiters (PS3.5 7.5.2), in every fourth one is a UN."""
+    """In every third object sequences and items end by delimiters (PS3.5 7.5.2), and one is a UN."""
     if number % 3 == 0:
         _undefined(ds)
     explicit = syntax not in (ImplicitVRLittleEndian, ExplicitVRBigEndian)
-    if number % 4 == 0 and explicit:
-        _as_unknown(ds, _REQUEST)
+    if explicit:
+        _as_unknown(ds, _AS_UNKNOWN[number % len(_AS_UNKNOWN)])
 
 
 def _undefined(ds: Dataset) -> None:

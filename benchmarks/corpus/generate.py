@@ -24,7 +24,15 @@ from benchmarks.corpus.encoding import SYNTAXES, encode, shape_sequences, suited
 from benchmarks.corpus.graphics import drawn, plant_overlay
 from benchmarks.corpus.key import Action, Answer, Instance, save
 from benchmarks.corpus.people import patient, site
-from benchmarks.corpus.planting import plant_around, plant_curve, plant_private, plant_rows, plant_trial, share
+from benchmarks.corpus.planting import (
+    plant_around,
+    plant_curve,
+    plant_private,
+    plant_rows,
+    plant_trial,
+    plant_written,
+    share,
+)
 from benchmarks.corpus.standard import About, answers
 from benchmarks.corpus.study import Series, Study
 
@@ -136,6 +144,8 @@ def _on(images: Sequence[Reference], series: Series, number: int) -> FileDataset
 
 
 def _plant(ds: FileDataset, series: Series, number: int, place: int, *, implicit: bool) -> None:
+    if "PixelData" in ds:
+        plant_written(ds, series, number)
     plant_rows(ds, series, share(number - FIRST, SHARE), unsafe=not implicit)
     plant_around(ds, series)
     plant_private(ds, series)

@@ -11,11 +11,13 @@ from itertools import cycle, islice
 from types import MappingProxyType
 from typing import Any
 
+from pydicom.datadict import dictionary_VM
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import UID
 
+from benchmarks.corpus import writing
 from benchmarks.corpus.items import item_of
 from benchmarks.corpus.study import Series, item, put, uid
 from node.dicom import deid_table
@@ -39,7 +41,7 @@ _FIXED: Mapping[int, Any] = MappingProxyType(
         0x00160074: ["13", "41", "9.75"], 0x00160075: 0, 0x00160079: "A", 0x0016007A: "3", 0x0016007C: "K",
         0x0016007E: "T", 0x00160080: "T", 0x00160083: "N", 0x00160084: ["52", "9", "1.5"], 0x00160085: "E",
         0x00160086: ["13", "43", "2.5"], 0x00160087: "T", 0x00160089: "K", 0x0016008E: 0, 0x0072005F: "045Y",
-        0x00080201: "+0130", 0x00100047: "https://example.org/category", 0x00102162: "INVENTED",
+        0x00080201: "+0130", 0x00100047: "https://categories.invented.test/7", 0x00102162: "INVENTED",
     }
 )  # fmt: skip
 """Rows whose values are enumerated or have a form of their own (PS3.3), or that an option keeps as they are."""
@@ -87,8 +89,17 @@ def plant_trial(ds: Dataset, series: Series) -> None:
 
 
 def plant_private(ds: Dataset, series: Series) -> None:
-    """Two creators that nobody knows, one that is safe with an element that is not, an orphan and a nested block."""
+    """Creators that nobody knows, one that is safe with an element that is not, an orphan and a nested block.
+
+    The safe one has the second block of its group for every second patient, after somebody who uses the same numbers;
+    and what it is safe in is one group: it is in another one too.
+    """
     study, patient = series.study, series.study.patient
+    if patient.number % 2:
+        first = ds.private_block(0x0019, "INVENTED FIRST", create=True)
+        first.add_new(0x0C, "LO", patient.person.plain[:64])
+        first.add_new(0x0D, "LO", patient.patient_id)
+    ds.private_block(0x0021, "SIEMENS MR HEADER", create=True).add_new(0x0C, "LO", patient.patient_id)
     known = ds.private_block(0x0019, "SIEMENS MR HEADER", create=True)  # PS3.15 Table E.3.10-1
     known.add_new(0x0C, "IS", "1000")
     known.add_new(0x0D, "CS", "DIRECTIONAL")
@@ -105,6 +116,16 @@ def plant_private(ds: Dataset, series: Series) -> None:
     scanner.add_new(0x08, "SQ", Items([nested]))
     ds.private_block(0x0029, f"OF {patient.patient_id}", create=True).add_new(0x01, "SH", study.accession)
     ds.add_new(0x00313301, "LO", patient.other_id)
+
+
+def plant_written(ds: Dataset, series: Series, number: int) -> None:
+    """Comments as somebody types them (PS3.3 C.7.6.1), each object in another form."""
+    people, seen = writing.names(series.study.patient.person), writing.days(series.study.day)
+    doctors = writing.names(series.study.site.physician)
+    ds.ImageComments = (
+        f"Axial liver lesion, {people[number % len(people)]}; seen {seen[number % len(seen)]} "
+        f"by {doctors[(number + 2) % len(doctors)]}. stable"
+    )
 
 
 def plant_nested(ds: Dataset, series: Series) -> Dataset:
@@ -150,28 +171,39 @@ def _value(tag: int, vr: str, series: Series) -> Any:
     if vr in ("DS", "IS"):
         return str(1000 + number)
     values = {
-        "PN": patient.person.name if tag >> 16 == 0x10 else site.physician.name,
+        "PN": _people(tag, series),
         "DA": study.da(-(number % 300)),
         "TM": study.time,
         "DT": (f"{study.da(-3)}{study.time}", f"{study.da(-4)}101500.5+0130", study.da(-5))[number % 3],
         "AS": patient.age, "AE": site.station, "CS": site.station, "UI": uid(study.uid, tag),
         "SH": patient.patient_id, "LO": f"{study.region.lower()} {patient.person.plain} {study.accession}"[:64],
-        "ST": _told(series)[:1024], "LT": _told(series), "UT": _told(series), "UC": f"{patient.person.plain} {number}",
+        "ST": _told(series, number)[:1024], "LT": _told(series, number), "UT": _told(series, number),
+        "UC": f"{patient.person.plain} {number}",
         "UR": f"https://example.org/{patient.patient_id}", "OB": _even(f"{patient.patient_id} {number}"),
         "UN": _even(patient.other_id), "US": number,
     }  # fmt: skip
     return values[vr]
 
 
-def _told(series: Series) -> str:
-    """Free text as people write it: clinical words among everything that identifies."""
+def _people(tag: int, series: Series) -> str | list[str]:
+    """The patient or a physician; both, with all groups of their names, where there may be several."""
+    patient, physician = series.study.patient.person, series.study.site.physician
+    if VR_BY_TAG.get(tag) == "PN" and dictionary_VM(tag) == "1-n":
+        return [physician.name, patient.name]
+    return patient.name if tag >> 16 == 0x10 else physician.name
+
+
+def _told(series: Series, number: int = 0) -> str:
+    """Free text as people write it: clinical words among everything that identifies, in a form for each number."""
     study, patient, site = series.study, series.study.patient, series.study.site
-    names, born = " ".join(patient.person.name.replace("^", " ").split("=")[1:]), patient.birth_date
+    others = " ".join(patient.person.name.replace("^", " ").split("=")[1:])
+    people, doctors = writing.names(patient.person), writing.names(site.physician)
+    born, seen = writing.days(study.born), writing.days(study.day)
     return (
-        f"{study.region} routine. {patient.person.plain} {names} ({patient.patient_id}), born "
-        f"{born[6:]}.{born[4:6]}.{born[:4]}, {patient.address}, {patient.phone}, "
-        f"{patient.mail}. Stable lesion, contrast follow up. Seen {study.day.isoformat()} by {site.physician.plain}, "
-        f"{site.institution}."
+        f"{study.region} routine. {people[number % len(people)]} {others} ({patient.patient_id}), born "
+        f"{born[number % len(born)]}, {patient.address}, {patient.phone}, "
+        f"{patient.mail}. Stable lesion, contrast follow up. Seen {seen[(number + 1) % len(seen)]} by "
+        f"{doctors[number % len(doctors)]}, {site.institution}."
     )
 
 

@@ -124,6 +124,8 @@ def _attribute(element: DataElement, place: str, within: _Within, about: About) 
     found = row(element.tag)
     if element.tag == _PATIENT_ID and not within.nested:
         yield Answer(action=Action.PATIENT_ID_CONSISTENT, place=place, values=(text_of(element),), source=TABLE)
+    if element.tag == _PATIENT_AGE and int(text_of(element)[:3]) == _HIPAA_AGE + 1:
+        return  # what all greater ages become: nobody can tell whether it was done
     if element.tag == _PATIENT_AGE and int(text_of(element)[:3]) > _HIPAA_AGE:
         yield _removed(place, (text_of(element),), "HIPAA 164.514(b)(2)(i)(C)")
     elif found is not None and found.keeps & set(OPTIONS):

@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from benchmarks.corpus import writing
 from benchmarks.corpus.people import Patient, Site
 
 ROOT = "1.2.826.0.1.3680043.8.498."
@@ -59,11 +60,16 @@ class Study:
         return (self.day + timedelta(days)).strftime("%Y%m%d")
 
     @property
+    def born(self) -> date:
+        return date.fromisoformat(self.patient.birth_date)
+
+    @property
     def tokens(self) -> tuple[str, ...]:
         """All text that identifies in an object of this study."""
-        born = date.fromisoformat(self.patient.birth_date)
-        days = (f"{born:%d.%m.%Y}", self.patient.birth_date, f"{self.day:%d.%m.%Y}", self.day.isoformat())
-        return (*self.patient.tokens, *self.site.tokens, self.accession, *days)
+        days = (*writing.days(self.born), *writing.days(self.day))
+        # Eight digits may be any number, and another date may be moved to them; those of a birth are not seen again.
+        sure = (day for day in days if not day.isdecimal() or day == self.patient.birth_date)
+        return (*self.patient.tokens, *self.site.tokens, self.accession, *sure)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +108,7 @@ def begin(series: Series, sop_class: str, number: int) -> FileDataset:
         AccessionNumber=study.accession, Modality=series.modality, Manufacturer="INVENTED",
         InstitutionName=site.institution, InstitutionAddress=site.address,
         InstitutionalDepartmentName=site.department, StationName=site.station, DeviceSerialNumber=site.serial,
-        ReferringPhysicianName=site.physician.name, OperatorsName=site.operator.name,
+        ReferringPhysicianName=site.physician.name, OperatorsName=[site.operator.name, site.physician.name],
         StudyDescription=f"{study.region} follow up", SeriesDescription=series.label,
         ManufacturerModelName=f"{series.modality} MODEL 7", SoftwareVersions="7.1",
         PatientName=patient.person.name, PatientID=patient.patient_id, IssuerOfPatientID=patient.issuer,

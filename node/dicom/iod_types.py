@@ -1,4 +1,4 @@
-"""What the IODs ask of an attribute whose code in PS3.15 Table E.1-1 is Z or compound: its Type (PS3.5 7.4).
+"""What the IODs ask of an attribute whose code in PS3.15 Table E.1-1 is Z, X or compound: its Type (PS3.5 7.4).
 
 Source: the module tables of PS3.3 and the SOP Classes of PS3.4, kept in `iod_types.json` in a form of our own;
 tests/dicom/iod_tables.py makes it. Of several modules that ask for one attribute the strictest counts.
@@ -56,6 +56,22 @@ def type_in_any_item(tag: int) -> str:
     """The strictest Type of an attribute within any sequence: for those that the tables do not name, such as
     functional groups and sequences of vendors."""
     return _strictest_in_items().get(tag, "3")
+
+
+@cache
+def of_removed(sop_class: str) -> Mapping[tuple[int, ...], str]:
+    """(attribute,) at the top or (sequence, attribute) -> "1" or "2", of those whose code is X and nothing else: the
+    table would have them go from an IOD that may not be without them. Empty for a SOP class that no table names.
+    """
+    iod = _iod_of().get(sop_class)
+    return MappingProxyType(
+        {
+            tuple(int(tag, 16) for tag in place.split()): kind
+            for place, kinds in _data()["removed"].items()
+            for kind in kinds
+            if iod in kinds[kind]
+        }
+    )
 
 
 @cache

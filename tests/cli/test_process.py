@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +84,37 @@ def test_the_same_patient_gets_the_same_pseudonym_the_next_time(rules: Path, tmp
     (first,), (second,) = (list(files(tmp_path / out)) for out in ("a", "b"))
     assert pydicom.dcmread(first).PatientID == pydicom.dcmread(second).PatientID
     assert first.relative_to(tmp_path / "a") == second.relative_to(tmp_path / "b"), "named by what it is"
+
+
+_ON = """
+import datetime, sys
+import node.moment
+day = datetime.datetime.fromisoformat(sys.argv.pop(1))
+node.moment.utc_now = lambda: day
+from node.cli import main
+main()
+"""
+
+
+def test_a_study_that_comes_again_two_days_later_to_another_process_gives_the_same_bytes(
+    rules: Path, tmp_path: Path
+) -> None:
+    sent = [*make.ct_series(3, rows=8, columns=8), *make.ct_series(2, series="other", rows=8, columns=8)]
+    made = []
+    for day, instances in (("2026-03-01", sent), ("2026-03-03", sent[::-1])):  # in another order, by another sender
+        source, out = tmp_path / f"in {day}", tmp_path / f"out {day}"
+        for ds in instances:
+            ds.file_meta.SourceApplicationEntityTitle = f"CT{day[-2:]}"
+        make.write_all(instances, source)
+        command = ["process", source, "--route", "clean", "--out", out, "--config", rules, "--json"]
+        done = subprocess.run(
+            [sys.executable, "-c", _ON, f"{day}T08:15:00+00:00", *map(str, command)],
+            capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        made.append({str(path.relative_to(out)): path.read_bytes() for path in files(out)})
+    assert len(made[0]) == len(sent)
+    assert made[0] == made[1]
 
 
 def test_volumes_come_out_as_files(rules: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ _ABOUT = (
     "PS3.5 7.4, of several modules of one IOD the strictest. From the tables of highdicom 0.28 (MIT); the DICOM "
     "Standard is copyright of NEMA, whose work is acknowledged. iods: SOP Class UIDs below " + STORAGE + " or whole. "
     "top: attribute, then Type: IODs; `most` for all others that have it. items: sequence, then attribute: its "
-    "strictest Type of any IOD."
+    "strictest Type of any IOD. removed: of the attributes whose code is X alone, those of Type 1 or 2, as Type: IODs."
 )
 
 
@@ -39,10 +39,14 @@ def made_from(folder: Path) -> dict[str, Any]:
         iods[iod].append(uid.removeprefix(STORAGE))
     top: dict[int, dict[str, str]] = defaultdict(dict)
     items: dict[int, dict[int, str]] = defaultdict(dict)
+    removed: dict[tuple[int, ...], dict[str, str]] = defaultdict(dict)
     for iod in sorted(iods):
         for module in modules[iod]:
             for tag, path, kind in _asked(attributes.get(module["key"], ())):
-                if path:
+                if deid_table.rows()[tag].basic == "X":
+                    place = ((tag_of(path[-1]) or 0), tag) if path else (tag,)
+                    removed[place][iod] = _stricter(kind, removed[place].get(iod, "3"))
+                elif path:
                     inside = items[tag_of(path[-1]) or 0]
                     inside[tag] = _stricter(kind, inside.get(tag, "3"))
                 else:
@@ -55,6 +59,11 @@ def made_from(folder: Path) -> dict[str, Any]:
             f"{sequence:08X}": {f"{tag:08X}": kind for tag, kind in sorted(found.items())}
             for sequence, found in sorted(items.items())
         },
+        "removed": {
+            " ".join(f"{tag:08X}" for tag in place): required
+            for place, found in sorted(removed.items())
+            if (required := _required(found))
+        },
     }
 
 
@@ -62,7 +71,7 @@ def _asked(rows: list[dict[str, Any]]) -> Iterator[tuple[int, list[str], str]]:
     for row in rows:
         tag = tag_for_keyword(row["keyword"])  # None for repeating groups
         entry = None if tag is None else deid_table.rows().get(tag)
-        if entry is not None and entry.basic not in ("X", "U", "D"):
+        if entry is not None and entry.basic not in ("U", "D"):
             yield entry.tag, row["path"], row["type"]
 
 
@@ -74,6 +83,12 @@ def _grouped(found: dict[str, str], iods: list[str]) -> dict[str, Any]:
         kinds[found.get(iod, "3")].append(iod)
     most = max(kinds, key=lambda kind: len(kinds[kind]))
     return {"most": most} | {kind: kinds[kind] for kind in STRICTNESS if kind in kinds and kind != most}
+
+
+def _required(found: Mapping[str, str]) -> dict[str, list[str]]:
+    """Type 1 or 2 -> IODs: what a Type 1C or 2C needs is not known here, and then X may be done."""
+    kinds = {kind: sorted(iod for iod, asked in found.items() if asked == kind) for kind in ("1", "2")}
+    return {kind: iods for kind, iods in kinds.items() if iods}
 
 
 def _stricter(one: str, other: str) -> str:

@@ -61,6 +61,16 @@ def test_a_sequence_that_no_table_names_is_given_the_strictest_type_of_any() -> 
     assert iod_types.type_in_any_item(tag("PatientComments")) == "3"
 
 
+def test_what_the_table_removes_and_an_iod_needs_is_known_by_iod() -> None:
+    state = iod_types.of_removed("1.2.840.10008.5.1.4.1.1.11.1")
+    assert state[(tag("PresentationCreationTime"),)] == "1"  # C.11.10
+    assert (tag("PresentationCreationTime"),) not in iod_types.of_removed(make.CT_IMAGE)
+    assert iod_types.of_removed("1.2.3") == {}
+    for place, kind in state.items():
+        assert deid_table.rows()[place[-1]].basic == "X"
+        assert kind in ("1", "2")
+
+
 def test_every_compound_code_has_a_type_somewhere() -> None:
     for row in deid_table.rows().values():
         if "/" in row.basic:

@@ -18,6 +18,7 @@ from node.steps.anonymize.changes import CLEANED, changed
 from node.steps.anonymize.plan import Action, Do, Plan
 from node.steps.anonymize.pseudonyms import STANDARD_ROOT
 from node.steps.anonymize.scope import Scope, UndecidableError
+from node.steps.anonymize.vocabulary import folded
 
 Change = tuple[str, bytes] | None
 """(VR, encoded value) to write, REMOVED, or None for what stays as it is."""
@@ -94,6 +95,8 @@ def new_value(tag: int, vr: str, value: bytes, action: Action | None, scope: Sco
                 return _changed(tag, vr, value, Do.CLEAN, scope)
             if _is_about_somebody(value, scope):
                 return _without_people(tag, vr, value, scope)
+        if action is None and vr in values.CODES and _is_about_somebody(value, scope):
+            return (vr, _without_words(tag, vr, value, scope, anybodys=True)), action
         return _kept(tag, vr, value, scope), action
     if action in _CHANGING and isinstance(action, Do):
         return _changed(tag, vr, value, action, scope)
@@ -159,7 +162,7 @@ def _kept(tag: int, vr: str, value: bytes, scope: Scope) -> Change:
     if vr in values.FREE_TEXT and (scope.in_dummy or _said(text.decode(value, scope.encodings), scope)):
         return vr, dummy(tag, vr)
     if vr in values.CODES and _said(text.decode(value, scope.encodings), scope):
-        return vr, _without_words(tag, vr, value, scope)
+        return vr, _without_words(tag, vr, value, scope, anybodys=False)
     if vr in values.NUMERALS and _is_no_number_and_names(value, scope):
         return vr, dummy(tag, vr)
     return None
@@ -171,7 +174,7 @@ def _changed(tag: int, vr: str, value: bytes, action: Do, scope: Scope) -> Outco
         new = changed(action, vr, value, scope.encodings, scope.means)
         if new is not None:
             return (vr, new), action
-    otherwise = scope.plan.otherwise.get(tag, Do.EMPTY)
+    otherwise = scope.plan.otherwise.get(tag, Do.DUMMY if action is Do.CLEAN else Do.EMPTY)
     return (REMOVED, otherwise) if otherwise is Do.REMOVE else new_value(tag, vr, value, otherwise, scope)
 
 
@@ -198,15 +201,22 @@ def _age(tag: int, value: bytes, scope: Scope) -> bytes:
         raise UndecidableError(f"{describe(tag)} is no valid AS") from None
 
 
-def _without_words(tag: int, vr: str, value: bytes, scope: Scope) -> bytes:
+def _without_words(tag: int, vr: str, value: bytes, scope: Scope, *, anybodys: bool) -> bytes:
     """The values of a code, those that name the patient replaced.
+
+    anybodys  whether the names of others count too, as where texts are cleaned
 
     A term that the standard has for every patient stays: Mr Head has a HEAD like all others, and to replace it, or
     to hold him, would say more of him than the term does.
     """
     other = dummy(tag, vr).strip().decode()
     said = text.decode(value, scope.encodings).split("\\")
-    kept = [other if _said(one, scope) and not coding.is_term(one) else one for one in said]
+    people = scope.cleaner if anybodys else None
+
+    def names(one: str) -> bool:
+        return _said(one, scope) or (people is not None and people.is_about_somebody(one))
+
+    kept = [other if names(one) and not coding.is_term(one) else one for one in said]
     return values.padded("\\".join(kept).encode("ascii", "replace"), vr)
 
 
@@ -220,5 +230,10 @@ def _is_about_somebody(value: bytes, scope: Scope) -> bool:
     return scope.cleaner is not None and scope.cleaner.is_about_somebody(text.decode(value, scope.encodings))
 
 
-def _said(word: str, scope: Scope) -> bool:
-    return scope.own_words is not None and scope.own_words.search(word) is not None
+def _said(said: str, scope: Scope) -> bool:
+    """Whether a text says the patient's name or id, with accents or without."""
+    if scope.own_words is None:
+        return False
+    if scope.own_words.search(said) is not None:
+        return True
+    return not said.isascii() and scope.own_words.search(folded(said)) is not None

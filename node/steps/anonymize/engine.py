@@ -29,6 +29,7 @@ from node.steps.anonymize.scope import (
     entered,
     goes_out,
     is_dummy,
+    may_be_empty,
     within,
 )
 from node.steps.anonymize.telling import Account, of_sequence
@@ -172,8 +173,8 @@ class _Rewriting:
         items = [(item, levels.level(self._data, item, depth + 1)) for item in found]
         if action is Do.CONTENT:
             items, inner = self._content(items, inner, depth + 1)
-            if not items:
-                return self._gone(each, scope)  # it may not be empty
+            if not items and not may_be_empty(tag, scope):
+                return self._gone(each, scope)
         body: list[bytes | Stretch] = []
         for item, level in items:
             body += self._item(item, level, inner, depth + 1)

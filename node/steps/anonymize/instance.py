@@ -69,7 +69,7 @@ class Anonymizer:
         """
         try:
             with opened(source) as found:
-                plan = self._plan_for(one_uid(found, SOP_CLASS))
+                plan = self._plan_for(one_uid(found, SOP_CLASS)).suited(found.top.keys())
                 treatment = self._treatment(found, plan)
                 check_pixels(found)
                 if treatment is not None and recorder is not None:

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import pairwise
 from types import MappingProxyType
 
 from node.dicom.attributes import VR_BY_TAG, tag_of
@@ -92,6 +93,7 @@ class Known:
             for part in self._parts() - _PARTICLES
             if len(part) >= _LEAST_NAME and not coding.is_term(part)
         }
+        found |= {rf"(?<![^\W_]){re.escape(run)}(?![^\W_])" for name in self.names for run in _run_together(name)}
         long = (number for number in self.numbers if sum(map(str.isalnum, number)) >= _LONG_NUMBER)
         found |= {form for number in long for form in _number_forms(number)}
         return re.compile("|".join(sorted(found))) if found else None
@@ -129,15 +131,29 @@ def known(values: Iterable[tuple[int, str]], options: frozenset[str]) -> Known:
     )
 
 
+def _run_together(name: str) -> Iterator[str]:
+    """Neighbouring parts of a name without anything between them, as names of files and of series have them."""
+    for group in name.split("="):
+        parts = [part for part in _PARTS.findall(group) if folded(part) not in _PARTICLES]
+        for one, other in pairwise(parts):
+            if len(one) + len(other) >= _LONG_NUMBER:
+                for before, after in zip(_spelled(one), _spelled(other), strict=True):  # both in one way of spelling
+                    yield from (before + after, after + before)
+
+
 def spellings(word: str) -> frozenset[str]:
     """A word folded as it is, and as German and the Nordic languages write it without their letters, both ways."""
+    return frozenset(_spelled(word))
+
+
+def _spelled(word: str) -> tuple[str, str, str]:
     low = unicodedata.normalize("NFC", word.casefold())
     wide = low
     for letter, written in (("ä", "ae"), ("ö", "oe"), ("ü", "ue"), ("å", "aa"), ("ø", "oe")):
         wide = wide.replace(letter, written)
     base = folded(word)
     narrow = base.replace("ae", "a").replace("oe", "o").replace("ue", "u").replace("aa", "a")
-    return frozenset({base, folded(wide), narrow})
+    return base, folded(wide), narrow
 
 
 def initials(place: str) -> str:

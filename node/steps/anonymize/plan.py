@@ -6,12 +6,13 @@ Compiling is pure and knows no data set; engine.py applies it to the bytes of on
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from node.dicom import deid_content, deid_table
 from node.dicom.attributes import PrivateTag
-from node.steps.anonymize import profile
+from node.steps.anonymize import conditions, profile
 from node.steps.anonymize.actions import PATIENT_ID as PATIENT_ID
 from node.steps.anonymize.actions import PATIENT_NAME as PATIENT_NAME
 from node.steps.anonymize.actions import Action as Action
@@ -118,7 +119,8 @@ class Plan:
     """Private elements that a site's rule lets stay, changed -> how; none of them is in `private`, so that who does not
     know of this removes them."""
     otherwise: Mapping[int, Do] = field(default_factory=dict, repr=False)
-    """What is done where SHIFT, CLEAN or CONTENT come to nothing; EMPTY for attributes that are not here."""
+    """What is done where SHIFT, CLEAN or CONTENT come to nothing; for attributes that are not here, a DUMMY in the
+    place of a text that was cleaned, which is right for every Type, and EMPTY for all else."""
     content: Mapping[deid_content.Concept, Do] = field(default_factory=dict, repr=False)
     """Content items by concept name and value type; ("", "", value type) for all others."""
     keep_words: frozenset[str] = frozenset()
@@ -130,6 +132,12 @@ class Plan:
     """Whether any action is CLEAN or CONTENT."""
     shifts: bool = False
     """Whether any action is SHIFT."""
+    of_animals: Plan | None = None
+    """The same for an animal's instances, of whom PS3.3 asks more; None in that one itself."""
+
+    def suited(self, tags: AbstractSet[int]) -> Plan:
+        """The plan for an instance with these attributes at its top."""
+        return self.of_animals if self.of_animals is not None and conditions.is_of_an_animal(tags) else self
 
     @property
     def keeps_private(self) -> bool:
@@ -152,15 +160,15 @@ def compile_plan(
     options: frozenset[str], rules: Rules, sop_class: str, *, keep_words: frozenset[str] = frozenset()
 ) -> Plan:
     """The plan for instances of a SOP class. `options` must be AVAILABLE ones that do not exclude each other."""
-    top: Mapping[int, Action] = {**profile.at_top(options, sop_class), **rules.actions}
-    nested: Mapping[int, Action] = {**profile.in_items(options), **rules.actions}
-    items = {
-        place: action for place, action in profile.in_named_items(options).items() if place[1] not in rules.actions
-    }
+    ruled = rules.actions.keys() | rules.add.keys()
+    top = conditions.consistent({**profile.at_top(options, sop_class), **rules.actions}, ruled)
+    nested = conditions.consistent({**profile.in_items(options), **rules.actions}, ruled)
+    named = profile.in_named_items(options, sop_class)
+    items = {place: action for place, action in named.items() if place[1] not in rules.actions}
     used = {*top.values(), *nested.values(), *rules.paths.values(), *rules.private.values()}
-    return Plan(
-        top=MappingProxyType(dict(top)),
-        nested=MappingProxyType(dict(nested)),
+    plan = Plan(
+        top=MappingProxyType(top),
+        nested=MappingProxyType(nested),
         items=MappingProxyType(items),
         paths=rules.paths,
         add=rules.add,
@@ -177,6 +185,7 @@ def compile_plan(
         cleans=bool(used & {Do.CLEAN, Do.CONTENT}),
         shifts=Do.SHIFT in used,
     )
+    return replace(plan, of_animals=replace(plan, top=MappingProxyType(conditions.of_animals(top, ruled))))
 
 
 _WEAKER = {"REPLACE": (Do.REMOVE, Do.EMPTY), "REMOVE": (Do.EMPTY,), "BLANK": ()}

@@ -72,6 +72,8 @@ def preview(step: Anonymize, source: Path, target: Path, given: Mapping[str, Any
     anonymizer = Anonymizer(plan_for, step.patients(given), step.seal(), step.cleaning())
     done = anonymizer.anonymize(source, target, watch)
     ((sop_class, plan),) = plans.items()
+    with opened(source) as found:
+        plan = plan.suited(found.top.keys())
     ruling = Ruling(
         plan=plan, rules=rules, sop_class=sop_class, pixels=done.because if done is not None else (),
         by_value=_by_value(source, plan),

@@ -69,11 +69,12 @@ def basic(row: deid_table.Row, attribute_type: str) -> Do:
     codes = row.basic.rstrip("*").split("/")
     if "U" in codes:
         return Do.UID
+    if codes == ["X"]:
+        # From an IOD that may not be without it nothing can be removed (PS3.5 7.4.1, 7.4.3), so its value is.
+        return {"1": Do.DUMMY, "2": Do.EMPTY}.get(attribute_type, Do.REMOVE)
     if attribute_type == "3" and "X" in codes:
         return Do.REMOVE
-    if attribute_type not in ("1", "1C") and "Z" in codes:
-        return Do.EMPTY
-    return Do.REMOVE if codes == ["X"] else Do.DUMMY
+    return Do.EMPTY if attribute_type not in ("1", "1C") and "Z" in codes else Do.DUMMY
 
 
 def _cleaned(row: deid_table.Row, options: frozenset[str]) -> Do | None:
@@ -95,11 +96,12 @@ def _cleaned(row: deid_table.Row, options: frozenset[str]) -> Do | None:
 @lru_cache(maxsize=256)
 def at_top(options: frozenset[str], sop_class: str) -> Mapping[int, Do]:
     """The actions at the top of instances of a SOP class."""
-    actions = {
-        row.tag: by_profile(row, options, iod_types.type_at_top(row.tag, sop_class))
-        for row in deid_table.rows().values()
-    }
+    actions = {row.tag: by_profile(row, options, _type_at_top(row, sop_class)) for row in deid_table.rows().values()}
     return MappingProxyType({**actions, **BEYOND_THE_TABLE, **_descriptors(options)})
+
+
+def _type_at_top(row: deid_table.Row, sop_class: str) -> str:
+    return iod_types.of_removed(sop_class).get((row.tag,)) or iod_types.type_at_top(row.tag, sop_class)
 
 
 @lru_cache(maxsize=32)
@@ -115,23 +117,28 @@ def _descriptors(options: frozenset[str]) -> Mapping[int, Do]:
     return dict.fromkeys(DESCRIPTORS, Do.CLEAN) if "clean_descriptors" in options else {}
 
 
-@lru_cache(maxsize=32)
-def in_named_items(options: frozenset[str]) -> Mapping[tuple[int, int], Do]:
+@lru_cache(maxsize=256)
+def in_named_items(options: frozenset[str], sop_class: str = "") -> Mapping[tuple[int, int], Do]:
     """(sequence, attribute) -> action, for the sequences that they do name, where it is another."""
     rows, others = deid_table.rows(), in_items(options)
-    found = {
-        (sequence, tag): by_profile(rows[tag], options, kind) for (sequence, tag), kind in iod_types.in_items().items()
-    }
+    kinds = {**iod_types.in_items(), **dict(_of_removed_in_items(sop_class))}
+    found = {(sequence, tag): by_profile(rows[tag], options, kind) for (sequence, tag), kind in kinds.items()}
     return MappingProxyType({place: action for place, action in found.items() if action is not others[place[1]]})
+
+
+def _of_removed_in_items(sop_class: str) -> list[tuple[tuple[int, int], str]]:
+    return [((place[0], place[1]), kind) for place, kind in iod_types.of_removed(sop_class).items() if len(place) == 2]
 
 
 @lru_cache(maxsize=256)
 def otherwise(sop_class: str) -> Mapping[int, Do]:
     """What the Basic Profile does to values that cannot be cleaned or moved; at any depth, so by the stricter Type."""
 
+    removed = iod_types.of_removed(sop_class).items()
+
     def strictest(tag: int) -> str:
-        kinds = (iod_types.type_at_top(tag, sop_class), iod_types.type_in_any_item(tag))
-        return min(kinds, key=iod_types.STRICTNESS.index)
+        kinds = [iod_types.type_at_top(tag, sop_class), iod_types.type_in_any_item(tag)]
+        return min(*kinds, *(kind for place, kind in removed if place[-1] == tag), key=iod_types.STRICTNESS.index)
 
     actions = {row.tag: basic(row, strictest(row.tag)) for row in deid_table.rows().values()}
     return MappingProxyType(actions | dict.fromkeys(content.VALUES.values(), Do.DUMMY))

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 from node.certificate.actions import PIXELS, Done, Path
 from node.dicom import deid_table, iod_types
-from node.dicom.attributes import VR_BY_TAG, PrivateTag, is_creator, is_private
+from node.dicom.attributes import VR_BY_TAG, PrivateTag, describe, is_creator, is_private
 from node.steps.anonymize import coding, content, evidence
 from node.steps.anonymize.actions import PATIENT_ID, PATIENT_NAME, Action, Do
 from node.steps.anonymize.changes import CLEANED
+from node.steps.anonymize.conditions import BESIDE
 from node.steps.anonymize.plan import Plan, Rules
 from node.steps.anonymize.profile import BEYOND_THE_TABLE, DESCRIPTORS, UNFORMATTED_TEXT
 from node.steps.anonymize.reversible import ENCRYPTED_ATTRIBUTES
@@ -118,6 +119,8 @@ class Ruling:
         row = deid_table.rows().get(tag)
         if row is not None:
             return self._of_row(row, path, meant, done)
+        if beside := _beside(tag, meant):
+            return beside
         if tag in DESCRIPTORS and "clean_descriptors" in self.plan.options:
             return "option clean_descriptors: text that somebody writes, in no row of Table E.1-1"
         if done is Done.CLEANED and VR_BY_TAG.get(tag) in CLEANED:
@@ -139,14 +142,29 @@ class Ruling:
             return f"profile: {row.basic}, by the patient's pseudonym"
         if meant is Do.KEEP:
             return f"profile: {row.basic}, kept for its keyed UIDs"
+        if beside := _beside(row.tag, meant):
+            return beside
         letter = _LETTER[meant] if isinstance(meant, Do) else ""
         return f"profile: {row.basic}" + (f", {letter} by Type {self._type(path)}" if letter != row.basic else "")
 
     def _type(self, path: Path) -> str:
+        required = iod_types.of_removed(self.sop_class).get(path[-2:])
+        if required is not None:
+            return required
         if len(path) == 1:
             return iod_types.type_at_top(path[0], self.sop_class)
         known = iod_types.in_items().get((path[-2], path[-1]))
         return iod_types.type_in_any_item(path[-1]) if known is None else known
+
+
+def _beside(tag: int, meant: Action | None) -> str:
+    """Where a condition of PS3.3 decided, and not the row."""
+    if tag in BESIDE and meant is Do.REMOVE:
+        return f"precaution: it may not stay without {describe(BESIDE[tag])}, PS3.3"
+    for one, other in BESIDE.items():
+        if tag == other and meant is Do.DUMMY:
+            return f"precaution: {describe(one)} stays, and may not without it, PS3.3"
+    return ""
 
 
 def _was_done(meant: Action | None, done: Done) -> bool:

@@ -110,6 +110,12 @@ def counted(scope: Scope, items: Sequence[Header]) -> Scope:
     return replace(scope, by_place=by_place)
 
 
+def may_be_empty(tag: int, scope: Scope) -> bool:
+    """Whether a sequence of content items stays where none is left: an Acquisition Context (0040,0555), of Type 2, says
+    by that that nothing is told, and a Content Sequence (0040,A730), of Type 1C, may not be empty."""
+    return scope.plan.otherwise.get(tag) is Do.EMPTY
+
+
 def goes_out(item: Header, scope: Scope) -> bool:
     """Whether a content item is taken out of its sequence. Raises UndecidableError."""
     return content.VALUE_TYPE in item.tags and _of_item(item, scope) is Do.REMOVE

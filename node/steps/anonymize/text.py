@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from pydicom.charset import CODES_TO_ENCODINGS, python_encoding
 
+from node.steps.anonymize.known import spellings
+
 _FRAGMENT = re.compile(rb"\x1b[^\x1b]*|[^\x1b]+")
 _STRIPS_ITS_ESCAPE = frozenset({"iso2022_jp", "iso2022_jp_2"})  # the codec itself reads the escape sequence
 
@@ -35,11 +37,14 @@ def decode(value: bytes, by: Sequence[str]) -> str:
 
 
 def words(name: str, patient_id: str) -> re.Pattern[str] | None:
-    """What finds the parts of a Patient's Name and a Patient ID in other text; None when they are too short.
+    """What finds the parts of a Patient's Name and a Patient ID in other text, as it is and `folded`; None when they
+    are too short. Names also as they are spelled without their accents, and with ue for ü.
 
     Parts of fewer than four characters would hit by chance: Li, Ray, MR.
     """
-    parts = {part for part in [*re.split(r"[\^=\s,\\]+", name), patient_id.strip()] if len(part) >= 4}
+    of_name = [part for part in re.split(r"[\^=\s,\\-]+", name) if len(part) >= 4]
+    parts = {form for part in of_name for form in (part, *spellings(part)) if len(form) >= 4}
+    parts |= {patient_id.strip()} if len(patient_id.strip()) >= 4 else set()
     if not parts:
         return None
     return re.compile(r"(?<![^\W_])(?:" + "|".join(map(re.escape, sorted(parts))) + r")(?![^\W_])", re.IGNORECASE)

@@ -16,7 +16,16 @@ from node.steps.anonymize import coding, decision
 from node.steps.anonymize.decision import REMOVED, Change
 from node.steps.anonymize.plain import Plain, check_complete, element_of, raw_bytes, vr_of
 from node.steps.anonymize.plan import Action, Do
-from node.steps.anonymize.scope import Scope, UndecidableError, counted, entered, goes_out, is_dummy, within
+from node.steps.anonymize.scope import (
+    Scope,
+    UndecidableError,
+    counted,
+    entered,
+    goes_out,
+    is_dummy,
+    may_be_empty,
+    within,
+)
 from node.steps.anonymize.telling import became, value_of
 
 
@@ -92,8 +101,8 @@ def _sequence(ds: Dataset, tag: int, action: Action | None, scope: Scope, record
             if goes_out(Plain(items[at]), inner):
                 _tell_removed(items[at], inner, recorder)
                 del items[at]
-        if not items:
-            del ds[tag]  # it may not be empty
+        if not items and not may_be_empty(tag, scope):
+            del ds[tag]
             return
     elif is_dummy(action):
         del items[1:]

@@ -109,7 +109,7 @@ def _without(keyword: str) -> Callable[[FileDataset], object]:
 _ANYWHERE, _PREAMBLE = (A.TEXT_REMOVED, "anywhere"), (A.TEXT_REMOVED, "preamble")
 _STUDY_DATE, _STUDY = (A.DATE_SHIFTED, "(0008,0020)"), (A.UID_CONSISTENT, "(0020,000D)")
 SPOILT: list[tuple[str, str, Callable[[FileDataset], object], set[tuple[Action, str]]]] = [
-    ("a name in a comment", "CT", _set("ImageComments", "for refipo"), {_ANYWHERE}),
+    ("a name in a comment", "CT", _set("FilterType", "for refipo"), {_ANYWHERE}),
     ("a voltage that is gone", "CT", _without("KVP"), {(A.TEXT_RETAINED, "(0018,0060)")}),
     ("a number that was rounded", "CT", _set("SliceThickness", "4.1"), {(A.TEXT_RETAINED, "(0018,0050)")}),
     ("an empty Type 2 that is gone", "CT", _without("PatientBirthDate"), {(A.TAG_RETAINED, "(0010,0030)")}),

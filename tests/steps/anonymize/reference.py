@@ -67,6 +67,7 @@ def scope_of(ds: Dataset, plan: Plan, patients: Patients) -> Scope:
     if not all(map(uid, (0x00080016, *IDENTITY_UIDS[:3]))):
         raise UndecidableError("it has no identity")
     encodings = text.encodings(character_set(ds))
+    plan = plan.suited(set(map(int, ds.keys())))
     plan = by_value.laid_over(plan, by_value.found_in(Plain(ds), plan, encodings))
     patient_id = text.decode(raw_bytes(ds, PATIENT_ID), encodings)
     patient = patients.find(text.decode(raw_bytes(ds, ISSUER), encodings), patient_id, uid(0x0020000D))

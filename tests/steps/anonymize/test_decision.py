@@ -105,6 +105,19 @@ def test_a_text_that_the_table_leaves_is_cleaned_where_it_says_who_somebody_is(
     assert new_value(0x00080102, "SH", b"Gruber", None, scope) == (None, None), "a code says no text of a person"
 
 
+def test_a_code_that_says_anybodys_name_is_replaced_where_texts_are_cleaned_and_a_term_stays() -> None:
+    known = Known(names=frozenset({"Gruber^Eva", "Head"}), numbers=frozenset({"AC123456"}))
+    scope = replace(SCOPE, cleaner=cleaner_for(known, shipped()), own_words=None)
+    assert new_value(BODY_PART, "CS", b"HEAD\\DR GRUBER ", None, scope)[0] == ("CS", b"HEAD\\ANONYMIZED ")
+    assert new_value(BODY_PART, "CS", b"HEAD", None, scope)[0] is None
+    assert new_value(BODY_PART, "CS", b"DR GRUBER ", None, replace(scope, cleaner=None))[0] is None
+
+
+def test_the_patients_name_is_found_in_other_spellings() -> None:
+    for said in ("MUSTER", "Muester ", "müster"):
+        assert new_value(0x00700081, "LO", said.encode("utf8"), None, SCOPE)[0] == ("LO", b"ANONYMIZED")
+
+
 def test_a_pseudonym_that_is_too_long_for_its_place_is_undecidable() -> None:
     scope = replace(SCOPE, patient=replace(SCOPE.patient, name="a pseudonym of 24 letters"))
     assert new_value(0x00100020, "LO", b"4711", Do.PATIENT, scope)[0] == ("LO", b"a pseudonym of 24 letters ")

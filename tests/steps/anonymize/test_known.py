@@ -130,7 +130,8 @@ def test_a_place_is_found_as_a_whole_unless_it_names_somebody() -> None:
     ("text", "about"),
     [
         ("seen by gruber", True), ("grubers", False), ("an 123-456 a", True), ("an 123", False), ("head of eva", False),
-        ("head", False), ("muller", True), ("mueller", True),
+        ("head", False), ("muller", True), ("mueller", True), ("grubereva t1", True), ("evagruber", True),
+        ("grubereval", False), ("headmax", True),
     ],
 )  # fmt: skip
 def test_a_text_is_about_somebody_by_a_long_name_or_a_long_number(text: str, about: bool) -> None:

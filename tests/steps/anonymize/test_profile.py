@@ -32,7 +32,8 @@ def row(keyword: str) -> deid_table.Row:
         ("ContentDate", (Do.EMPTY, Do.EMPTY, Do.EMPTY, Do.DUMMY, Do.DUMMY)),  # Z/D
         ("ReferencedImageSequence", (Do.KEEP,) * 5),  # X/Z/U*: with keyed UIDs always
         ("StudyInstanceUID", (Do.UID,) * 5),
-        ("StudyDescription", (Do.REMOVE,) * 5),
+        # X: from an IOD that may not be without it only its value can go
+        ("StudyDescription", (Do.REMOVE, Do.REMOVE, Do.EMPTY, Do.REMOVE, Do.DUMMY)),
         ("PatientName", (Do.PATIENT,) * 5),
     ],
 )
@@ -85,6 +86,22 @@ def test_the_iod_of_the_instance_decides_at_the_top() -> None:
     assert profile.at_top(BASIC, make.CT_IMAGE)[serial] is Do.REMOVE
     assert profile.at_top(BASIC, make.ENHANCED_MR_IMAGE)[serial] is Do.DUMMY
     assert profile.at_top(BASIC, "1.2.3")[serial] is Do.DUMMY
+
+
+def test_an_attribute_that_an_iod_needs_stays_in_it_without_its_value() -> None:
+    created, state = tag("PresentationCreationDate"), "1.2.840.10008.5.1.4.1.1.11.1"
+    assert profile.at_top(BASIC, state)[created] is Do.DUMMY
+    assert profile.at_top(BASIC, make.CT_IMAGE)[created] is profile.at_top(BASIC, "1.2.3")[created] is Do.REMOVE
+    described, photo = tag("PatientSetupPhotoDescription"), tag("ReferencedPatientSetupPhotoSequence")
+    assert profile.in_named_items(BASIC, make.CT_IMAGE)[photo, described] is Do.EMPTY
+    assert (photo, described) not in profile.in_named_items(BASIC)
+    assert profile.in_items(BASIC)[described] is Do.REMOVE
+
+
+def test_the_start_of_a_radiopharmaceutical_goes_from_a_pet_image_and_stays_as_a_dummy_in_an_enhanced_one() -> None:
+    start = (tag("RadiopharmaceuticalInformationSequence"), tag("RadiopharmaceuticalStartDateTime"))
+    assert start not in profile.in_named_items(BASIC, "1.2.840.10008.5.1.4.1.1.128")  # Type 3, PS3.3 C.8.9.2
+    assert profile.in_named_items(BASIC, "1.2.840.10008.5.1.4.1.1.130")[start] is Do.DUMMY  # Type 1, C.8.22.5
 
 
 def test_the_sequence_decides_within_it() -> None:
