@@ -65,7 +65,7 @@ def _options_of(step: type[Any]) -> type[Section]:
     with warnings.catch_warnings():
         # An option may be called `copy`, as pydantic's own method is; nothing here calls that method.
         warnings.filterwarnings("ignore", message="Field name .* shadows an attribute")
-        made = create_model(step.__name__, __base__=Section, **fields)
+        made = create_model(step.__name__, __base__=Section, __module__=step.__module__, **fields)
     made.__doc__ = inspect.getdoc(step)
     return made
 
