@@ -42,6 +42,7 @@ def needs(program: str, receivers: Sequence[str]) -> pytest.MarkDecorator:
     return pytest.mark.skipif(bool(missing), reason=f"{program}: {', '.join(missing)} not installed")
 
 
+@pytest.mark.full
 def test_receiving_is_compared_with_every_receiver_that_is_installed(folder: Path, tmp_path: Path) -> None:
     installed = [name for name, receiver in RECEIVERS.items() if receiver.installed]
     figures = tmp_path / "figures.json"
