@@ -2,7 +2,8 @@
 
     <folder>/tables.jsonl.gz     every row, the same for SQLite and PostgreSQL
     <folder>/spool, outbox       the files that the rows speak of
-    <folder>/secret              the key of the pseudonyms
+    <folder>/crosswalk.jsonl.gz  who became whom
+    <folder>/secret, secrets     the key of the pseudonyms, and those before it
     <folder>/about.json          when, by which version
 
 Rows are read first and files after: what comes meanwhile has a file and no row. After a restore the world may
@@ -24,6 +25,9 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from node import __version__
+from node import secret as secrets
+from node.crosswalk import copies as copies_of_crosswalk
+from node.crosswalk.doors import Doors
 from node.engine.engine import Engine
 from node.errors import ConfigurationError
 from node.index import Database
@@ -34,7 +38,7 @@ from node.index.versions import read_meta, write_meta
 _HELD = "restored from a backup while it was on its way: it may have been sent since; release it, or drop it"
 
 
-def backup(database: Database, data: Path, folder: Path, now: Callable[[], float] = time.time) -> int:
+def backup(database: Database, crosswalk: Doors, data: Path, folder: Path, now: Callable[[], float] = time.time) -> int:
     """Write a backup into a new folder, beside a running node. Returns the number of rows.
 
     Raises ConfigurationError when the folder is there already.
@@ -46,7 +50,8 @@ def backup(database: Database, data: Path, folder: Path, now: Callable[[], float
     taken = now()
     with database.reader.connect() as connection:
         rows = dump(connection, folder / "tables.jsonl.gz")
-    for name in ("spool", "outbox"):
+    copies_of_crosswalk.dump(crosswalk, folder / "crosswalk.jsonl.gz")
+    for name in ("spool", "outbox", secrets.FOLDER):
         _copy_tree(data / name, folder / name)
     if (data / "secret").exists():
         _copy(data / "secret", folder / "secret")
@@ -55,7 +60,10 @@ def backup(database: Database, data: Path, folder: Path, now: Callable[[], float
     return rows
 
 
-def restore(database: Database, engine: Engine, data: Path, folder: Path, now: Callable[[], float] = time.time) -> int:
+def restore(
+    database: Database, crosswalk: Doors, engine: Engine, data: Path, folder: Path,
+    now: Callable[[], float] = time.time,
+) -> int:  # fmt: skip
     """Put a backup back. The node must be stopped. Returns the number of rows.
 
     now    seconds since 1970, by the clock that also dates receipts
@@ -70,6 +78,8 @@ def restore(database: Database, engine: Engine, data: Path, folder: Path, now: C
     if about["schema"] > VERSION:
         raise ConfigurationError(f"{folder} was made by dicom-node {about['version']}, which is newer than this one")
     check(folder / "tables.jsonl.gz")  # all of it, before anything of what is here is touched
+    mapped = folder / "crosswalk.jsonl.gz"  # older backups have none
+    patients = copies_of_crosswalk.read(mapped) if mapped.exists() else []
     # Before the rows: units are numbered on from those of the backup, so jobs that were made since come again
     # under the same ids. What they left, on disk and in the engine, is of other patients. Cut off here, the node
     # makes its work files again and `heal` puts its jobs in again.
@@ -87,9 +97,19 @@ def restore(database: Database, engine: Engine, data: Path, folder: Path, now: C
         _hold_what_was_on_its_way(connection)
         named = set(connection.scalars(sa.select(parcel.c.path)))
     _remove(data / "outbox", but=named)
-    if (folder / "secret").exists():
-        _copy(folder / "secret", data / "secret")
+    copies_of_crosswalk.merge(crosswalk, patients)
+    _restore_secrets(data, folder)
     return rows
+
+
+def _restore_secrets(data: Path, folder: Path) -> None:
+    """The key of then is in use again; those since then stay, for the patients who were mapped with them."""
+    own, then = data / "secret", folder / "secret"
+    _copy_tree(folder / secrets.FOLDER, data / secrets.FOLDER)
+    if then.exists():
+        if own.exists() and own.read_bytes() != then.read_bytes():
+            secrets.put_by(data / secrets.FOLDER, secrets.load_or_make(own))
+        _copy(then, own)
 
 
 def _hold_what_was_on_its_way(connection: sa.Connection) -> None:

@@ -109,6 +109,9 @@ class Item:
     kind: Kind
     sources: tuple[ReceiptId, ...]
     """The receipts this file was made from; its delivery fulfils their obligations."""
+    account: str = ""
+    """What a step that de-identifies did to it, as node.certificate.account writes it; the next step need not keep it.
+    May let a patient's values be compared, not read: stays in the node."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +163,19 @@ class Work(Protocol):
         line with their counts added up. A text without counts is taken as it is, braces and all.
         """
         ...
+
+
+class Placed(str):
+    """A problem of a step's options that says where in them it is, such as ("rules", 2, "keep"): for its line."""
+
+    __slots__ = ("loc",)
+
+    loc: tuple[str | int, ...]
+
+    def __new__(cls, text: str, loc: tuple[str | int, ...]) -> Placed:
+        made = super().__new__(cls, text)
+        made.loc = loc
+        return made
 
 
 class Step(Protocol):

@@ -21,6 +21,7 @@ from node.commit.committer import REPORTING, Committer
 from node.commit.peers import PeerAddress, unreachable
 from node.commitment import Proof
 from node.config import Config, Destination
+from node.crosswalk import Crosswalk
 from node.deliver.commitment import send_report, send_request
 from node.deliver.courier import Courier
 from node.deliver.dicom import DicomTarget
@@ -63,12 +64,13 @@ from node.report.metrics import Metrics
 from node.retention import Retention
 from node.rules import Rules
 from node.run.ahead import Ahead
+from node.run.certify import Certifier
 from node.run.runner import Runner
-from node.run.supply import Supply
+from node.run.supply import supply_of
 from node.spool import Files, Presence, Spool
 from node.spool.spool import Clock
 from node.steps import STEPS
-from node.stores import open_database, open_secret, restored_at
+from node.stores import open_crosswalk, open_database, open_keys, restored_at
 from node.tls import Certificates
 from node.tls.report import days_left
 
@@ -149,7 +151,7 @@ class _Ground:
 
     rules: Rules
     database: Database
-    secret: bytes
+    crosswalk: Crosswalk
     presence: Presence
     spool: Spool
     watermark: Watermark
@@ -189,7 +191,7 @@ def _ground(rules: Rules, files: Files, clock: Clock, reach: Callable[[str], Non
     return _Ground(
         rules=rules,
         database=database,
-        secret=open_secret(config, database),
+        crosswalk=open_crosswalk(config, open_keys(config, database)),
         presence=Presence(data / "run", process),
         spool=spool,
         watermark=watermark,
@@ -327,13 +329,17 @@ def _asker(ground: _Ground, keeper: Keeper) -> Asker:
 
 
 def _runner(ground: _Ground) -> Runner:
-    rules = ground.rules
+    rules, ahead = ground.rules, Ahead(ground.spool.files)
     return Runner(
         database=ground.database, spool=ground.spool, outbox=ground.outbox, engine=ground.engine,
         work=rules.current().node.data / "work", pool=ground.pool, reach=ground.reach,
-        supply=Supply({"secret": lambda: ground.secret}), steps=STEPS,
+        supply=supply_of(ground.crosswalk), steps=STEPS,
         takes=lambda name: rules.current().takes(name),
-        concurrent=lambda name: rules.current().destinations[name].concurrent, ahead=Ahead(ground.spool.files),
+        concurrent=lambda name: rules.current().destinations[name].concurrent, ahead=ahead,
+        certifier=Certifier(
+            database=ground.database, pool=ground.pool, secret=lambda: ground.crosswalk.keys.current,
+            process=ground.engine.process, known=ahead.known,
+        ),
     )  # fmt: skip
 
 

@@ -1,11 +1,13 @@
-"""The database and the secret that a configuration names, opened for the node and for the commands beside it."""
+"""What a configuration names, opened for the node and for the commands beside it: database, secret, crosswalk."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
 from node import secret as secrets
-from node.config import Config
+from node.config import Config, Secret
+from node.crosswalk import Crosswalk, doors
+from node.crosswalk.doors import Doors
 from node.errors import ConfigurationError
 from node.index import Database, connect
 from node.index.versions import prepare, read_meta, write_meta
@@ -17,33 +19,68 @@ def open_database(config: Config, *, migrate: bool = True) -> Database:
     Without `migrate` an older one is refused: a command of a newer program must not change the tables under a
     node that is still running the older one.
     """
-    node = config.node
-    url = node.database.url
-    if node.database.password is not None:
-        url = sa.make_url(url).set(password=node.database.password.reveal()).render_as_string(hide_password=False)
-    database = connect(url, node.data)
-    prepare(database.durable, node.data, migrate=migrate)
+    database = connect(_url(config), config.node.data)
+    prepare(database.durable, config.node.data, migrate=migrate)
     return database
 
 
-def open_secret(config: Config, database: Database) -> bytes:
-    """The key of the pseudonyms, the same as at every start before. Raises ConfigurationError."""
+def _url(config: Config) -> str:
+    """With the password, where there is one."""
+    at = config.node.database
+    if at.password is None:
+        return at.url
+    return sa.make_url(at.url).set(password=at.password.reveal()).render_as_string(hide_password=False)
+
+
+def read_keys(config: Config) -> secrets.Keys:
+    """The key of the pseudonyms, made where there is none yet, and those before it. Raises ConfigurationError.
+
+    Nothing says yet that it is the one of every start before.
+    """
     node = config.node
     if node.secret is not None:
-        secret = secrets.check(node.secret.reveal().encode(), "node: secret")
+        current = _given(node.secret, "node: secret")
     else:
-        secret = secrets.load_or_make(node.data / "secret")
-    mark = secrets.fingerprint(secret)
+        node.data.mkdir(parents=True, exist_ok=True)
+        current = secrets.load_or_make(node.data / "secret")
+    former = [_given(place, "node: former_secrets") for place in node.former_secrets]
+    return secrets.keys(current, [*secrets.load_former(node.data / secrets.FOLDER), *former])
+
+
+def _given(place: Secret, where: str) -> bytes:
+    if place.file is not None:
+        secrets.check_given(place.file)
+    return secrets.check(place.reveal().encode(), where)
+
+
+def open_keys(config: Config, database: Database) -> secrets.Keys:
+    """The key of the pseudonyms, the same as at every start before, and those before it. Raises ConfigurationError."""
+    found = read_keys(config)
     with database.durable.begin() as connection:
         known = read_meta(connection, "secret")
         if known is None:
-            write_meta(connection, "secret", mark)
-        elif known != mark:
-            raise ConfigurationError(
-                "the secret is not the one this database was made with: the same patients would get other "
-                f"pseudonyms. Put the former one back ({node.data / 'secret'}, or node: secret)"
-            )
-    return secret
+            write_meta(connection, "secret", found.id)
+        elif known != found.id:
+            raise ConfigurationError(secrets.another(config.node.data / "secret"))
+    return found
+
+
+def open_crosswalk(config: Config, keys: secrets.Keys) -> Crosswalk:
+    """The crosswalk of this node, brought up to date, with keys that it knows. Raises ConfigurationError."""
+    made = crosswalk_with(config, keys)
+    made.prepare()
+    return made
+
+
+def crosswalk_with(config: Config, keys: secrets.Keys) -> Crosswalk:
+    """The crosswalk of this node with other keys than it knows: for a rotation."""
+    return Crosswalk(url=_url(config), data=config.node.data, keys=keys)
+
+
+def crosswalk_doors(config: Config) -> Doors:
+    """The crosswalk's tables, whatever the keys: for copies of it. Raises ConfigurationError."""
+    doors.prepare(_url(config), config.node.data)
+    return doors.doors(_url(config), config.node.data)
 
 
 def restored_at(database: Database) -> float | None:

@@ -26,6 +26,7 @@ from node.acts import Acts
 from node.collect.collector import Collector
 from node.collect.duplicates import Duplicates
 from node.config import Config, Destination, load_text
+from node.crosswalk import Crosswalk
 from node.deliver.base import Target
 from node.deliver.courier import Courier
 from node.deliver.targets import open_target
@@ -43,8 +44,10 @@ from node.moment import new_receipt, process_name, utc_now
 from node.outbox import Delivery, Goods, Outbox, Waiting, delivery_id
 from node.pool import Pool
 from node.report.health import take_ledger
+from node.run.certify import Certifier
 from node.run.runner import Runner
-from node.run.supply import Supply
+from node.run.supply import supply_of
+from node.secret import Keys
 from node.spool import Files, Presence, Spool
 from node.steps import STEPS
 from tests import make
@@ -160,10 +163,16 @@ class Kit:
     def runner(self) -> Runner:
         return Runner(
             database=self.database, spool=self.spool, outbox=self.outbox, engine=self.engine,
-            work=self.data / "work", pool=self.pool, supply=Supply({"secret": lambda: SECRET}), steps=self.steps,
+            work=self.data / "work", pool=self.pool, supply=supply_of(self.crosswalk()), steps=self.steps,
             takes=lambda name: self.config.takes(name),
             concurrent=lambda name: self.config.destinations[name].concurrent, reach=self.reach,
+            certifier=Certifier(database=self.database, pool=self.pool, secret=lambda: SECRET, process="kit"),
         )  # fmt: skip
+
+    def crosswalk(self) -> Crosswalk:
+        made = Crosswalk(url=self.store.url, data=self.data, keys=Keys(SECRET))
+        made.prepare()
+        return made
 
     def run(self, job_id: str) -> Outcome:
         """The steps of a job one after the other, until one says that it does not go on."""
@@ -276,6 +285,7 @@ class Store:
 
     def __init__(self, url: str, data: Path) -> None:
         """`data` holds the file for `sqlite`."""
+        self.url = url
         self.database: Database = connect(url, data)
         prepare(self.database.durable, data)
         self.engine = Engine(self.database.derived, data, process_name())

@@ -10,8 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.errors import ConfigurationError
-from node.secret import SMALLEST, check, fingerprint, load_or_make
-from node.stores import open_secret
+from node.secret import (
+    FOLDER,
+    SMALLEST,
+    check,
+    check_given,
+    fingerprint,
+    keys,
+    load_former,
+    load_or_make,
+    new,
+    put_by,
+    write,
+)
+from node.stores import open_keys
 from tests.kit import Kit
 
 
@@ -88,12 +100,71 @@ def test_a_fingerprint_tells_secrets_apart_and_gives_none_away(a: bytes, b: byte
 
 
 def test_a_database_that_knows_another_secret_does_not_start(kit: Kit) -> None:
-    made = open_secret(kit.config, kit.database)
-    assert open_secret(kit.config, kit.database) == made
+    made = open_keys(kit.config, kit.database)
+    assert open_keys(kit.config, kit.database) == made
     path = kit.data / "secret"
     path.unlink()
     with pytest.raises(ConfigurationError, match="Put the former one back"):
-        open_secret(kit.config, kit.database)
-    path.write_bytes(made + b"\n")
+        open_keys(kit.config, kit.database)
+    path.write_bytes(made.current + b"\n")
     path.chmod(0o600)
-    assert open_secret(kit.config, kit.database) == made
+    assert open_keys(kit.config, kit.database) == made
+
+
+def test_a_key_that_is_put_by_is_found_again_under_its_fingerprint(tmp_path: Path) -> None:
+    made = [new(), new()]
+    assert load_former(tmp_path / FOLDER) == []
+    for one in (*made, made[0]):
+        put_by(tmp_path / FOLDER, one)
+    assert sorted(load_former(tmp_path / FOLDER)) == sorted(made)
+    found = keys(made[0], load_former(tmp_path / FOLDER))
+    assert found.by_id() == {fingerprint(one): one for one in made}
+    assert found.id == fingerprint(made[0])
+    assert not any(one.decode() in repr(found) for one in made)
+
+
+def test_a_former_key_that_was_changed_or_opened_to_others_is_refused(tmp_path: Path) -> None:
+    one = new()
+    put_by(tmp_path / FOLDER, one)
+    path = tmp_path / FOLDER / fingerprint(one)
+    path.chmod(0o644)
+    with pytest.raises(ConfigurationError, match="chmod 600"):
+        load_former(tmp_path / FOLDER)
+    path.chmod(0o600)
+    path.write_bytes(new())
+    with pytest.raises(ConfigurationError, match="was changed, or renamed"):
+        load_former(tmp_path / FOLDER)
+    with pytest.raises(ConfigurationError, match="was changed, or renamed"):
+        put_by(tmp_path / FOLDER, one)
+
+
+def test_a_half_written_key_is_no_former_key(tmp_path: Path) -> None:
+    put_by(tmp_path / FOLDER, new())
+    (tmp_path / FOLDER / "0123.part").touch()
+    assert len(load_former(tmp_path / FOLDER)) == 1
+
+
+def test_one_that_is_there_is_replaced_only_when_that_is_meant(tmp_path: Path) -> None:
+    first, second = new(), new()
+    for secret, replace, stays in ((first, False, first), (second, False, first), (second, True, second)):
+        write(tmp_path / "secret", secret, replace=replace)
+        assert load_or_make(tmp_path / "secret") == stays
+    assert [path.name for path in tmp_path.iterdir()] == ["secret"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "good"), [(0o400, True), (0o440, True), (0o640, True), (0o644, False), (0o604, False)]
+)
+def test_a_file_of_the_owners_may_be_read_by_its_group_and_not_by_everyone(
+    tmp_path: Path, mode: int, good: bool
+) -> None:
+    path = tmp_path / "mounted"
+    path.write_bytes(new())
+    path.chmod(mode)
+    if good:
+        check_given(path)
+    else:
+        with pytest.raises(ConfigurationError, match="can be read by everyone"):
+            check_given(path)
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        check_given(tmp_path / "none")

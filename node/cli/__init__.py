@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from node.errors import ConfigurationError
+from node.errors import ConfigurationError, TryAgain
 
 
 def main() -> None:
@@ -17,6 +17,9 @@ def main() -> None:
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
+    except TryAgain as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
     except BrokenPipeError:
         # The reader went away, as `| head` does. Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

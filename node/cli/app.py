@@ -161,6 +161,26 @@ def ledger(
     raise typer.Exit((recount if verify else run)(config, json))
 
 
+@app.command(epilog="Example: dicom-node verify ./share/certificate-0123456789abcdef.json")
+def verify(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Certificates, or folders with some; none: only the ledger's chains.")
+    ] = None,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="Every certificate in force must be among them.")
+    ] = False,
+    config: Rules = DEFAULT,
+    json: Json = False,
+) -> None:
+    """Are certificates of de-identification as they were issued, and is their chain whole?
+
+    Says what breaks one, and where. Exit 1 when something does.
+    """
+    from node.cli.certificates import verify as run
+
+    raise typer.Exit(run(paths or [], complete, config, json))
+
+
 Subject = Annotated[str, typer.Argument(help="A UID, a receipt, a job, a route, a destination, or `all`.")]
 
 
@@ -206,6 +226,115 @@ def restore(
     from node.cli.copies import restore as run
 
     raise typer.Exit(run(folder, config, json))
+
+
+@app.command(epilog="Example: dicom-node reidentify ./study --certificate owner.pem --key owner.key --out ./identified")
+def reidentify(
+    paths: Annotated[list[Path], typer.Argument(help="De-identified DICOM files or folders.")],
+    certificate: Annotated[Path, typer.Option(help="The certificate that was named as `reversible`.")],
+    key: Annotated[Path, typer.Option(help="Its private key.")],
+    out: Annotated[Path, typer.Option(help="A new folder for the identified instances.", metavar="DIR")],
+    password_file: Annotated[Path | None, typer.Option(help="Password of the key.", metavar="FILE")] = None,
+    json: Json = False,
+) -> None:
+    """Bring the original attributes back, where the private key is; needs no node. Exit 1 when some have none."""
+    from node.cli.reidentify import reidentify as run
+
+    raise typer.Exit(run(paths, certificate, key, out, password_file, json))
+
+
+crosswalk = typer.Typer(
+    help="Who became whom. Each use is recorded, with who and when.", no_args_is_help=True,
+    epilog="Example: dicom-node crosswalk find SITE-0001", rich_markup_mode="rich",
+)  # fmt: skip
+app.add_typer(crosswalk, name="crosswalk")
+
+
+@crosswalk.command(epilog="Example: dicom-node crosswalk find SITE-0001")
+def find(
+    value: Annotated[str, typer.Argument(help="A pseudonym, a patient ID, or the Study Instance UID of an unknown.")],
+    config: Rules = DEFAULT,
+    json: Json = False,
+) -> None:
+    """Tell who a pseudonym is, or what pseudonyms a patient has. Exit 1 when it is in no entry."""
+    from node.cli.crosswalk import find as run
+
+    raise typer.Exit(run(value, config, json))
+
+
+@crosswalk.command(epilog="Example: dicom-node crosswalk export ./crosswalk.csv")
+def export(
+    out: Annotated[Path, typer.Argument(help="A new file, made for its owner alone.", metavar="FILE")],
+    config: Rules = DEFAULT,
+) -> None:
+    """Write every entry as CSV."""
+    from node.cli.crosswalk import export as run
+
+    raise typer.Exit(run(out, config))
+
+
+@crosswalk.command("import", epilog="Example: dicom-node crosswalk import ./crosswalk.csv")
+def read_in(
+    source: Annotated[Path, typer.Argument(help="What `export` writes.", metavar="FILE")],
+    config: Rules = DEFAULT,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Give patients another pseudonym than they have in that scheme.")
+    ] = False,
+) -> None:
+    """Take in entries of another node, or of before: all of them, or none and every line that is wrong."""
+    from node.cli.crosswalk import read_in as run
+
+    raise typer.Exit(run(source, config, replace))
+
+
+@crosswalk.command(epilog="Example: dicom-node crosswalk rotate")
+def rotate(config: Rules = DEFAULT) -> None:
+    """Take another secret for patients to come, with the node stopped. Those who are mapped keep theirs."""
+    from node.cli.crosswalk import rotate as run
+
+    raise typer.Exit(run(config))
+
+
+@crosswalk.command(epilog="Example: dicom-node crosswalk uses")
+def uses(config: Rules = DEFAULT, json: Json = False) -> None:
+    """Who used the crosswalk, when, and for what."""
+    from node.cli.crosswalk import uses as run
+
+    raise typer.Exit(run(config, json))
+
+
+deid = typer.Typer(
+    help="For the author of a rule: what de-identification does, and what no rule covers yet.", no_args_is_help=True,
+    epilog="Example: dicom-node deid preview image.dcm --route research-ct", rich_markup_mode="rich",
+)  # fmt: skip
+app.add_typer(deid, name="deid")
+
+
+@deid.command(epilog="Example: dicom-node deid preview image.dcm --route research-ct")
+def preview(
+    file: Annotated[Path, typer.Argument(help="A DICOM file, with or without file meta.")],
+    route: Annotated[str, typer.Option(help="A route of rules.yaml that anonymizes.")],
+    changed: Annotated[bool, typer.Option("--changed", help="Leave out what is kept.")] = False,
+    config: Rules = DEFAULT,
+    json: Json = False,
+) -> None:
+    """Show each attribute before and after, and the rule behind it. Shows the patient's data. Exit 1 when held."""
+    from node.cli.deid import preview as run
+
+    raise typer.Exit(run(file, route, changed, config, json))
+
+
+@deid.command(epilog="Example: dicom-node deid coverage ./studies --route research-us")
+def coverage(
+    paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders.")],
+    route: Annotated[str | None, typer.Option(help="A route of rules.yaml; without it, the rules shipped.")] = None,
+    config: Rules = DEFAULT,
+    json: Json = False,
+) -> None:
+    """Which burned-in layouts, devices and private creators no rule covers yet. Exit 1 when a layout would be held."""
+    from node.cli.coverage import coverage as run
+
+    raise typer.Exit(run(paths, config, route, json))
 
 
 def _version(value: bool) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
-from node.cli.opened import opened
+from node.cli.opened import is_stopped, opened
 
 
 def backup(folder: Path, path: Path, as_json: bool) -> int:
     from node.backup import backup as make
+    from node.stores import crosswalk_doors
 
     with opened(path) as node:
-        rows = make(node.database, node.config.node.data, folder)
+        rows = make(node.database, crosswalk_doors(node.config), node.config.node.data, folder)
     print(json.dumps({"rows": rows, "folder": str(folder)}) if as_json else f"{rows} rows and their files in {folder}")
     return 0
 
@@ -22,18 +22,14 @@ def restore(folder: Path, path: Path, as_json: bool) -> int:
     from node.backup import restore as put_back
     from node.engine.engine import Engine
     from node.moment import process_name
-    from node.spool import Presence
+    from node.stores import crosswalk_doors
 
     with opened(path) as node:
-        presence = Presence(node.config.node.data / "run", process_name())
-        others = [mark.process for mark in presence.live() if mark.process != presence.process]
-        presence.close()
-        if others:
-            print(f"stop the node first: {', '.join(others)} is running on this data", file=sys.stderr)
+        if not is_stopped(node.config.node.data):
             return 1
         engine = Engine(node.database.derived, node.config.node.data, process_name())
         try:
-            rows = put_back(node.database, engine, node.config.node.data, folder)
+            rows = put_back(node.database, crosswalk_doors(node.config), engine, node.config.node.data, folder)
         finally:
             engine.stop(1.0)
     text = f"{rows} rows are back; what is newer, or was on its way, is held: see dicom-node status"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,3 +39,16 @@ def opened(path: Path) -> Iterator[Opened]:
     finally:
         spool.close()
         database.close()
+
+
+def is_stopped(data: Path) -> bool:
+    """Whether no node runs on this data; says which one does."""
+    from node.moment import process_name
+    from node.spool import Presence
+
+    presence = Presence(data / "run", process_name())
+    others = [mark.process for mark in presence.live() if mark.process != presence.process]
+    presence.close()
+    if others:
+        print(f"stop the node first: {', '.join(others)} is running on this data", file=sys.stderr)
+    return not others

@@ -1,4 +1,8 @@
-"""`dicom-node process`: files through one route's steps, unit by unit, with no network and no database."""
+"""`dicom-node process`: files through one route's steps, unit by unit, with no network.
+
+A patient becomes here who the same patient becomes in the node: secret and crosswalk are the node's. So is the ledger
+that the certificates of what is de-identified stand in; of the units themselves nothing is written there.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +22,18 @@ from node.cli.tools import files_in
 from node.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from node.certificate.statement import Reading
     from node.cli.gather import FileUnit, Gathered
     from node.cli.referenced import AmongFiles
     from node.cli.results import Result
     from node.config import Config, Route
-    from node.model import Batch, Referenced
+    from node.index import Database
+    from node.model import Batch, Item, Referenced
     from node.pool import Pool
+    from node.run.certify import Certifier
+    from node.run.parts import Certify
     from node.run.supply import Supplier, Supply
+    from node.secret import Keys
 
 
 def process(paths: Sequence[Path], route_name: str, out: Path, config_path: Path, as_json: bool) -> int:
@@ -58,27 +67,34 @@ def _results(gathered: Gathered, route: Route, out: Path, config: Config) -> Ite
     from node.cli.referenced import AmongFiles
     from node.cli.results import publish
     from node.pool import Pool
-    from node.run.supply import Supply
 
     out.mkdir(parents=True, exist_ok=True)
-    secret = _secret(config) if any("secret" in step.needs for step in route.chain) else b""
-    supply = Supply({"secret": lambda: secret})
+    supply = supply_for(config, route)
+    ledger = _ledger(config) if any(getattr(step, "deidentifies", False) for step in route.chain) else None
     pool, units, files = Pool(os.cpu_count() or 1), gathered.units, AmongFiles.of(gathered)
+    certifier = None if ledger is None else _certifier(*ledger, pool)
     threads = ThreadPoolExecutor(max_workers=pool.size)
     with tempfile.TemporaryDirectory(prefix="dicom-node-") as work:
         folders = [Path(work) / str(number) for number in range(len(units))]
         taken: set[str] = set()
         try:
-            made = threads.map(lambda unit, folder: _run(unit, route, folder, pool, supply, files), units, folders)
+            made = threads.map(
+                lambda unit, folder: _run(unit, route, folder, pool, supply, files, certifier), units, folders
+            )
             for unit, folder, (batch, notes) in zip(units, folders, made, strict=True):
                 yield publish(unit, batch, notes, out, taken)
                 shutil.rmtree(folder, ignore_errors=True)
         finally:
             pool.close()  # first: at an interrupt it ends what the threads wait for
             threads.shutdown(cancel_futures=True)
+            if ledger is not None:
+                ledger[0].close()
 
 
-def _run(unit: FileUnit, route: Route, folder: Path, pool: Pool, supply: Supply, files: AmongFiles) -> Any:
+def _run(
+    unit: FileUnit, route: Route, folder: Path, pool: Pool, supply: Supply, files: AmongFiles,
+    certifier: Certifier | None,
+) -> Any:  # fmt: skip
     """The last batch and the notes of one unit; what holds it as a whole holds no other."""
     from node.cli.gather import batch_of
     from node.errors import CannotSucceed, TryAgain
@@ -99,7 +115,9 @@ def _run(unit: FileUnit, route: Route, folder: Path, pool: Pool, supply: Supply,
 
     try:
         folder.mkdir()
-        return run_chain(pool, supply, route.chain, batch_of(unit, folder), folder, partial=route.partial, own=own)
+        certify = None if certifier is None else _certify(certifier, unit, route, folder)
+        given = batch_of(unit, folder)
+        return run_chain(pool, supply, route.chain, given, folder, partial=route.partial, own=own, certify=certify)
     except (CannotSucceed, TryAgain, Bug) as error:
         reason = str(error)
     except OSError as error:
@@ -107,13 +125,56 @@ def _run(unit: FileUnit, route: Route, folder: Path, pool: Pool, supply: Supply,
     return Batch(items=(), held=tuple(Held(sources=(one.receipt,), reason=reason) for one in unit.members)), []
 
 
-def _secret(config: Config) -> bytes:
-    from node.secret import check, load_or_make
+def _ledger(config: Config) -> tuple[Database, Keys]:
+    """Where certificates stand, and what they are sealed with; made where there is none.
 
-    if config.node.secret is not None:
-        return check(config.node.secret.reveal().encode(), "node: secret")
-    config.node.data.mkdir(parents=True, exist_ok=True)
-    return load_or_make(config.node.data / "secret")
+    Raises ConfigurationError: an older or a newer database, another secret than it knows.
+    """
+    from node.stores import open_database, open_keys
+
+    database = open_database(config, migrate=False)
+    try:
+        return database, open_keys(config, database)
+    except ConfigurationError:
+        database.close()
+        raise
+
+
+def _certifier(database: Database, keys: Keys, pool: Pool) -> Certifier:
+    from node.moment import process_name
+    from node.run.certify import Certifier
+
+    return Certifier(database=database, pool=pool, secret=lambda: keys.current, process=process_name())
+
+
+def _certify(certifier: Certifier, unit: FileUnit, route: Route, folder: Path) -> Certify:
+    from node.config import freeze
+    from node.run.certify import Unit, may_certify
+
+    received = {one.receipt: one.identity.sop_instance for one in unit.members}
+    about = Unit(kind=unit.kind, uid=unit.uid, plan=freeze(route), received=received)
+    last = max((n for n, step in enumerate(route.chain) if step.name != "forward"), default=0)
+
+    def certify(
+        batch: Batch, outcomes: Mapping[int, Batch], reading: Reading, read: Callable[[str, bytes], None]
+    ) -> Item | None:
+        if not may_certify(batch):
+            return None
+        return certifier.issue(
+            about, route.chain, last, batch, outcomes.__getitem__, folder / "certificate", reading, read
+        )
+
+    return certify
+
+
+def supply_for(config: Config, route: Route) -> Supply:
+    """Made, with the secret and the crosswalk, only for a route that asks for one of them."""
+    from node.run.supply import Supply, supply_of
+    from node.stores import open_crosswalk, read_keys
+
+    if all(step.needs.isdisjoint({"secret", "crosswalk"}) for step in route.chain):
+        return Supply({})
+    return supply_of(open_crosswalk(config, read_keys(config)))
 
 
 def _facts(gathered: Gathered, results: Sequence[Result]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from node.cli.gather import FileUnit
@@ -64,7 +65,9 @@ class Result:
 def publish(unit: FileUnit, made: Batch, notes: Sequence[str], out: Path, taken: set[str]) -> Result:
     """Copy what a unit gave to a new folder below `out`. `taken`: names of folders that others have."""
     paths = {one.receipt: one.path for one in unit.members}
-    held = {paths[source]: one.reason for one in made.held for source in one.sources}
+    # Work files are named by receipts, which nobody has seen.
+    named = partial(_RECEIPT.sub, lambda found: str(paths.get(ReceiptId(found[0]), found[0])))
+    held = {paths[source]: named(one.reason) for one in made.held for source in one.sources}
     left = {source for item in made.items for source in item.sources}.union(made.dropped)
     for receipt, path in paths.items():
         if receipt not in left:
@@ -83,8 +86,7 @@ def publish(unit: FileUnit, made: Batch, notes: Sequence[str], out: Path, taken:
         files.add(name)
     return Result(
         unit=unit, folder=folder, files=tuple(sorted(files)), held=tuple(held.items()), dropped=len(set(made.dropped)),
-        # Work files are named by receipts, which nobody has seen.
-        notes=tuple(_RECEIPT.sub(lambda found: str(paths.get(ReceiptId(found[0]), found[0])), note) for note in notes),
+        notes=tuple(named(note) for note in notes),
     )  # fmt: skip
 
 
@@ -95,7 +97,8 @@ def _name(kind: UnitKind, items: Sequence[Item]) -> str:
             meta = read_meta(item.path)
             fields = layout_fields(read_header_of(item.path, meta.transfer_syntax, meta.dataset_offset).header)
             return fields.get(_NAMED_BY[kind], "")
-    return min(item.path.name for item in items).partition(".")[0]
+    others = [item for item in items if item.kind is not Kind.REPORT] or items
+    return min(item.path.name for item in others).partition(".")[0]
 
 
 def _file_name(item: Item) -> str:

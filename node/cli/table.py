@@ -28,3 +28,19 @@ def show(rows: Sequence[Row]) -> None:
         # Text: what came from the network or from rules.yaml is never read as markup.
         table.add_row(what, str(count), Text(where), Text(why), style="bold red" if what == "held" and count else "")
     Console().print(table)
+
+
+def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows of text below their column's names; where something else reads, with tabs and without the names."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            print("\t".join(row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*head, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)

@@ -26,7 +26,7 @@ from pydantic import Field, ValidationError, create_model
 from node.config.section import ON_KEY, Fault, Section, Surroundings, suggestion, wrong
 from node.config.values import Duration, FilePath
 from node.errors import CannotSucceed
-from node.model import Plan, Step
+from node.model import Placed, Plan, Step
 
 
 def field_docs(step: type[Any]) -> Mapping[str, str]:
@@ -53,19 +53,19 @@ def options_of(step: type[Any]) -> type[Section]:
 @cache
 def _options_of(step: type[Any]) -> type[Section]:
     hints = get_type_hints(step, include_extras=True)
-    docs = field_docs(step)
+    docs = {name: text for kind in reversed(step.__mro__) for name, text in field_docs(kind).items()}
     fields: dict[str, Any] = {}
     for field in dataclasses.fields(step):
         about: dict[str, Any] = {"description": docs.get(field.name)}
         if field.default is not dataclasses.MISSING:
-            about["default"] = field.default
+            about["default"] = _section(field.default)
         elif field.default_factory is not dataclasses.MISSING:
             about["default_factory"] = field.default_factory
         fields[field.name] = (_as_written(hints[field.name]), Field(**about))
     with warnings.catch_warnings():
         # An option may be called `copy`, as pydantic's own method is; nothing here calls that method.
         warnings.filterwarnings("ignore", message="Field name .* shadows an attribute")
-        made = create_model(step.__name__, __base__=Section, **fields)
+        made = create_model(step.__name__, __base__=Section, __module__=step.__module__, **fields)
     made.__doc__ = inspect.getdoc(step)
     return made
 
@@ -83,7 +83,26 @@ def _as_written(hint: Any) -> Any:
         return origin[tuple(a if a is Ellipsis else _as_written(a) for a in args)]
     if origin is Annotated:
         return Annotated[(_as_written(args[0]), *args[1:])]
+    if dataclasses.is_dataclass(hint):
+        return options_of(hint)  # type: ignore[arg-type]  # a class, as a hint is
     return hint
+
+
+def _section(value: Any) -> Any:
+    """An option that is a dataclass, as the section that rules.yaml has for it; anything else as it is."""
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return value
+    own = {field.name: _section(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return options_of(type(value)).model_construct(**own)
+
+
+def _valued(kind: type[Any], section: Section) -> Any:
+    """The dataclass, or the step, that a section stands for. Raises ValueError, from its own __post_init__."""
+    hints = get_type_hints(kind)
+    values = {name: getattr(section, name) for name in type(section).model_fields}
+    return kind(**{
+        name: _valued(hints[name], value) if isinstance(value, Section) else value for name, value in values.items()
+    })  # fmt: skip
 
 
 def build_step(written: Any, around: Surroundings) -> Step:
@@ -120,15 +139,14 @@ def build_step(written: Any, around: Surroundings) -> Step:
         ) from None
     own = getattr(step, "problems", None)
     if own is not None and (said := list(own())):
-        raise wrong(Fault(here, before + text) for text in said)
+        raise wrong(Fault((*here, *(text.loc if isinstance(text, Placed) else ())), before + text) for text in said)
     return step
 
 
 def _made(kind: type[Any], given: Mapping[str, Any], around: Surroundings | None) -> Step:
     model = options_of(kind).model_validate(dict(given), context=around)
-    values = {name: getattr(model, name) for name in type(model).model_fields}
     try:
-        made: Step = kind(**values)
+        made: Step = _valued(kind, model)
     except ValueError as error:  # the step's own __post_init__
         raise wrong([Fault((), str(error))]) from None
     return made
@@ -137,7 +155,7 @@ def _made(kind: type[Any], given: Mapping[str, Any], around: Surroundings | None
 def freeze_step(step: Step) -> tuple[str, Mapping[str, Any]]:
     """Name and options as plain JSON values, defaults written out: a later default does not change an old job."""
     kind = type(step)
-    values = {field.name: getattr(step, field.name) for field in dataclasses.fields(step)}  # type: ignore[arg-type]  # every Step is a dataclass; a Protocol cannot say so
+    values = {field.name: _section(getattr(step, field.name)) for field in dataclasses.fields(step)}  # type: ignore[arg-type]  # every Step is a dataclass; a Protocol cannot say so
     dumped = options_of(kind).model_construct(**values).model_dump(mode="json")
     return step.name, {key: _steady(values[key], dumped[key]) for key in dumped}
 

@@ -115,7 +115,12 @@ def _step(name: str, step: type[Any]) -> str:
     short = getattr(step, "short", None)
     form = f" `{name}: value` fills `{short}`." if short else ""
     options = _table(model) if model.model_fields else "No options.\n"
-    return f"### `{name}`\n\n{inspect.getdoc(step) or ''}\n\n{takes}{form}\n\n{options}"
+    parts = [f"### `{name}`\n\n{inspect.getdoc(step) or ''}\n\n{takes}{form}\n\n{options}"]
+    for option, field in model.model_fields.items():
+        inner = field.annotation
+        if inspect.isclass(inner) and issubclass(inner, Section):
+            parts.append(f"#### `{name}.{option}`\n\n{_about(inner)}\n\n{_table(inner)}")
+    return "\n".join(parts)
 
 
 def _kinds(kinds: Any) -> str:

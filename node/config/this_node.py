@@ -185,3 +185,6 @@ class Node(Section):
     """Form of the log lines."""
     secret: SecretPlace | None = None
     """Key of the pseudonyms; default: a key made once in `data`."""
+    former_secrets: tuple[SecretPlace, ...] = ()
+    """Keys that `secret` was before, for patients who were mapped with them; see `dicom-node crosswalk rotate`. Those
+    that the node made itself it keeps in `data`."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from pydicom._dicom_dict import DicomDictionary  # pydicom.datadict has lookups only
+from pydicom._private_dict import private_dictionaries
 from pydicom.datadict import (
     dictionary_description,
     dictionary_VM,
@@ -21,6 +22,8 @@ from pydicom.datadict import (
 
 _TAG = re.compile(r"\(?([0-9A-Fa-f]{4}),?\s*([0-9A-Fa-f]{4})\)?")
 _PRIVATE = re.compile(r'\(([0-9A-Fa-f]{4}),\s*"([^"\\]{1,64})",\s*([0-9A-Fa-f]{2})\)')
+
+_IN_BLOCK = re.compile(r"[0-9A-Fa-f]{4}xx[0-9A-Fa-f]{2}")
 
 # Which of two representations applies depends on other elements. The first listed is what most data sets have;
 # header.py looks at Pixel Representation where US or SS matters. OW because implicit VR is always OW (PS3.5 A.1).
@@ -112,6 +115,14 @@ def parse_tag(text: str) -> int | PrivateTag | None:
     if (match := _PRIVATE.fullmatch(text)) and int(match[1], 16) & 1:
         return PrivateTag(int(match[1], 16), match[2], int(match[3], 16))
     return tag_of(text)
+
+
+def published(creator: str) -> tuple[PrivateTag, ...]:
+    """The private attributes of a creator as vendors published them, in the order of their tags; () for none."""
+    found = private_dictionaries.get(creator, {})
+    return tuple(
+        PrivateTag(int(key[:4], 16), creator, int(key[6:], 16)) for key in sorted(found) if _IN_BLOCK.fullmatch(key)
+    )
 
 
 def is_multiple(tag: int) -> bool:

@@ -2,7 +2,7 @@
 
 Source: DICOM PS3.15 2026d, Table E.1-1 (657 rows) and Table E.3.10-1 (479 safe private elements), kept in
 `deid_table.json` in a form of our own, with acknowledgement to NEMA. What the IODs of PS3.3 ask of the
-attributes with a compound code is beside them, because `X/Z/D` cannot be read without it.
+attributes with a compound code, without which `X/Z/D` cannot be read, is in `iod_types`.
 """
 
 from __future__ import annotations
@@ -99,36 +99,3 @@ def safe_private() -> Mapping[tuple[int, str, int], str]:
             for element, vr in (pair.split(":") for pair in elements.split()):
                 found[int(group, 16), creator, int(element, 16)] = vr
     return MappingProxyType(found)
-
-
-@cache
-def _iod_of() -> Mapping[str, str]:
-    storage = "1.2.840.10008.5.1.4.1.1."
-    return {
-        uid if uid.startswith("1.2.840.") else storage + uid: iod
-        for iod, uids in _data()["iods"].items()
-        for uid in uids
-    }
-
-
-def attribute_type(tag: int, sop_class: str, *, nested: bool) -> str:
-    """What PS3.3 asks of an attribute: "1" (a value), "2" (present, may be empty) or "3" (may be absent).
-
-    Conditional types count as their unconditional ones. Known for attributes whose code is Z or compound;
-    "3" for all others. Within a sequence, and for a SOP class that the tables do not name, the strictest
-    type of any IOD is given: a dummy too many harms nobody.
-    """
-    entry = _data()["types"].get(f"{tag:08X}", {})
-    if nested:
-        return str(entry.get("nested", "3"))
-    iod = _iod_of().get(sop_class)
-    for kind in "123":
-        if iod is not None and iod in entry.get(kind, ()):
-            return kind
-    if iod is None and not _is_storage(sop_class):
-        return str(entry.get("strictest", entry.get("top", "3")))
-    return str(entry.get("top", "3"))
-
-
-def _is_storage(sop_class: str) -> bool:
-    return sop_class.startswith("1.2.840.10008.5.1.4.")

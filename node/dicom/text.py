@@ -107,3 +107,11 @@ def _decode_fragment(fragment: bytes, codec: str) -> str:
         except UnicodeDecodeError:
             return text.decode(escaped)  # Korean senders do not repeat the escape sequence after `^`
     raise UnicodeDecodeError(codec, fragment, 0, 1, "unknown escape sequence")
+
+
+def folded(identifier: str) -> str:
+    """An identifier in the form in which two are compared: NFC, without padding, upper case.
+
+    Systems pad and spell one patient's identifier in several ways; PS3.5 6.2 makes trailing spaces of LO mean nothing.
+    """
+    return unicodedata.normalize("NFC", identifier).strip().upper()

@@ -56,6 +56,10 @@ class Fragments:
         places = self._items(self._first, None)
         return self._read(*places[0]) if places else b""
 
+    def size(self) -> int:
+        """Bytes of all fragments."""
+        return sum(length for _, length in self._items(self._first, None))
+
     def streams(self) -> list[list[Place]]:
         """Fragments by how they begin, however many frames each codestream has."""
         items = self._items(self._first, None)

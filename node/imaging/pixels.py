@@ -67,17 +67,18 @@ class Pixels:
         """Decode frames (numbers from 0, all by default); see `decode.frames`. Of the file no more is read than they
         need, but where the whole data set is deflated. Raises CannotSucceed."""
         if self.start is None:
-            whole = _inflated(self.path, self.layout.keyword, self.limit)
+            whole = value_of_pixels(self.path, self.layout.keyword, self.limit)
             yield from frames(self.layout, whole, wanted, rgb=rgb)
             return
         with self.path.open("rb") as file:
             if self.layout.encapsulated:
-                yield from frames(self.layout, self._fragments(file), wanted, rgb=rgb)
+                yield from frames(self.layout, self.fragments(file), wanted, rgb=rgb)
                 return
             for n in range(self.layout.frames) if wanted is None else wanted:
                 yield from self._native(file, self.start, n, rgb)
 
-    def _fragments(self, file: BinaryIO) -> Fragments:
+    def fragments(self, file: BinaryIO) -> Fragments:
+        """Where the compressed frames are in the open file. Raises CannotSucceed."""
         assert self.start is not None
         try:
             return Fragments(file, self.start, self.layout.frames, self.offsets)
@@ -208,7 +209,8 @@ def swap_words(data: bytes, size: int = 2) -> bytes:
     return np.frombuffer(data, f">u{size}", len(data) // size).astype(f"<u{size}").tobytes()
 
 
-def _inflated(path: Path, keyword: str, limit: int) -> bytes:
+def value_of_pixels(path: Path, keyword: str, limit: int) -> bytes:
+    """The whole pixel data element of a deflated file, of at most `limit` bytes."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return bytes(inflated(path, limit + HEADER_LIMIT)[keyword].value)

@@ -14,7 +14,7 @@ from pydicom import config
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.filewriter import dcmwrite
-from pydicom.uid import UID
+from pydicom.uid import UID, ImplicitVRLittleEndian
 
 from node.dicom.dataset import read
 from node.errors import CannotSucceed
@@ -29,6 +29,7 @@ from node.imaging.pixels import DEFLATED, HEADER_LIMIT, READ_ERRORS, inflated, t
 from node.imaging.targets import TARGETS, Target
 
 EXPLICIT_LITTLE_ENDIAN = TARGETS["explicit"].uid
+IMPLICIT_LITTLE_ENDIAN = str(ImplicitVRLittleEndian)
 
 # Syntaxes that lose something, or may: near-lossless JPEG-LS, JPEG 2000, HTJ2K and JPEG XL can be either.
 LOSSY = frozenset({
@@ -36,7 +37,7 @@ LOSSY = frozenset({
     "1.2.840.10008.1.2.4.203", "1.2.840.10008.1.2.4.111", "1.2.840.10008.1.2.4.112", *VIDEO,
 })  # fmt: skip
 
-_LONGEST_VALUE = 0xFFFFFFFE  # PS3.5 7.1.1: the length has 32 bits, is even, and all ones mean undefined
+LONGEST_VALUE = 0xFFFFFFFE  # PS3.5 7.1.1: the length has 32 bits, is even, and all ones mean undefined
 
 
 def transfer_syntax_of(path: Path) -> str:
@@ -103,9 +104,9 @@ def _whole(source: Path, limit: int) -> FileDataset:
 def _change(ds: FileDataset, syntax: str, to: Target, loss: Loss | None, limit: int) -> list[str]:
     # By what was read, not by the syntax: some files are implicit whatever they say.
     if any(getattr(ds.get_item(tag), "VR", None) is None for tag in list(ds.keys())):
-        _parse_all(ds)
+        parse_all(ds)
     notes = []
-    for holder in list(_holders(ds)):
+    for holder in list(holders(ds)):
         if holder is ds and to.encapsulated:
             _lost_before(ds, syntax, limit)
             compress.compress(ds, syntax, to, loss, limit)
@@ -124,7 +125,7 @@ def _change(ds: FileDataset, syntax: str, to: Target, loss: Loss | None, limit: 
     return notes
 
 
-def _holders(ds: Dataset) -> Iterator[Dataset]:
+def holders(ds: Dataset) -> Iterator[Dataset]:
     """`ds` and every nested data set that has pixel data. Looks only into sequences: the rest stays unparsed."""
     if "PixelData" in ds:
         yield ds
@@ -132,13 +133,13 @@ def _holders(ds: Dataset) -> Iterator[Dataset]:
         element = ds.get_item(tag)
         if element is not None and element.VR == "SQ":
             for item in ds[tag].value or ():
-                yield from _holders(item)
+                yield from holders(item)
 
 
 def _decompress(ds: Dataset, syntax: str, limit: int, *, whole: bool) -> None:
     layout = layout_of(ds, syntax, limit=limit)
-    if layout.bytes_decoded > _LONGEST_VALUE:
-        raise CannotSucceed(f"{layout.bytes_decoded} bytes of pixels do not fit one element of {_LONGEST_VALUE}")
+    if layout.bytes_decoded > LONGEST_VALUE:
+        raise CannotSucceed(f"{layout.bytes_decoded} bytes of pixels do not fit one element of {LONGEST_VALUE}")
     if whole:
         _lost_before(ds, syntax, limit)
     # '<': the machine's order is little-endian on all we run on, but the file must be so on any.
@@ -155,13 +156,15 @@ def _decompress(ds: Dataset, syntax: str, limit: int, *, whole: bool) -> None:
 
 
 def _lost_before(ds: Dataset, syntax: str, limit: int) -> None:
+    if ds["PixelData"].is_undefined_length:
+        layout = layout_of(ds, syntax, limit=limit)
+        mark_lossy(ds, layout, Fragments(BytesIO(ds.PixelData), 0, layout.frames))
+
+
+def mark_lossy(ds: Dataset, layout: Layout, fragments: Fragments) -> None:
     """Once lossy, always lossy (PS3.3 C.7.6.1.1.5), by what the first frame is; without it nothing else would tell."""
-    if not ds["PixelData"].is_undefined_length:
-        return
-    layout = layout_of(ds, syntax, limit=limit)
-    data = ds.PixelData
-    if _loses(layout, Fragments(BytesIO(data), 0, layout.frames)):
-        lossy.mark(ds, layout, len(data))
+    if _loses(layout, fragments):
+        lossy.mark(ds, layout, fragments.size())
 
 
 def _loses(layout: Layout, fragments: Fragments) -> bool:
@@ -176,9 +179,9 @@ def _drop_empty_icons(ds: Dataset) -> None:
         del ds.IconImageSequence
 
 
-def _parse_all(ds: Dataset) -> None:
+def parse_all(ds: Dataset) -> None:
     """Give every element its VR: the writer copies what is unparsed byte by byte, in the old encoding."""
     for element in ds:
         if element.VR == "SQ":
             for item in element.value:
-                _parse_all(item)
+                parse_all(item)

@@ -39,25 +39,26 @@ NETWORK_FILE_SYSTEMS = frozenset({
 Insert = sqlite.Insert | postgresql.Insert
 
 
-def open_database(url: str, data: Path, *, full_sync: bool) -> sa.Engine:
+def open_database(url: str, data: Path, *, full_sync: bool, file: str = FILE) -> sa.Engine:
     """An engine whose transactions write. Nothing is connected yet.
 
     url:  `sqlite`, or `postgresql://user@host/name`.
-    data: the data folder; made when it is not there. Holds the file for `sqlite`.
+    data: the data folder; made when it is not there. Holds the `file` for `sqlite`.
     Raises ConfigurationError: unknown kind of URL, or SQLite on a network file system.
     """
     if url == "sqlite":
-        return _sqlite(data, begin="BEGIN IMMEDIATE", pragmas={"synchronous": "FULL" if full_sync else "NORMAL"})
+        pragmas = {"synchronous": "FULL" if full_sync else "NORMAL"}
+        return _sqlite(data / file, begin="BEGIN IMMEDIATE", pragmas=pragmas)
     return _postgresql(url, options="")
 
 
-def open_reader(url: str, data: Path) -> sa.Engine:
+def open_reader(url: str, data: Path, *, file: str = FILE) -> sa.Engine:
     """An engine whose transactions only read; one transaction sees one state of the database.
 
     Arguments and errors as for `open_database`.
     """
     if url == "sqlite":
-        return _sqlite(data, begin="BEGIN DEFERRED", pragmas={"query_only": "ON"})
+        return _sqlite(data / file, begin="BEGIN DEFERRED", pragmas={"query_only": "ON"})
     return _postgresql(url, options="-c default_transaction_read_only=on").execution_options(
         isolation_level="REPEATABLE READ"
     )
@@ -118,7 +119,8 @@ def file_system(path: Path, mounts: str) -> str:
     return found[1]
 
 
-def _sqlite(data: Path, *, begin: str, pragmas: Mapping[str, str]) -> sa.Engine:
+def _sqlite(path: Path, *, begin: str, pragmas: Mapping[str, str]) -> sa.Engine:
+    data = path.parent
     data.mkdir(parents=True, exist_ok=True)
     mounts = Path("/proc/mounts")
     kind = file_system(data.resolve(), mounts.read_text(errors="replace")) if mounts.exists() else ""
@@ -128,7 +130,7 @@ def _sqlite(data: Path, *, begin: str, pragmas: Mapping[str, str]) -> sa.Engine:
             f"{data} is on a network file system ({kind}), where SQLite cannot keep the database whole; "
             "put node.data on a local disk, or use PostgreSQL (node.database)"
         )
-    engine = sa.create_engine(f"sqlite:///{data / FILE}", pool_size=20, max_overflow=20)
+    engine = sa.create_engine(f"sqlite:///{path}", pool_size=20, max_overflow=20)
 
     @event.listens_for(engine, "connect")
     def set_up(connection: sqlite3.Connection, _record: object) -> None:

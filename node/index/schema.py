@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-VERSION = 2
+VERSION = 3
 """Of this schema; `versions.py` brings older ones here and refuses newer ones."""
 
 BY_A_PERSON = "by a person"
@@ -27,7 +27,7 @@ metadata = sa.MetaData()
 meta = sa.Table(
     "node_meta",
     metadata,
-    sa.Column("key", sa.Text, primary_key=True),  # schema | secret | restored
+    sa.Column("key", sa.Text, primary_key=True),  # schema | secret | restored | certificates
     sa.Column("value", sa.Text, nullable=False),
 )
 
@@ -379,4 +379,31 @@ pull = sa.Table(
     sa.Column("wanted", sa.Text, nullable=False),  # JSON: {series: [UIDs], or null for all of it}
     sa.Column("finished", sa.Float),  # null while it goes on
     sa.Column("result", sa.Text, nullable=False, server_default=""),  # in words
+)
+
+certificate = sa.Table(
+    "node_certificate",
+    metadata,
+    # What de-identification did to a unit, sealed, one after the other for each node process.
+    sa.Column("chain", sa.Text, primary_key=True),  # node.certificate.keys.Keys.chain of the process
+    sa.Column("number", sa.Integer, primary_key=True),  # from 1
+    sa.Column("job", sa.Text, sa.ForeignKey("node_job.id")),  # null: made by `process`, which has none
+    sa.Column("about", sa.Text, nullable=False),  # without a job: unit and route, as an HMAC; else empty
+    sa.Column("part", sa.Integer, nullable=False),  # of the plan: the last step whose output it certifies
+    sa.Column("issued", sa.Float, nullable=False),  # database clock
+    sa.Column("statement", sa.Text, nullable=False),  # SHA-256 of what it says: equal work is certified once
+    sa.Column("sha256", sa.Text, nullable=False),  # of the document
+    sa.Column("document", sa.Text, nullable=False),  # as exported, byte for byte
+    sa.Column("inner", sa.LargeBinary, nullable=False),  # what stays in the node, JSON compressed by zlib
+    sa.Index("node_certificate_job", "job", "about"),
+)
+
+certificate_head = sa.Table(
+    "node_certificate_head",
+    metadata,
+    # The last certificate of each chain. Sealed, so that nobody can shorten a chain without a trace.
+    sa.Column("chain", sa.Text, primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("sha256", sa.Text, nullable=False),
+    sa.Column("seal", sa.Text, nullable=False),
 )

@@ -14,6 +14,8 @@ from node.index.schema import (
     VERSION,
     asked,
     asked_item,
+    certificate,
+    certificate_head,
     commitment,
     commitment_item,
     expected,
@@ -42,7 +44,12 @@ def _to_2(connection: sa.Connection) -> None:
         index.create(connection, checkfirst=True)
 
 
-MIGRATIONS: Mapping[int, Migration] = {2: _to_2}
+def _to_3(connection: sa.Connection) -> None:
+    """Certificates of de-identification."""
+    metadata.create_all(connection, tables=[certificate, certificate_head])
+
+
+MIGRATIONS: Mapping[int, Migration] = {2: _to_2, 3: _to_3}
 """Version -> what brings the schema from the one before to it. Version 1 is made, not migrated to."""
 
 

@@ -11,6 +11,7 @@ Kept by this process in memory. After a kill nobody knows these files: the job m
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import sys
 import threading
@@ -18,16 +19,18 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 
 from node.errors import NodeError
 from node.model import Batch, Item, Kind, ReceiptId, Step
 from node.pool import Bug, Pool
 from node.run.contents import of_instances
+from node.run.forereads import Forereads
 from node.run.known import Known
-from node.run.parts import Made, in_parts, together
+from node.run.parts import Made, in_parts, one_for_one, together
 from node.run.perform import perform
+from node.run.second_reading import readers
 from node.spool import Files
 
 _PART = 12
@@ -62,13 +65,18 @@ def may_go_ahead(step: Step) -> bool:
     """Whether a step takes instances one by one, and its options say all that it depends on."""
     return (
         not step.whole
-        and step.gives == frozenset({Kind.DICOM})  # an instance for an instance, nothing beside it
+        and one_for_one(step)
         and step.name != "forward"
-        and Kind.DICOM in step.accepts
-        and step.needs <= {"secret"}
+        and step.needs <= {"secret", "crosswalk"}  # which answers the same to the job, whoever asks first
         # A file, as a recipe is, may be edited before the job reads it.
-        and not any(isinstance(getattr(step, f.name), Path) for f in fields(step))  # type: ignore[arg-type]  # every Step is a dataclass
+        and not _names_a_file(step)
     )
+
+
+def _names_a_file(option: object) -> bool:
+    if is_dataclass(option):
+        return any(_names_a_file(getattr(option, field.name)) for field in fields(option))
+    return isinstance(option, Path) or (isinstance(option, tuple | frozenset) and any(map(_names_a_file, option)))
 
 
 class Ahead:
@@ -77,6 +85,7 @@ class Ahead:
     def __init__(self, files: Files | None = None) -> None:
         self.known = Known()
         """What was read of the files that will be sent."""
+        self.forereads = Forereads()
         self._files = files or Files()
         self._changed = threading.Condition()
         self._ready: dict[_Key, _Ready] = {}
@@ -90,7 +99,8 @@ class Ahead:
     ) -> None:  # fmt: skip
         """Run `step` on received instances, each with one receipt, below a folder for such files alone.
 
-        to_send     a forward follows: what that will ask of the files is begun as well, their sync and their hash
+        to_send     a forward follows: what that will ask of the files is begun as well, their sync, their hash, and the
+                    second reading
 
         What fails is left to the job, which says why. Ends early when `stop` says so, or a job is quicker.
         """
@@ -100,6 +110,7 @@ class Ahead:
         # Two steps would give their files the same names.
         folder /= hashlib.sha256(repr(step).encode()).hexdigest()[:16]
         parts = [items[begin : begin + _PART] for begin in range(0, len(items), _PART)]
+        whole = bool(getattr(step, "deidentifies", False))
 
         def one(part: Sequence[Item]) -> None:
             with self._claimed(step, part) as free:
@@ -108,10 +119,22 @@ class Ahead:
                 made, notes = pool.call_within(_LONGEST, perform, step, Batch(items=tuple(free)), folder, given)
                 self._keep(step, made, folder, worded=any(not counts for _, counts in notes))
             if to_send:  # no longer claimed: a job that comes now takes the files, and need not wait for this
-                self._prepare(pool, [i.path for i in made.items if i.kind is Kind.DICOM], folder)
+                self._prepare(pool, [i.path for i in made.items if i.kind is Kind.DICOM], folder, whole=whole)
 
-        with ThreadPoolExecutor(max_workers=pool.size) as threads, contextlib.suppress(NodeError, Bug, OSError):
-            list(threads.map(one, parts))
+        with contextlib.suppress(NodeError, Bug, OSError):
+            # Twice as many as workers: while the disk syncs what one part made, the next is made.
+            with ThreadPoolExecutor(max_workers=2 * pool.size) as threads:
+                list(threads.map(one, parts))
+            if to_send and readers([step]) and not stop():
+                self._read(pool, step, items, folder)
+
+    def _read(self, pool: Pool, step: Step, items: Sequence[Item], folder: Path) -> None:
+        keys = [_key(_name(step), item) for item in items]
+        with self._changed:
+            if not self._over.isdisjoint(keys):
+                return
+            made = [self._ready[key].batch.items[0] for key in keys if key in self._ready]
+        self.forereads.read(pool, step, items, made, folder)
 
     def perform(self, pool: Pool, step: Step, batch: Batch, out: Path, given: Mapping[str, object]) -> Made:
         """`in_parts` of the first step of a job, for those that were not made ahead."""
@@ -163,12 +186,16 @@ class Ahead:
                 one = Batch(items=(item,), disclosure=made.disclosure)
                 self._ready[_key(name, item)] = _Ready(one, now)
 
-    def _prepare(self, pool: Pool, paths: Sequence[Path], folder: Path) -> None:
-        """The outbox syncs again, for only that is a promise, and has nothing to wait for then."""
+    def _prepare(self, pool: Pool, paths: Sequence[Path], folder: Path, *, whole: bool) -> None:
+        """The outbox syncs again, for only that is a promise, and has nothing to wait for then.
+
+        whole   a certificate will ask for the hash of each file
+        """
         before = {path: path.stat() for path in paths if path.parent == folder and path.exists()}
         for path in before:
             self._files.sync_path(path)
-        for path, content in zip(before, pool.call_within(_LONGEST, of_instances, list(before)), strict=True):
+        read = pool.call_within(_LONGEST, functools.partial(of_instances, whole=whole), list(before))
+        for path, content in zip(before, read, strict=True):
             self.known.learn(path, before[path], content)
 
     def _take(self, step: Step, batch: Batch, out: Path) -> dict[ReceiptId, _Ready]:
@@ -193,6 +220,7 @@ class Ahead:
     def forget(self) -> None:
         """Remove what nobody took; to be called now and then."""
         before = time.monotonic() - _KEPT
+        self.forereads.forget(before)
         with self._changed:
             old = [key for key, ready in self._ready.items() if ready.at < before]
             paths = [self._ready.pop(key).path for key in old]

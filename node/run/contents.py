@@ -24,6 +24,8 @@ class Content:
 
     sha256: str
     """Of the data set for DICOM, of the file otherwise."""
+    whole: str = ""
+    """SHA-256 of the file, where it was asked for."""
     sop_class: str = ""
     sop_instance: str = ""
     transfer_syntax: str = ""
@@ -31,9 +33,9 @@ class Content:
     """Header values by keyword. May be patient data: never log them."""
 
 
-def of_instances(paths: Sequence[Path]) -> list[Content]:
-    """Of DICOM files. Raises CannotSucceed for one that is none."""
-    return [_instance(path) for path in paths]
+def of_instances(paths: Sequence[Path], *, whole: bool = False) -> list[Content]:
+    """Of DICOM files; with `whole` the hash of each file too. Raises CannotSucceed for one that is none."""
+    return [_instance(path, whole=whole) for path in paths]
 
 
 def of_files(paths: Sequence[Path]) -> list[Content]:
@@ -41,14 +43,16 @@ def of_files(paths: Sequence[Path]) -> list[Content]:
     return [Content(sha256=_hash(path)) for path in paths]
 
 
-def _instance(path: Path) -> Content:
+def _instance(path: Path, *, whole: bool) -> Content:
     meta = read_meta(path)
     with path.open("rb") as file:  # read, not mapped: a disk that fails is an error then, and not the worker's death
         file.seek(meta.dataset_offset)
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
+        of_file = hashlib.file_digest(file, "sha256").hexdigest() if whole else ""
     header = read_header_of(path, meta.transfer_syntax, meta.dataset_offset).header
     return Content(
-        sha256=sha256, sop_class=meta.sop_class or "", sop_instance=meta.sop_instance or "",
+        sha256=sha256, whole=of_file, sop_class=meta.sop_class or "", sop_instance=meta.sop_instance or "",
         transfer_syntax=meta.transfer_syntax, fields=layout_fields(header),
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ from node.run.contents import Content
 _MOST = 20_000
 """Files; the oldest are forgotten first. Some 2 KB each."""
 
-_Mark = tuple[int, int, int, int]
+Mark = tuple[int, int, int, int]
 """Device, inode, bytes and time of the last change of the content: stays when a file gets another name."""
 
 
@@ -26,12 +26,12 @@ class Known:
     def __init__(self, most: int = _MOST) -> None:
         self._lock = threading.Lock()
         self._most = most
-        self._contents: dict[_Mark, Content] = {}
+        self._contents: dict[Mark, Content] = {}
 
     def learn(self, path: Path, before: os.stat_result, content: Content) -> None:
         """before   how the file was when its reading began; nothing is learned when it is not so any more"""
         with contextlib.suppress(OSError):
-            if (mark := _mark(before)) == _mark(path.stat()):
+            if (mark := mark_of(before)) == mark_of(path.stat()):
                 with self._lock:
                     self._contents[mark] = content
                     while len(self._contents) > self._most:
@@ -40,7 +40,7 @@ class Known:
     def of(self, paths: Sequence[Path]) -> list[Content] | None:
         """Of all these files; None when one is not known, and when one is gone."""
         try:
-            marks = [_mark(path.stat()) for path in paths]
+            marks = [mark_of(path.stat()) for path in paths]
         except OSError:
             return None
         with self._lock:
@@ -48,5 +48,5 @@ class Known:
         return found if len(found) == len(paths) else None
 
 
-def _mark(state: os.stat_result) -> _Mark:
+def mark_of(state: os.stat_result) -> Mark:
     return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns

@@ -8,11 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from node.certificate.statement import Reading
 from node.errors import CannotSucceed
-from node.model import Batch, Held, ReceiptId, Step
+from node.model import Batch, Held, Item, Kind, ReceiptId, Step
 from node.pool import Bug, Pool, WorkerDied
 from node.run.notes import Note, lines
 from node.run.perform import perform
+from node.run.second_reading import SecondReader
 from node.run.supply import Supplier, Supply
 
 log = logging.getLogger("node.run")
@@ -89,27 +91,36 @@ def needs_all(step: Step, batch: Batch, partial: str) -> None:
         )
 
 
+def one_for_one(step: Step) -> bool:
+    """Whether a step makes an instance of an instance, and no file beside it. What de-identifies says that it gives a
+    report too: that is the certificate, which is made of what the whole route did."""
+    beside = {Kind.REPORT} if getattr(step, "deidentifies", False) else set()
+    return Kind.DICOM in step.accepts and step.gives - beside == {Kind.DICOM}
+
+
 def sources_held(batch: Batch) -> set[ReceiptId]:
     return {source for held in batch.held for source in held.sources}
 
 
+Certify = Callable[[Batch, Mapping[int, Batch], Reading, Callable[[str, bytes], None]], Item | None]
+"""What the last step gave, what each step gave by its number, what the second reader said of it, and what reads the
+certificate -> the certificate."""
+
+
 def run_chain(
-    pool: Pool,
-    supply: Supply,
-    steps: Sequence[Step],
-    batch: Batch,
-    work: Path,
-    *,
-    partial: str,
-    own: Callable[[int, Batch], Mapping[str, Supplier]] = lambda number, batch: {},
-) -> tuple[Batch, list[str]]:
-    """All steps of a route but `forward`, one after the other, without a database. Raises as the steps do.
+    pool: Pool, supply: Supply, steps: Sequence[Step], batch: Batch, work: Path, *, partial: str,
+    own: Callable[[int, Batch], Mapping[str, Supplier]] = lambda number, batch: {}, certify: Certify | None = None,
+) -> tuple[Batch, list[str]]:  # fmt: skip
+    """All steps of a route but `forward`, one after the other. Raises as the steps do.
 
     own     what the step with this number may need beside `supply`, for the batch it is given
 
-    Reasons and notes begin with the step's name, as in the history of a job.
+    Reasons and notes begin with the step's name, as in the history of a job. What a route that de-identifies gives is
+    read by the second reader, and then certified, where that is asked for.
     """
     notes: list[str] = []
+    outcomes: dict[int, Batch] = {}
+    received = batch
     for number, step in enumerate(steps):
         if step.name == "forward":
             continue
@@ -121,6 +132,11 @@ def run_chain(
         except CannotSucceed as error:
             raise CannotSucceed(f"{step.name}: {error}") from error
         newly = (replace(held, reason=f"{step.name}: {held.reason}") for held in batch.held[len(before) :])
-        batch = replace(batch, held=(*before, *newly))
+        batch = outcomes[number] = replace(batch, held=(*before, *newly))
         notes += [f"{step.name}: {text}" for text in said]
-    return batch, notes
+    reader = SecondReader(pool, steps, lambda: received, below=work)
+    reading, said = reader.read(batch)
+    certificate = certify(batch, outcomes, reading, reader.read_certificate) if certify is not None else None
+    if certificate is not None:
+        batch = replace(batch, items=(*batch.items, certificate))
+    return batch, [*notes, *said]

@@ -53,5 +53,6 @@ def perform(step: Step, batch: Batch, out: Path, given: Mapping[str, Any]) -> tu
 
 def prepare() -> None:
     """Import, in a worker, what steps and forwarding need: most of a second that no job then waits for."""
+    importlib.import_module("node.crosswalk")
     importlib.import_module("node.run.contents")
     importlib.import_module("node.steps")

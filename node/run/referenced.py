@@ -16,7 +16,7 @@ from node.index import Database
 from node.index.referenced import referred_by
 from node.model import Batch, Item, Kind, Referenced, Step
 from node.pool import Pool
-from node.run.parts import run_chain
+from node.run.parts import one_for_one, run_chain
 from node.run.supply import Supply
 from node.spool import Spool
 
@@ -62,11 +62,12 @@ def referenced(
 ) -> Referenced:  # fmt: skip
     """What `look` finds, taken through the steps that the batch came through, in a folder below `work`.
 
-    Only through those that make DICOM of DICOM: volumes and reports of other series are not asked for here.
-    Raises what `look` raises, and CannotSucceed when a step holds any of it.
+    Only through those that make DICOM of DICOM: volumes and reports of other series are not asked for here. What
+    de-identified them is checked by the second reader, for its job looks for values of its own originals alone.
+    Raises what `look` raises, and CannotSucceed when a step holds any of it, or the second reader does.
     """
     found = look(batch)
-    steps = [step for step in before if step.gives == {Kind.DICOM} and Kind.DICOM in step.accepts]
+    steps = [step for step in before if one_for_one(step) or getattr(step, "deidentifies", False)]
     if not found.items or not steps:
         return found
     made, _ = run_chain(pool, supply, steps, Batch(items=found.items), work / "referenced", partial="proceed")

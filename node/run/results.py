@@ -21,6 +21,8 @@ from pathlib import Path
 
 from node.model import Batch, Disclosure, Held, Item, Kind, Plan, ReceiptId
 
+_ITEM = ("path", "kind", "sources", "account")
+
 
 def boot() -> str:
     """Changes whenever the machine starts."""
@@ -50,13 +52,13 @@ def mark(receipts: Iterable[ReceiptId], plan: Plan) -> str:
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
-def write(folder: Path, number: int, batch: Batch, notes: list[str], of: str) -> None:
-    """Record what step `number` gave. `of`: the job's `mark`."""
+def write(folder: Path, number: int | str, batch: Batch, notes: list[str], of: str) -> None:
+    """Record what step `number` gave, or what was made beside the steps under a name. `of`: the job's `mark`."""
     content = {
         "boot": boot(),
         "of": of,
         "disclosure": batch.disclosure.value,
-        "items": [[str(i.path), i.kind.value, list(i.sources)] for i in batch.items],
+        "items": [[str(i.path), i.kind.value, list(i.sources), i.account] for i in batch.items],
         "held": [[list(h.sources), h.reason] for h in batch.held],
         "dropped": list(batch.dropped),
         "notes": notes,
@@ -67,7 +69,7 @@ def write(folder: Path, number: int, batch: Batch, notes: list[str], of: str) ->
     hidden.rename(path)
 
 
-def read(folder: Path, number: int, of: str) -> Batch | None:
+def read(folder: Path, number: int | str, of: str) -> Batch | None:
     """What step `number` gave, or None when it has to be made again. `of`: as for `write`."""
     try:
         content = json.loads((folder / f"{number}.json").read_text())
@@ -75,9 +77,11 @@ def read(folder: Path, number: int, of: str) -> Batch | None:
         return None
     if (content.get("boot"), content.get("of")) != (boot(), of):
         return None
+    if any(len(item) != len(_ITEM) for item in content["items"]):
+        return None  # of an older program, which kept no accounts
     items = tuple(
-        Item(path=Path(path), kind=Kind(kind), sources=tuple(ReceiptId(s) for s in sources))
-        for path, kind, sources in content["items"]
+        Item(path=Path(path), kind=Kind(kind), sources=tuple(ReceiptId(s) for s in sources), account=account)
+        for path, kind, sources, account in content["items"]
     )
     if not all(os.access(item.path, os.R_OK) for item in items):
         return None

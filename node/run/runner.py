@@ -7,11 +7,12 @@ that may be repeated.
 
 from __future__ import annotations
 
+import functools
 import logging
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from traceback import format_tb
@@ -30,11 +31,13 @@ from node.model import Batch, Item, Kind, ReceiptId, Referenced, Step
 from node.outbox import Outbox, delivery_id
 from node.pool import WORLD, Bug, Pool
 from node.run import results
-from node.run.ahead import Ahead
+from node.run.ahead import Ahead, may_go_ahead
+from node.run.certify import Certifier
 from node.run.goods import goods_of
 from node.run.notes import lines
 from node.run.parts import in_parts, needs_all, sources_held
 from node.run.referenced import InTheIndex, referenced
+from node.run.second_reading import SecondReader, nothing_yet, readers
 from node.run.supply import Supplier, Supply
 from node.spool import Spool
 
@@ -64,11 +67,14 @@ class Runner:
     concurrent: Callable[[str], int]
     """Destination name -> deliveries side by side."""
     reach: Reach
+    certifier: Certifier
     ahead: Ahead = field(default_factory=Ahead)
 
     def begin(self, chain: Sequence[Step], items: Sequence[Item]) -> None:
-        """Run the first step of a route on instances whose job may come soon; see run/ahead.py."""
+        """Run the first step of a route on instances whose job may come soon, where that may be; see run/ahead.py."""
         folder, step = results.ahead_folder(self.work, self.engine.process), chain[0]
+        if not may_go_ahead(step):
+            return  # it may need what only its job has
         self.ahead.work(
             self.pool, step, items, folder, self.supply.for_step(step), lambda: self.engine.stopping,
             to_send=[one.name for one in chain[1:2]] == ["forward"],
@@ -118,8 +124,10 @@ class Runner:
         batch = self._input(job, thawed, number, folder, of)
         self.reach(f"step {number} begins")
         if results.read(folder, number, of) is None:
-            self._run(job, thawed[number], number, batch, folder, of)
+            self._run(job, thawed, number, batch, folder, of)
         if number == len(thawed) - 1:
+            if thawed[number].name != "forward":  # else it has been read and certified already, to be sent
+                self._end(job, thawed, self._input(job, thawed, number + 1, folder, of), folder, of)
             self.reach("job ends")
             with self.database.durable.begin() as connection:
                 jobs.finish(connection, job.id, self.database.now(connection))
@@ -132,7 +140,7 @@ class Runner:
         batch = results.read(folder, number - 1, of)
         if batch is None:
             given = self._input(job, thawed, number - 1, folder, of)
-            self._run(job, thawed[number - 1], number - 1, given, folder, of)
+            self._run(job, thawed, number - 1, given, folder, of)
             batch = results.read(folder, number - 1, of)
         if batch is None:
             raise TryAgain(f"the output of step {number - 1} cannot be read back")
@@ -150,14 +158,16 @@ class Runner:
             )
         )
 
-    def _run(self, job: Job, step: Step, number: int, batch: Batch, folder: Path, of: str) -> None:
-        began = time.monotonic()
+    def _run(self, job: Job, thawed: tuple[Step, ...], number: int, batch: Batch, folder: Path, of: str) -> None:
+        began, step = time.monotonic(), thawed[number]
         needs_all(step, batch, job.plan.partial)
         destination = getattr(step, "to", None) if step.name == "forward" else None
         notes: list[str] = []
         if destination is not None:
             made = batch
-            notes.append(self._forward(job, step, number, str(destination), batch))
+            certificate, said = self._certified(job, thawed, number, batch, folder, of)
+            notes += said
+            notes.append(self._forward(job, step, number, str(destination), batch, certificate))
         else:
             out = folder / f"{number}-{step.name}"
             # What an interrupted try left here may be linked into the outbox: to write over it would change,
@@ -174,6 +184,41 @@ class Runner:
         self.reach(f"step {number} made its files")
         self._account(job, step, number, batch, made, notes, time.monotonic() - began)
         results.write(folder, number, made, notes, of)
+
+    def _certified(
+        self, job: Job, thawed: tuple[Step, ...], number: int, leaving: Batch, folder: Path, of: str
+    ) -> tuple[Item | None, list[str]]:
+        """What is about to leave ahead of step `number` is read once more, certified, and the certificate read too.
+
+        Returns the certificate, of what was de-identified, and notes. Files that a forward step before it sent were
+        read then.
+        """
+        known: set[Path] = set()
+        for earlier in range(number):
+            if thawed[earlier].name == "forward" and readers(thawed[:earlier]):
+                batch = results.read(folder, earlier, of)
+                known.update(item.path for item in (batch.items if batch else ()))
+        before = functools.partial(self.ahead.forereads.take, thawed[0]) if number == 1 else nothing_yet
+        reader = SecondReader(self.pool, thawed[:number], lambda: self._received(job), below=folder, before=before)
+        reading, notes = reader.read(leaving, known)
+        last = max((n for n in range(number) if thawed[n].name != "forward"), default=-1)
+
+        def outcomes(step: int) -> Batch:
+            return self._input(job, thawed, step + 1, folder, of)
+
+        certificate = self.certifier.certify(
+            job, thawed, last, leaving, outcomes, folder, of, reading, reader.read_certificate
+        )
+        return certificate, notes
+
+    def _end(self, job: Job, thawed: tuple[Step, ...], batch: Batch, folder: Path, of: str) -> None:
+        """What nobody is sent is read and certified all the same."""
+        step = thawed[-1]
+        _, notes = self._certified(job, thawed, len(thawed), batch, folder, of)
+        with self.database.durable.begin() as connection:
+            now = self.database.now(connection)
+            for note in notes:
+                jobs.remember(connection, job.id, "note", f"{step.name}: {note}", now)
 
     def _account(
         self, job: Job, step: Step, number: int, given: Batch, made: Batch, notes: Iterable[str], seconds: float
@@ -196,7 +241,9 @@ class Runner:
             for note in notes:
                 jobs.remember(connection, job.id, "note", f"{step.name}: {note}", now)
 
-    def _forward(self, job: Job, step: Step, number: int, destination: str, batch: Batch) -> str:
+    def _forward(
+        self, job: Job, step: Step, number: int, destination: str, batch: Batch, certificate: Item | None
+    ) -> str:
         takes = self.takes(destination)
         if not takes:
             raise CannotSucceed(f'destination "{destination}" is not in rules.yaml any more; add it, then retry')
@@ -205,7 +252,12 @@ class Runner:
         with self.database.reader.connect() as connection:
             received = jobs.identities(connection, job.id)
             given_up = jobs.given_up(connection, job.id, destination)
-        items = tuple(item for item in batch.items if not given_up.issuperset(item.sources))
+        items = [item for item in batch.items if not given_up.issuperset(item.sources)]
+        if certificate is not None and items:
+            # It goes with what is sent. To count an instance as delivered because of it alone would be wrong, unless
+            # reports are all that is wanted.
+            with_it = [item for item in items if item.kind in kinds] or items
+            items.append(replace(certificate, sources=tuple({s: s for i in with_it for s in i.sources})))
         goods = goods_of(self.pool, items, kinds, received, self.ahead.known)
         # What is owed to a destination is owed until the last step that sends there.
         last = all(options.get("to") != destination for _, options in job.plan.steps[number + 1 :])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from node.crosswalk import Crosswalk
 from node.errors import CannotSucceed
 from node.model import Step
 
@@ -14,7 +15,8 @@ Supplier = Callable[[], Any]
 class Supply:
     """Named things that a step cannot make itself: it knows no database and no configuration.
 
-    secret        bytes, the key of every pseudonym and UID (`node.secret`)
+    secret        bytes, the key of the pseudonyms and UIDs of patients to come (`node.secret`)
+    crosswalk     `node.crosswalk.Crosswalk`, a patient's own key and name; opens its database in the worker that asks
     announced     tuple of node.complete.Announced, of the job's series; empty where there is no index
     referenced    node.model.Referenced, the instances that those of the batch refer to; see run/referenced.py
     """
@@ -32,3 +34,8 @@ class Supply:
         if missing:
             raise CannotSucceed(f"{step.name} needs {', '.join(missing)}, which this node does not supply")
         return {name: suppliers[name]() for name in sorted(step.needs)}
+
+
+def supply_of(crosswalk: Crosswalk) -> Supply:
+    """All that a node has for every step and batch."""
+    return Supply({"secret": lambda: crosswalk.keys.current, "crosswalk": lambda: crosswalk})

@@ -27,8 +27,8 @@ from node.errors import CannotSucceed
 from node.model import Batch, Held, Item, Kind, Work
 from node.steps.anonymize import text
 from node.steps.anonymize.fields import PROTECTED
+from node.steps.anonymize.plain import character_set, raw_bytes
 from node.steps.anonymize.values import OPAQUE, fits, put
-from node.steps.anonymize.walk import raw_bytes
 
 _DAMAGED = (AttributeError, EOFError, InvalidDicomError, KeyError, Malformed, NotImplementedError, TypeError,
             ValueError, Warning, struct.error)  # fmt: skip
@@ -97,7 +97,7 @@ class Set:
         return None
 
     def _copied(self, ds: FileDataset) -> Iterator[DataElement]:
-        encodings = text.declared(ds)
+        encodings = text.encodings(character_set(ds))
         for to, source in self.copy.items():
             if _tag(source) not in ds:
                 continue

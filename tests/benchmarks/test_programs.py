@@ -42,6 +42,7 @@ def needs(program: str, receivers: Sequence[str]) -> pytest.MarkDecorator:
     return pytest.mark.skipif(bool(missing), reason=f"{program}: {', '.join(missing)} not installed")
 
 
+@pytest.mark.full
 def test_receiving_is_compared_with_every_receiver_that_is_installed(folder: Path, tmp_path: Path) -> None:
     installed = [name for name, receiver in RECEIVERS.items() if receiver.installed]
     figures = tmp_path / "figures.json"
@@ -66,6 +67,12 @@ def test_the_pipeline_ends_in_the_archive(folder: Path) -> None:
 
 def test_the_processor_time_of_an_instance_is_shown_by_its_parts(folder: Path) -> None:
     assert "rows.record, CT" in run("per_instance", folder)
+
+
+def test_the_second_reader_is_counted_on_patients_who_are_not_in_the_headers(folder: Path) -> None:
+    shown = run("leaks", folder, "--headers")
+    assert "after anonymize" in shown
+    assert "collect" in shown
 
 
 @pytest.mark.full

@@ -24,8 +24,8 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
 
 def test_the_commands_are_those_that_are_promised() -> None:
     promised = (
-        "backup", "check", "codecs", "contours", "demo", "drop", "echo", "explain", "ledger", "process", "release",
-        "restore", "retry", "schema", "send", "serve", "show", "status",
+        "backup", "check", "codecs", "contours", "crosswalk", "deid", "demo", "drop", "echo", "explain", "ledger",
+        "process", "reidentify", "release", "restore", "retry", "schema", "send", "serve", "show", "status", "verify",
     )  # fmt: skip
     assert tuple(COMMANDS) == promised
 

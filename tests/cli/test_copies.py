@@ -149,3 +149,31 @@ def test_a_damaged_backup_is_refused_and_changes_nothing(left: Left, tmp_path: P
     assert ran.code == 2
     assert "damaged" in ran.err
     assert states(left.rules) == before
+
+
+def test_pseudonyms_and_secrets_come_back_with_the_rest_on_a_new_disk(left: Left, tmp_path: Path) -> None:
+    """The three CT and the MR are of one patient, who was mapped before the secret was rotated."""
+    found = dicom_node("crosswalk", "find", "T-0001", "--config", left.rules, "--json").json
+    assert found
+    assert dicom_node("crosswalk", "rotate", "--config", left.rules).code == 0
+    assert dicom_node("backup", tmp_path / "copy", "--config", left.rules).code == 0
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    (fresh / "rules.yaml").write_text(left.rules.read_text())
+    back = dicom_node("restore", tmp_path / "copy", "--config", fresh / "rules.yaml")
+    assert back.code == 0, back.err
+    assert dicom_node("crosswalk", "find", "T-0001", "--config", fresh / "rules.yaml", "--json").json == found
+    secrets = {path.name for path in (left.rules.parent / "data" / "secrets").iterdir()}
+    assert {path.name for path in (fresh / "data" / "secrets").iterdir()} == secrets
+
+
+def test_a_secret_that_was_taken_since_the_backup_stays_for_its_patients(left: Left, tmp_path: Path) -> None:
+    data = left.rules.parent / "data"
+    then = (data / "secret").read_bytes()
+    assert dicom_node("backup", tmp_path / "copy", "--config", left.rules).code == 0
+    assert dicom_node("crosswalk", "rotate", "--config", left.rules).code == 0
+    since = (data / "secret").read_bytes()
+    assert dicom_node("restore", tmp_path / "copy", "--config", left.rules).code == 0
+    assert (data / "secret").read_bytes() == then
+    assert since in [path.read_bytes() for path in (data / "secrets").iterdir()]
+    assert dicom_node("crosswalk", "find", "T-0001", "--config", left.rules).code == 0

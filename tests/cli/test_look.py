@@ -71,7 +71,7 @@ def test_explain_tells_the_whole_story_of_a_series(left: Left) -> None:
     assert ran.code == 0
     for part in (
         "3 from SENDER at 127.0.0.1 to NODE", "complete (quiet: ", "route share-ct took it",
-        "route send-mr did not take it", "anonymize", "delivery to share delivered (3 delivered)",
+        "route send-mr did not take it", "anonymize", "delivery to share delivered (4 delivered)",
         "owed to share: 3 delivered",
     ):  # fmt: skip
         assert part in ran.out, f"{part!r} is not in:\n{ran.out}"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.config import Route, freeze, thaw
-from node.config.options import build_step, field_docs
+from node.config.options import build_step, field_docs, options_of
 from node.config.section import Surroundings
 from node.errors import CannotSucceed
 from node.model import Kind, Plan, UnitKind
@@ -100,3 +100,14 @@ def test_a_plan_this_version_cannot_run_says_why() -> None:
 def test_the_literal_below_a_field_is_its_meaning() -> None:
     assert field_docs(Anonymize)["wait"] == "How long it may take."
     assert field_docs(Nifti) == {"level": "Of compression, 0 to 9."}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Patient(Anonymize):
+    level: int = 3
+    """Of patience."""
+
+
+def test_a_field_that_is_inherited_means_what_it_means_there() -> None:
+    fields = options_of(Patient).model_fields
+    assert (fields["level"].description, fields["wait"].description) == ("Of patience.", "How long it may take.")

@@ -83,3 +83,10 @@ def test_keywords_keys_and_multiplicity() -> None:
     assert attributes.is_multiple(0x00091010)
     assert attributes.private_vr(0x0019100C, "SIEMENS MR HEADER") == "IS"
     assert attributes.private_vr(0x0019100C, "NOBODY") == "UN"
+
+
+def test_a_creator_has_the_attributes_that_its_vendor_published() -> None:
+    found = attributes.published("SIEMENS MR HEADER")
+    assert PrivateTag(0x0019, "SIEMENS MR HEADER", 0x0C) in found
+    assert list(found) == sorted(found, key=str)
+    assert attributes.published("NOBODY AT ALL") == ()

@@ -8,7 +8,6 @@ import pytest
 
 from node.dicom import deid_table
 from node.dicom.attributes import VR_BY_TAG
-from tests import make
 
 _SHARED = Path(__file__).parents[2] / ".." / "shared" / "data" / "ps315_table.json"
 
@@ -63,18 +62,6 @@ def test_every_option_and_every_row_has_a_meaning_here() -> None:
     assert len({code for code, _ in deid_table.METHOD_CODES.values()}) == 13
     unknown = [tag for tag in deid_table.rows() if tag not in VR_BY_TAG]
     assert len(unknown) < 40, "attributes newer than the data dictionary"
-
-
-def test_the_type_of_an_attribute_is_that_of_its_iod() -> None:
-    device_serial_number, referenced_study = 0x00181000, 0x00081110
-    assert deid_table.attribute_type(device_serial_number, make.CT_IMAGE, nested=False) == "3"
-    assert deid_table.attribute_type(device_serial_number, make.ENHANCED_MR_IMAGE, nested=False) == "1"
-    assert deid_table.attribute_type(referenced_study, make.CT_IMAGE, nested=False) == "3"
-    assert deid_table.attribute_type(0x00100010, make.CT_IMAGE, nested=False) == "2"
-
-
-def test_an_unknown_sop_class_is_given_the_strictest_type() -> None:
-    assert deid_table.attribute_type(0x00080021, "1.2.3.4", nested=False) == "1"
 
 
 def test_curves_and_overlays_are_repeating_groups() -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.dicom.text import character_set, known_term
+from node.dicom.text import character_set, folded, known_term
 
 # PS3.5 Annexes H, I, J and K: the standard's own examples.
 YAMADA_KANJI = b"Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B=\x1b$B$d$^$@\x1b(B^\x1b$B$?$m$&\x1b(B"
@@ -82,3 +84,15 @@ def test_any_bytes_give_text(raw: bytes, term: str, escape: bytes) -> None:
     text, right = character_set([term, "ISO 2022 IR 87"]).decode(raw[:20] + escape + raw[20:])
     assert isinstance(text, str)
     assert right in (True, False)
+
+
+@given(st.text(max_size=12))
+def test_an_identifier_is_one_in_every_spelling(identifier: str) -> None:
+    once = folded(identifier)
+    assert folded(f"  {identifier} ") == once
+    assert folded(unicodedata.normalize("NFD", identifier)) == once
+
+
+def test_identifiers_that_differ_in_more_than_spelling_stay_two() -> None:
+    assert folded("abc-1 ") == folded("ABC-1") == "ABC-1"
+    assert len({folded(one) for one in ("1", "01", "1 1", "1-1", "11")}) == 5

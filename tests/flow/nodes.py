@@ -30,7 +30,7 @@ from node.model import State
 from node.report.health import take_ledger
 from node.service import build
 from tests.flow import killable
-from tests.peers import Gone, Instance, Sender
+from tests.peers import Gone, Instance, Rejected, Sender
 
 PATIENCE = 30.0
 """Seconds after which a test gives up waiting."""
@@ -252,10 +252,11 @@ def wait_until(what: Callable[[], object], *, deadline: float = PATIENCE, why: C
 
 
 def send_until_cut(port: int, instances: list[Instance], *, called_ae: str = "NODE") -> list[Instance]:
-    """Send each over one association until the node goes away; returns those that were acknowledged."""
+    """Send each over one association until the node goes away, or takes none because it is about to; returns those that
+    were acknowledged."""
     acknowledged = []
     contexts = [(sop, [syntax]) for sop, syntax in dict.fromkeys((i.sop_class, i.transfer_syntax) for i in instances)]
-    with suppress(Gone, OSError), Sender(port, contexts, called_ae=called_ae) as sender:
+    with suppress(Gone, Rejected, OSError), Sender(port, contexts, called_ae=called_ae) as sender:
         for instance in instances:
             if sender.store(instance) == 0x0000:
                 acknowledged.append(instance)

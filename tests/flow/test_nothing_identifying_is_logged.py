@@ -41,6 +41,9 @@ MAY_HOLD_THEM = {
     ("node_parcel", "fields"),
     ("node_parcel", "place"),
     ("node_published", "path"),
+    # Who became whom: what the crosswalk is for. On SQLite it is a file of its own.
+    ("crosswalk_patient", "patient_id"),
+    ("crosswalk_patient", "patient_id_folded"),
 }
 
 

@@ -59,7 +59,8 @@ def under_fire(node: Serving, count: int) -> Iterator[list[str]]:
     for thread in threads:
         thread.start()
     try:
-        wait_until(lambda: len(receivers(node)) == 2, why=lambda: "two receiver processes take part")
+        wait_until(lambda: len(receivers(node)) == 2, why=lambda: "two receiver processes are there")
+        wait_until(lambda: len(acknowledged) >= SENDERS * count, why=lambda: "senders are served")
         yield acknowledged
     finally:
         over.set()

@@ -103,18 +103,18 @@ def test_one_instance_of_another_class_fails_and_the_others_are_committed(site: 
     assert report.committed == (wanted[1][1],)
 
 
-def test_a_kill_between_the_answer_and_the_report_loses_no_report(each_site: Site) -> None:
+def test_a_kill_between_the_answer_and_the_report_loses_no_report(site: Site) -> None:
     series = make.ct_series(2)
     with Recorder() as archive, Modality() as ct:
-        each_site.rules(ORIGINALS, archive=archive.port, modality=ct.port)
-        with each_site.process(kill=("commitment report begins", 1)) as node:
+        site.rules(ORIGINALS, archive=archive.port, modality=ct.port)
+        with site.process(kill=("commitment report begins", 1)) as node:
             send(node.port, series, calling_ae="CT1")
             assert ct.ask(node.port, TRANSACTION, references(series)) == 0x0000
             node.wait_for_death()
         assert ct.heard == []
-        with each_site.process():
+        with site.process():
             (report,) = ct.wait_for()
-            wait_until_answered(each_site)
+            wait_until_answered(site)
     assert (report.event, len(report.committed)) == (1, 2)
     assert len(ct.heard) == 1
 

@@ -36,7 +36,7 @@ def test_the_real_process_syncs_before_it_answers(sqlite_site: Site, tmp_path: P
             assert sender.store(first) == 0x0000
             assert sender.store(second) == 0x0000
             wait_until(lambda: len(list(site.opened.spool.kept())) == 2, why=lambda: "both are shown")
-        terminate(site)
+        terminate(node.process.pid)
         node.process.wait(20)
     lines = merged(trace.read_text(errors="replace").splitlines())
     kept = next(iter(site.opened.spool.kept()))
@@ -91,7 +91,7 @@ def merged(lines: Sequence[str]) -> list[str]:
     return whole
 
 
-def terminate(site: Site) -> None:
-    """SIGTERM to the node itself: strace keeps what is sent to it to itself."""
-    (mark,) = (site.data / "run").glob("*.mark")
-    os.kill(int(mark.stem.split("-")[-2]), signal.SIGTERM)
+def terminate(strace: int) -> None:
+    """SIGTERM to the node itself, its only child: strace keeps what is sent to it to itself."""
+    (node,) = Path(f"/proc/{strace}/task/{strace}/children").read_text().split()
+    os.kill(int(node), signal.SIGTERM)

@@ -22,7 +22,14 @@ routes:
 """
 
 
-@pytest.mark.parametrize("point", ["step 0 made its files", "step 2 begins", "delivery answered"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        "step 0 made its files",
+        pytest.param("step 2 begins", marks=pytest.mark.full),
+        pytest.param("delivery answered", marks=pytest.mark.full),
+    ],
+)
 def test_kill_one_and_the_other_goes_on_at_the_interrupted_step(postgresql_site: Site, point: str) -> None:
     site, series = postgresql_site, make.ct_series(4, rows=64, columns=64)
     with Recorder() as archive:

@@ -12,6 +12,7 @@ from node.imaging.codecs import DECODERS, NATIVE, NATIVE_FRAMES
 from node.imaging.consistency import FINDINGS
 from node.imaging.targets import TARGETS
 from node.steps import STEPS
+from node.steps.anonymize.options import OPTIONS
 from tests.flow.matrix import Cell, Fault, Point, cells
 from tests.house.sources import ROOT
 
@@ -29,6 +30,7 @@ def parts() -> dict[Path, dict[str, str]]:
     return {
         CONFORMANCE: {
             "SOP classes": _sop_classes(), "transfer syntaxes": _transfer_syntaxes(), "statuses": _statuses(),
+            "options": _options(),
         },
         CONVERSION: {"findings": _findings()},
         RELIABILITY: {"what is tried": _tried(), "what is promised": _promised(), "what says nothing": _says_nothing()},
@@ -48,6 +50,20 @@ def _transfer_syntaxes() -> str:
         for t in TRANSFER_SYNTAXES.values()
     ]
     return _table(("transfer syntax", "UID", "pixels", "decoded", "written by `transcode`"), rows)
+
+
+def _options() -> str:
+    rows = [
+        (
+            f"`{option.name}`",
+            option.code,
+            option.clause,
+            f"no: {option.unavailable}" if option.unavailable else "yes",
+            ", ".join(f"`{other}`" for other in option.excludes),
+        )
+        for option in OPTIONS.values()
+    ]
+    return _table(("option", "CID 7050", "PS3.15", "supported", "not beside"), rows)
 
 
 def _pixels(syntax: TransferSyntax) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -24,9 +25,10 @@ def module(path: Path) -> str:
 MODULES = {module(path): path for path in files("node")}
 
 
-def imports(path: Path) -> set[str]:
+@cache
+def imports(path: Path) -> frozenset[str]:
     """Every module that a file imports, wherever in it: also in functions and below TYPE_CHECKING."""
-    found = set()
+    found: set[str] = set()
     for each in ast.walk(ast.parse(path.read_text())):
         if isinstance(each, ast.Import):
             found |= {alias.name for alias in each.names}
@@ -36,4 +38,4 @@ def imports(path: Path) -> set[str]:
             for alias in each.names:
                 name = f"{each.module}.{alias.name}"
                 found.add(name if name in MODULES else each.module)
-    return found
+    return frozenset(found)

@@ -29,6 +29,10 @@ ELSEWHERE = {
     "config.values": "tests/config/test_load.py",
     "config.secret": "tests/config/test_load.py",
     "config.flow": "tests/config/test_checks.py",
+    # words of what is tested there
+    "certificate.actions": "tests/certificate/test_account.py",
+    "certificate.keys": "tests/certificate/test_statement.py",
+    "run.outputs": "tests/run/test_certify.py",
     # driven through the step, the way the node does it
     "steps._skeleton": "tests/steps/test_skeleton.py",
     "steps.check_files": "tests/steps/test_check.py",
@@ -40,15 +44,26 @@ ELSEWHERE = {
     "steps.nifti.report": "tests/steps/nifti/test_step.py",
     "steps.nifti.written": "tests/steps/nifti/test_step.py",
     "steps.nifti.writing": "tests/steps/nifti/test_step.py",
+    "steps.anonymize.actions": "tests/steps/anonymize/test_plan.py",
     "steps.anonymize.coding": "tests/steps/anonymize/test_step.py",
     "steps.anonymize.evidence": "tests/steps/anonymize/test_instance.py",
     "steps.anonymize.fields": "tests/steps/anonymize/test_recipe.py",
-    "steps.anonymize.plan": "tests/steps/anonymize/test_instance.py",
+    "steps.anonymize.patterns": "tests/steps/anonymize/test_cleaning.py",
+    "steps.anonymize.permitted": "tests/steps/anonymize/test_rules.py",
+    "steps.anonymize.recipe_text": "tests/steps/anonymize/test_recipe.py",
+    "steps.anonymize.reasons": "tests/steps/anonymize/test_preview.py",
     "steps.anonymize.values": "tests/steps/anonymize/test_instance.py",
+    "steps.anonymize.plain": "tests/steps/anonymize/test_header.py",
+    "steps.anonymize.refused": "tests/steps/anonymize/test_instance.py",
     "steps.anonymize.walk": "tests/steps/anonymize/test_engine.py",
     "imaging.aspect": "tests/imaging/test_pictures.py",
     "imaging.functional": "tests/imaging/test_display.py",
     "imaging.attributes": "tests/imaging/test_volumes.py",
+    "steps.anonymize.written": "tests/steps/anonymize/test_engine.py",
+    # words and tables of the second reader
+    "leaks.what": "tests/leaks/test_automaton.py",
+    "leaks.sources": "tests/leaks/test_collect.py",
+    "leaks.patterns": "tests/leaks/test_automaton.py",
     "imaging.codecs": "tests/imaging/test_decode.py",
     "imaging.interpolate": "tests/imaging/test_resample.py",
     "imaging.layout": "tests/imaging/test_decode.py",
@@ -65,6 +80,8 @@ ELSEWHERE = {
     # with a node and real processes
     "receive.lent": "tests/receive/test_receivers.py",
     "receive.process": "tests/receive/test_receivers.py",
+    # the database behind the questions that are asked of it
+    "crosswalk.schema": "tests/crosswalk/test_crosswalk.py",
     # one count, of which these are the parts
     "index.standing": "tests/index/test_ledger.py",
     "report.parcels": "tests/report/test_verify.py",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 
 from tests.house.sources import ROOT, files
 
@@ -23,6 +24,7 @@ _REASONED = re.compile(r"# (?:type: ignore\[[\w, -]+\]|noqa: \w+)\s*(.*)")
 Defined = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
+@cache
 def definitions(text: str) -> list[Defined]:
     return [each for each in ast.walk(ast.parse(text)) if isinstance(each, Defined)]
 

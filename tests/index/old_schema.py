@@ -1,12 +1,15 @@
-"""The database as version 1 of the schema made it, with a job and a parcel in it."""
+"""The database as earlier versions of the schema made it, with a job and a parcel in it."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
 from node.index import Database
 from node.index.schema import metadata
 
+SINCE_3 = ("node_certificate", "node_certificate_head")
 SINCE_2 = (
     "node_commitment", "node_commitment_item", "node_asked", "node_asked_item", "node_procedure_step", "node_expected",
     "node_reading", "node_pull",
@@ -14,16 +17,29 @@ SINCE_2 = (
 
 
 def make_version_1(database: Database) -> None:
-    old = sa.MetaData()
-    for table in metadata.sorted_tables:
-        if table.name not in SINCE_2:
-            table.to_metadata(old)
+    old = _without((*SINCE_2, *SINCE_3))
     parcel = old.tables["node_parcel"]
     parcel._columns.remove(parcel.c.disclosure)  # SQLAlchemy has no public way to take a column out
+    _make(database, old, "1")
+
+
+def make_version_2(database: Database) -> None:
+    _make(database, _without(SINCE_3), "2")
+
+
+def _without(names: Sequence[str]) -> sa.MetaData:
+    old = sa.MetaData()
+    for table in metadata.sorted_tables:
+        if table.name not in names:
+            table.to_metadata(old)
+    return old
+
+
+def _make(database: Database, old: sa.MetaData, version: str) -> None:
     with database.durable.begin() as connection:
         old.create_all(connection)
         rows = {
-            "node_meta": {"key": "schema", "value": "1"},
+            "node_meta": {"key": "schema", "value": version},
             "node_unit": {
                 "id": 1, "kind": "series", "called_ae": "NODE", "uid": "1.2", "study": "1.1", "series": "1.2",
                 "generation": 1, "state": "complete", "count": 1, "first_at": 1.0, "last_at": 1.0,

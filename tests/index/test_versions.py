@@ -12,11 +12,17 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from node.certificate.keys import Keys
+from node.certificate.statement import digest
 from node.errors import ConfigurationError
-from node.index import Database, connect
+from node.index import Database, certificates, connect
 from node.index.schema import VERSION, job, metadata, parcel
 from node.index.versions import prepare, read_meta, write_meta
+from node.report import certificates as report
 from tests.index import old_schema
+from tests.kit import SECRET
+
+KEYS = Keys(SECRET)
 
 
 @contextmanager
@@ -157,3 +163,19 @@ def test_version_1_becomes_what_a_new_database_is_and_keeps_its_rows(database_ur
         prepare(database.durable, tmp_path / "old")
         assert migrated == columns(database)
         assert all(keys.values())
+
+
+def test_a_database_of_version_2_gets_tables_for_certificates(database_url: str, tmp_path: Path) -> None:
+    with opened(database_url, tmp_path) as database:
+        old_schema.make_version_2(database)
+        prepare(database.durable, tmp_path)
+        assert version(database) == str(VERSION)
+        assert set(old_schema.SINCE_3) <= set(sa.inspect(database.durable).get_table_names())
+        with database.durable.begin() as connection:
+            assert connection.scalars(sa.select(job.c.id)).all() == ["1.1.r"]
+            inner: dict[str, object] = {"steps": []}
+            said = {"inner": digest(inner)}
+            made = certificates.issue(connection, KEYS, "host", "1.1.r", 0, 1.0, said, inner)
+            assert (made.number, made.new) == (1, True)
+        with database.reader.connect() as connection:
+            assert report.of_chain(connection, KEYS, made.chain) == (1, [])

@@ -11,15 +11,23 @@ import os
 import shutil
 import signal
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
+from unittest import mock
 
 from pydicom import dcmread
 
 from node.errors import CannotSucceed, TryAgain
+from node.imaging import ocr
+from node.leaks import TextsOf
 from node.model import Batch, Disclosure, Held, Item, Kind, Work
 from node.pool import at_most
+from node.steps import Anonymize
+from node.steps.anonymize import instance
+from node.steps.anonymize.written import Written
 
 
 def wish(path: Path) -> str:
@@ -110,3 +118,78 @@ class Pile:
         sources = tuple(source for item in batch.items for source in item.sources)
         pile = Item(path=target, kind=Kind.NIFTI, sources=sources)
         return Batch(items=(*batch.items, pile), held=batch.held, dropped=batch.dropped, disclosure=batch.disclosure)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Careless:
+    """De-identifies but for what each instance's Image Comments say: it is written into its Series Description."""
+
+    name: ClassVar[str] = "careless"
+    accepts: ClassVar[frozenset[Kind]] = frozenset({Kind.DICOM})
+    gives: ClassVar[frozenset[Kind]] = frozenset({Kind.DICOM})
+    whole: ClassVar[bool] = False
+    needs: ClassVar[frozenset[str]] = frozenset({"secret"})
+    deidentifies: ClassVar[bool] = True
+
+    options: tuple[str, ...] = ()
+    second_reader: bool = True
+    leaves: tuple[int, ...] = ()
+    """Attributes that are said to stay on purpose."""
+    sees: str = ""
+    """What is recognised in every frame."""
+    reads: bool = False
+    """Recognise what is there, by what `pip install dicom-node[ocr]` brings."""
+
+    def keeps(self) -> frozenset[int]:
+        return frozenset(self.leaves)
+
+    def texts_of(self) -> TextsOf | None:
+        return ocr.texts_of if self.reads else partial(see, self.sees) if self.sees else None
+
+    def run(self, batch: Batch, work: Work) -> Batch:
+        items, held = [], list(batch.held)
+        for item in batch.items:
+            wanted = wish(item.path)
+            if wanted == "hold":
+                held.append(Held(sources=item.sources, reason="it asked to be held"))
+                continue
+            made = Anonymize(options=self.options).run(replace(batch, items=(item,)), work)
+            ds = dcmread(made.items[0].path)
+            ds.SeriesDescription = wanted
+            ds.save_as(made.items[0].path)
+            items += made.items
+        return replace(batch, items=tuple(items), held=tuple(held), disclosure=Disclosure.DEIDENTIFIED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faulty(Anonymize):
+    """De-identifies with an engine that has a fault, met in instances of one number."""
+
+    number: int
+    """Instance Number."""
+
+    def run(self, batch: Batch, work: Work) -> Batch:
+        whole: Callable[..., dict[int, Written]] = instance.rewritten
+
+        def rewritten(*data_set: Any) -> dict[int, Written]:
+            elements = whole(*data_set)
+            if elements[0x00200013].strip().endswith(str(self.number).encode()):
+                raise KeyError("Doe^John")
+            return elements
+
+        with mock.patch.object(instance, "rewritten", rewritten):
+            return Anonymize.run(self, batch, work)
+
+
+def see(text: str, frame: object) -> list[str]:
+    return [text]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silent(Obey):
+    """De-identifies, so it says, and gives no account of it."""
+
+    name: ClassVar[str] = "silent"
+    gives: ClassVar[frozenset[Kind]] = frozenset({Kind.DICOM, Kind.REPORT})
+    deidentifies: ClassVar[bool] = True
+    hides: bool = True

@@ -15,6 +15,7 @@ from node.run.ahead import Ahead, may_go_ahead
 from node.run.contents import of_instances
 from node.spool import Files
 from node.steps import STEPS
+from node.steps.anonymize.pixel_options import PixelOptions
 from tests import make
 from tests.run.steps_for_tests import Obey, Pile
 from tests.steps.anonymize.driver import SECRET
@@ -78,7 +79,7 @@ def test_what_will_be_sent_is_synced_and_hashed_already(pool: Pool, tmp_path: Pa
     paths = [item.path for item in batch.items]
     assert sorted(disk.synced) == (sorted(path.name for path in paths) if to_send else [])
     # Also behind their new names; and what is known is what a reading finds.
-    assert made.known.of(paths) == (of_instances(paths) if to_send else None)
+    assert made.known.of(paths) == (of_instances(paths, whole=True) if to_send else None)
 
 
 def test_a_disk_that_fails_ahead_fails_nothing(pool: Pool, tmp_path: Path) -> None:
@@ -178,6 +179,12 @@ def test_only_what_depends_on_nothing_else_goes_ahead(tmp_path: Path) -> None:
     assert may_go_ahead(STEPS["anonymize"]())
     assert may_go_ahead(STEPS["decompress"]())
     assert not may_go_ahead(STEPS["anonymize"](recipe=tmp_path / "recipe")), "it may be edited meanwhile"
+    rules = PixelOptions(rules=(tmp_path / "us.script",))
+    assert not may_go_ahead(STEPS["anonymize"](options=("clean_pixel_data",), pixels=rules)), "so may they"
+    assert may_go_ahead(STEPS["anonymize"](options=("clean_pixel_data",)))
     assert not may_go_ahead(STEPS["nifti"]()), "it needs the whole unit"
+    assert not may_go_ahead(STEPS["png"]()), "a picture stands beside the instance"
+    assert not may_go_ahead(STEPS["png"](show="montage")), "it needs the whole unit, by its options"  # type: ignore[call-arg]  # its own field
+    assert not may_go_ahead(STEPS["masks"]()), "it needs what only its job has"
     assert not may_go_ahead(STEPS["forward"](to="archive")), "nothing leaves"
     assert not may_go_ahead(Pile())

@@ -14,7 +14,7 @@ from node.run.parts import needs_all, perform_in_parts, run_chain
 from node.run.supply import Supply
 from node.steps import STEPS
 from tests import make
-from tests.run.steps_for_tests import Obey, Pile
+from tests.run.steps_for_tests import Faulty, Obey, Pile
 
 
 def batch(folder: Path, *wishes: str) -> Batch:
@@ -85,6 +85,24 @@ def test_a_bug_met_in_one_instance_holds_that_one_and_says_no_values(
     assert held(made)[1].startswith("a fault in the node (ValueError in steps_for_tests.py:")
     assert "steps_for_tests.py" in caplog.text
     assert "is no date" not in caplog.text.replace('raise ValueError("Doe^John is no date")', "")
+
+
+def test_a_fault_of_the_engine_that_de_identifies_holds_the_one_instance_that_it_met(
+    pool: Pool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of two parts, in the middle of one: what stood before and after it is as without the fault, and accounted for."""
+    given = batch(tmp_path, *[""] * 14)
+    whole, _ = perform_in_parts(pool, STEPS["anonymize"](), given, tmp_path / "whole", {"secret": b"k" * 32})
+    with caplog.at_level(logging.ERROR):
+        made, notes = perform_in_parts(pool, Faulty(number=5), given, tmp_path / "out", {"secret": b"k" * 32})
+    assert held(made) == {4: held(made)[4]}
+    assert held(made)[4].startswith("a fault in the node (KeyError in steps_for_tests.py:")
+    others = [item for item in whole.items if item.sources != given.items[4].sources]
+    assert [i.path.read_bytes() for i in made.items] == [i.path.read_bytes() for i in others]
+    assert [(i.sources, i.account) for i in made.items] == [(i.sources, i.account) for i in others]
+    assert (made.disclosure, notes) == (Disclosure.DEIDENTIFIED, ["13 de-identified"])
+    assert "in rewritten" in caplog.text
+    assert "Doe" not in caplog.text.replace('raise KeyError("Doe^John")', "")
 
 
 def test_a_member_that_cannot_be_worked_on_is_held_with_the_reason(pool: Pool, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ routes: [{name: r, when: always, steps: [anonymize, {forward: a}]}]
 """
     key, _ = queued(working, rules, make.ct_series(1))
     working.run(key)
-    (row,) = working.rows(parcel)
+    (row,) = working.rows(parcel, parcel.c.kind == "dicom")
     working.index(dcmread(working.outbox.root / row["path"]), calling="ARCHIVE")
     assert working.balance() == {"waiting": 1, "held": 1}
 

@@ -35,6 +35,11 @@ _TERMS = frozenset(_COMMON.split())
 """Body Part Examined (PS3.16 Annex L), values of Image Type and the like (PS3.3)."""
 
 
+def is_code(tag: int) -> bool:
+    """Whether an attribute is of the Code Sequence Macro (PS3.3 8.8), which says a code and no text of a person."""
+    return 0x00080100 <= tag <= 0x00080123
+
+
 def is_term(word: str) -> bool:
     """Whether a value of a code is made of words of the standard, which some people also have for a name."""
     parts = word.strip(" \0").upper().replace("_", " ").split()

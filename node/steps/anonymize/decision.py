@@ -7,64 +7,37 @@ apart with certainty raises UndecidableError.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from typing import Final
 
-from node.dicom.attributes import VR_BY_TAG, describe
+from node.dicom.attributes import VR_BY_TAG, describe, private_vr
 from node.dicom.deid_table import is_repeating
 from node.steps.anonymize import coding, text, values
+from node.steps.anonymize.ages import InvalidAgeError, cap_age
+from node.steps.anonymize.changes import CLEANED, changed
 from node.steps.anonymize.plan import Action, Do, Plan
-from node.steps.anonymize.pseudonyms import STANDARD_ROOT, Pseudonyms
+from node.steps.anonymize.pseudonyms import STANDARD_ROOT
+from node.steps.anonymize.scope import Scope, UndecidableError
+from node.steps.anonymize.vocabulary import folded
 
-CHARACTER_SET, ISSUER, PIXEL_DATA = 0x00080005, 0x00100021, 0x7FE00010
-IDENTITY_UIDS = (0x00080018, 0x0020000D, 0x0020000E, 0x00200052)
-"""SOP, Study and Series Instance UID, Frame of Reference UID."""
+Change = tuple[str, bytes] | None
+"""(VR, encoded value) to write, REMOVED, or None for what stays as it is."""
+REMOVED: Final = ("", b"")
+Outcome = tuple[Change, Action | None]
+"""What becomes of a value, and the action that was carried out in the end: not every value can be moved or cleaned."""
 
 _SAYING = values.FREE_TEXT | values.CODES | values.NUMERALS | {"UI"}
+_CHANGING = frozenset({Do.SHIFT, Do.CLEAN, Do.HASH, Do.CONTENT})
+_SHORT, _SHORT_LENGTH = frozenset({"AE", "CS", "SH"}), 16
 
 
-class UndecidableError(ValueError):
-    """Something in the data set cannot be de-identified with certainty. Names attributes, never values."""
+def kept_private(tags: Iterable[int], value_of: Callable[[int], bytes], plan: Plan) -> dict[int, tuple[str, Action]]:
+    """Private elements to keep -> the VR they must have and what is done; and their blocks' creators (PS3.5 7.8.1).
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
-    """What holds while one data set, or one item, is walked."""
-
-    plan: Plan
-    pseudonyms: Pseudonyms
-    encodings: Sequence[str]
-    patient: str
-    own_uids: frozenset[str]
-    """The instance's own UIDs: replaced wherever they stand, also in attributes that the table does not name."""
-    own_words: re.Pattern[str] | None = None
-    """The patient's name and id: text that says them is replaced, also where the table leaves it alone."""
-    nested: bool = False
-    in_dummy: bool = False
-    """Within an item that stands for a sequence: all its text is replaced."""
-
-    def action(self, tag: int) -> Action | None:
-        return (self.plan.nested if self.nested else self.plan.top).get(tag)
-
-
-def entered(scope: Scope, encodings: Sequence[str] | None, patient_id: bytes, issuer: bytes) -> Scope:
-    """The scope within a data set: its own character set and patient, where it declares them.
-
-    encodings    of its Specific Character Set; None where it has none
+    "" for any VR; one that a rule changes, and that has none of its own, is read as its vendor published it.
     """
-    if encodings is not None:
-        scope = replace(scope, encodings=encodings)
-    identifier = text.decode(patient_id, scope.encodings)
-    if scope.nested and identifier:
-        scope = replace(scope, patient=scope.pseudonyms.patient(text.decode(issuer, scope.encodings), identifier))
-    return scope
-
-
-def kept_private(tags: Iterable[int], value_of: Callable[[int], bytes], plan: Plan) -> dict[int, str]:
-    """Private elements to keep -> the VR they must have, "" for any; and their blocks' creators (PS3.5 7.8.1)."""
-    kept: dict[int, str] = {}
-    if not plan.private:
+    kept: dict[int, tuple[str, Action]] = {}
+    if not plan.keeps_private:
         return kept
     creators: dict[int, str] = {}
     for tag in tags:
@@ -74,10 +47,13 @@ def kept_private(tags: Iterable[int], value_of: Callable[[int], bytes], plan: Pl
         creator = creators.get(creator_tag)
         if creator is None:
             creator = creators[creator_tag] = value_of(creator_tag).decode("ascii", "replace").strip(" \0")
-        vr = plan.private.get((tag >> 16, creator, tag & 0xFF))
+        key = (tag >> 16, creator, tag & 0xFF)
+        vr, action = plan.private.get(key), plan.private_actions.get(key, Do.KEEP)
+        if action is not Do.KEEP:
+            vr = private_vr(tag, creator)
         if vr is not None:
-            kept[tag] = vr
-            kept[creator_tag] = "LO"
+            kept[tag] = (vr, action)
+            kept[creator_tag] = ("LO", Do.KEEP)
     return kept
 
 
@@ -87,8 +63,9 @@ def always_goes(tag: int) -> bool:
 
 
 def goes(tag: int, action: Action | None) -> bool:
-    """Whether a public element is removed whatever it is: by its action, or because PS3.6 does not have it."""
-    return action is Do.REMOVE or (action in (None, Do.KEEP) and tag not in VR_BY_TAG)
+    """Whether a public element is removed whatever it is: by its action, or because neither PS3.6 as we have it nor the
+    plan knows it."""
+    return action is Do.REMOVE or (action is None and tag not in VR_BY_TAG)
 
 
 def looked_at(vr: str, action: Action | None) -> bool:
@@ -96,15 +73,15 @@ def looked_at(vr: str, action: Action | None) -> bool:
     return vr in _SAYING or action not in (None, Do.KEEP)
 
 
-def lasting(vr: str, value: bytes, action: Action | None) -> bool:
+def lasting(vr: str, value: bytes, action: Action | None, scope: Scope) -> bool:
     """Whether `new_value` is the same for every instance of the scope, whatever its own UIDs are."""
-    if vr != "UI" or action not in (None, Do.KEEP):
+    if vr != "UI" or action not in (None, Do.KEEP) or not scope.plan.maps_uids:
         return True
     return not value or all(uid.startswith(STANDARD_ROOT.encode()) for uid in value.split(b"\\"))
 
 
-def new_value(tag: int, vr: str, value: bytes, action: Action | None, scope: Scope) -> tuple[str, bytes] | None:
-    """(VR, encoded value) to write for a public element that is no sequence; None: it stays as it is.
+def new_value(tag: int, vr: str, value: bytes, action: Action | None, scope: Scope) -> Outcome:
+    """What becomes of a public element that is no sequence.
 
     vr    to read the value by; of a UN of the standard that which PS3.6 gives it (PS3.5 6.2.2)
 
@@ -113,16 +90,38 @@ def new_value(tag: int, vr: str, value: bytes, action: Action | None, scope: Sco
     known = VR_BY_TAG.get(tag, vr)
     if action in (None, Do.KEEP):
         check_representation(tag, vr, there=bool(value))
-        return _unless_it_names(tag, vr, value, scope)
+        if action is None and vr in CLEANED and not scope.in_dummy and not coding.is_code(tag):
+            if scope.in_clean:
+                return _changed(tag, vr, value, Do.CLEAN, scope)
+            if _is_about_somebody(value, scope):
+                return _without_people(tag, vr, value, scope)
+        if action is None and vr in values.CODES and _is_about_somebody(value, scope):
+            return (vr, _without_words(tag, vr, value, scope, anybodys=True)), action
+        return _kept(tag, vr, value, scope), action
+    if action in _CHANGING and isinstance(action, Do):
+        return _changed(tag, vr, value, action, scope)
+    if action is Do.EMPTY:
+        return (vr, b""), action
+    if action is Do.PATIENT:
+        return (vr, _name(tag, vr, scope)), action
+    if action is Do.UID or (action is Do.DUMMY and known == "UI"):
+        return ("UI", mapped(tag, value, scope, always=True)), action
+    if isinstance(action, str):
+        return (known, values.literal(tag, action)), action
+    return (known, dummy(tag, known)), action
+
+
+def new_private_value(vr: str, value: bytes, action: Action, scope: Scope) -> Change:
+    """What a site's rule makes of a private element; it goes where its representation does not take that."""
+    if vr == "SQ":
+        return REMOVED
     if action is Do.EMPTY:
         return vr, b""
-    if action is Do.PATIENT:
-        return vr, values.padded(scope.patient.encode(), vr)
-    if action is Do.UID or (action is Do.DUMMY and known == "UI"):
-        return "UI", mapped(tag, value, scope, always=True)
-    if isinstance(action, str):
-        return known, values.literal(tag, action)
-    return known, dummy(tag, known)
+    if isinstance(action, Do):
+        new = changed(action, vr, value, scope.encodings, scope.means)
+    else:
+        new = values.padded(action.encode("ascii"), vr) if values.fits(vr, action) is None else None
+    return REMOVED if new is None else (vr, new)
 
 
 def dummy(tag: int, vr: str) -> bytes:
@@ -139,8 +138,8 @@ def mapped(tag: int, value: bytes, scope: Scope, *, always: bool) -> bytes:
         uids = [uid.strip(" \0") for uid in value.decode("ascii").split("\\")]
     except UnicodeDecodeError:
         raise UndecidableError(f"{describe(tag)} is no UID") from None
-    replaced = [scope.pseudonyms.uid(uid) if always or uid in scope.own_uids else uid for uid in uids]
-    return values.padded("\\".join(replaced).encode(), "UI")
+    of = scope.patient.pseudonyms.uid
+    return values.padded("\\".join(of(uid) if always or uid in scope.own_uids else uid for uid in uids).encode(), "UI")
 
 
 def check_representation(tag: int, vr: str, *, there: bool) -> None:
@@ -154,27 +153,70 @@ def check_representation(tag: int, vr: str, *, there: bool) -> None:
             raise UndecidableError(f"{describe(tag)} is encoded as {vr}, not {known}")
 
 
-def _unless_it_names(tag: int, vr: str, value: bytes, scope: Scope) -> tuple[str, bytes] | None:
+def _kept(tag: int, vr: str, value: bytes, scope: Scope) -> Change:
+    """A value that the plan leaves: without the instance's own UIDs, its patient's name and id, and great ages."""
     if vr == "UI" and scope.plan.maps_uids:
         return vr, mapped(tag, value, scope, always=False)
+    if vr == "AS":
+        return vr, _age(tag, value, scope)
     if vr in values.FREE_TEXT and (scope.in_dummy or _said(text.decode(value, scope.encodings), scope)):
         return vr, dummy(tag, vr)
     if vr in values.CODES and _said(text.decode(value, scope.encodings), scope):
-        return vr, _without_words(tag, vr, value, scope)
+        return vr, _without_words(tag, vr, value, scope, anybodys=False)
     if vr in values.NUMERALS and _is_no_number_and_names(value, scope):
         return vr, dummy(tag, vr)
     return None
 
 
-def _without_words(tag: int, vr: str, value: bytes, scope: Scope) -> bytes:
+def _changed(tag: int, vr: str, value: bytes, action: Do, scope: Scope) -> Outcome:
+    """A value moved, cleaned or hashed; where that comes to nothing, what the Basic Profile does."""
+    if action is not Do.CONTENT and not (action is Do.CLEAN and scope.in_dummy):
+        new = changed(action, vr, value, scope.encodings, scope.means)
+        if new is not None:
+            return (vr, new), action
+    otherwise = scope.plan.otherwise.get(tag, Do.DUMMY if action is Do.CLEAN else Do.EMPTY)
+    return (REMOVED, otherwise) if otherwise is Do.REMOVE else new_value(tag, vr, value, otherwise, scope)
+
+
+def _without_people(tag: int, vr: str, value: bytes, scope: Scope) -> Outcome:
+    """A text that nobody has to clean, and that says who somebody is: cleaned as others are, or a dummy."""
+    new = changed(Do.CLEAN, vr, value, scope.encodings, scope.means)
+    if new is None or _said(text.decode(new, scope.encodings), scope):
+        return (vr, dummy(tag, vr)), Do.DUMMY
+    return (vr, new), Do.CLEAN
+
+
+def _name(tag: int, vr: str, scope: Scope) -> bytes:
+    """The patient's pseudonym, where a recipe may want it in more places than name and id (PS3.5 6.2)."""
+    name = scope.patient.name
+    if vr in _SHORT and len(name) > _SHORT_LENGTH:
+        raise UndecidableError(f"{describe(tag)} is {vr}, and its patient's pseudonym is longer than that may be")
+    return values.padded(name.encode(), vr)
+
+
+def _age(tag: int, value: bytes, scope: Scope) -> bytes:
+    try:
+        return values.padded(cap_age(text.decode(value, scope.encodings)).encode("ascii"), "AS")
+    except InvalidAgeError:
+        raise UndecidableError(f"{describe(tag)} is no valid AS") from None
+
+
+def _without_words(tag: int, vr: str, value: bytes, scope: Scope, *, anybodys: bool) -> bytes:
     """The values of a code, those that name the patient replaced.
+
+    anybodys  whether the names of others count too, as where texts are cleaned
 
     A term that the standard has for every patient stays: Mr Head has a HEAD like all others, and to replace it, or
     to hold him, would say more of him than the term does.
     """
     other = dummy(tag, vr).strip().decode()
     said = text.decode(value, scope.encodings).split("\\")
-    kept = [other if _said(one, scope) and not coding.is_term(one) else one for one in said]
+    people = scope.cleaner if anybodys else None
+
+    def names(one: str) -> bool:
+        return _said(one, scope) or (people is not None and people.is_about_somebody(one))
+
+    kept = [other if names(one) and not coding.is_term(one) else one for one in said]
     return values.padded("\\".join(kept).encode("ascii", "replace"), vr)
 
 
@@ -183,5 +225,15 @@ def _is_no_number_and_names(value: bytes, scope: Scope) -> bool:
     return not values.is_numeral(value) and _said(text.decode(value, scope.encodings), scope)
 
 
-def _said(word: str, scope: Scope) -> bool:
-    return scope.own_words is not None and scope.own_words.search(word) is not None
+def _is_about_somebody(value: bytes, scope: Scope) -> bool:
+    """Whether a text that the table leaves says who somebody is, where texts are cleaned (PS3.15 E.3.5)."""
+    return scope.cleaner is not None and scope.cleaner.is_about_somebody(text.decode(value, scope.encodings))
+
+
+def _said(said: str, scope: Scope) -> bool:
+    """Whether a text says the patient's name or id, with accents or without."""
+    if scope.own_words is None:
+        return False
+    if scope.own_words.search(said) is not None:
+        return True
+    return not said.isascii() and scope.own_words.search(folded(said)) is not None

@@ -1,109 +1,89 @@
 """A plan applied to the encoded bytes of a data set and of all it nests (PS3.5 7): no element becomes an object.
 
 What stays is given on as the bytes that it came in, and where it is long as the stretch of the source where it lies,
-so that pixels are never loaded. The instances of a series have nine of ten elements in common: what becomes of the
-bytes of one is remembered, and most of a header is looked up.
+so that pixels are never loaded. What became of the bytes of one element is remembered, and most of a header is looked
+up.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from mmap import mmap
 
+from node.certificate.actions import PIXELS, Again, Done, Recorder, Told
 from node.dicom import levels
 from node.dicom.attributes import VR_BY_TAG, describe, is_creator
-from node.dicom.encoding import UNDEFINED, Parse, element
+from node.dicom.encoding import UNDEFINED, Parse
 from node.dicom.levels import EXPLICIT, Element, Item, Level
 from node.dicom.recurring import Lately
-from node.steps.anonymize import coding, decision, text
-from node.steps.anonymize.decision import CHARACTER_SET, ISSUER, PIXEL_DATA, Scope, UndecidableError
-from node.steps.anonymize.plan import PATIENT_ID, Action, Do, Plan
+from node.steps.anonymize import coding, decision
+from node.steps.anonymize.decision import REMOVED, Change
+from node.steps.anonymize.header import Encoded, read_as
+from node.steps.anonymize.memory import LONGEST, Memory, Remembered
+from node.steps.anonymize.plan import Action, Do
+from node.steps.anonymize.scope import (
+    PIXEL_DATA,
+    Scope,
+    UndecidableError,
+    counted,
+    entered,
+    goes_out,
+    is_dummy,
+    may_be_empty,
+    within,
+)
+from node.steps.anonymize.telling import Account, of_sequence
+from node.steps.anonymize.written import Stretch, Written, encoded_as, head_of, length, together
 
-Stretch = tuple[int, int]
-"""[begin:end] of the source, given on as it is."""
-Written = bytes | list[bytes | Stretch]
-"""An element as it is to be written; b"" for one that is removed."""
-
-LONGEST = 512
-"""Bytes of an element, or of a whole sequence, that is remembered."""
-_MOST_ELEMENTS, _MOST_FRAMES = 2048, 16
 _ITEM, _ITEM_END, _SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\x0d\xe0\0\0\0\0", b"\xfe\xff\xdd\xe0\0\0\0\0"
 _UNDEFINED = UNDEFINED.to_bytes(4, "little")
 
-_Frame = tuple[int, Sequence[str], str, str, bool, bool, bool]
 
-
-@dataclass(slots=True)
-class Memory:
-    """What became of elements, by their bytes. Kept for one run of the step: it holds values of patients.
-
-    What becomes of one depends on what a frame has, and on nothing else that stands around it, but for private
-    elements, code meanings and UIDs that may be the instance's own: those are not remembered by themselves, and what
-    has the last in it is not at all.
-    """
-
-    known: dict[_Frame, Lately[bytes]] = field(default_factory=dict)
-    plans: dict[int, Plan] = field(default_factory=dict)
-    """Kept, so that no other plan gets the id of one."""
-
-    def of(self, scope: Scope, parse: Parse) -> Lately[bytes]:
-        words = scope.own_words.pattern if scope.own_words else ""
-        frame = (
-            id(scope.plan), scope.encodings, scope.patient, words, scope.nested, scope.in_dummy, parse is EXPLICIT,
-        )  # fmt: skip
-        found = self.known.get(frame)
-        if found is None:
-            if len(self.known) >= _MOST_FRAMES:
-                self.known.clear()
-                self.plans.clear()
-            self.plans[frame[0]] = scope.plan
-            found = self.known[frame] = Lately(_MOST_ELEMENTS)
-        return found
-
-
-def rewritten(data: bytes | mmap, top: Level, parse: Parse, scope: Scope, memory: Memory) -> dict[int, Written]:
+def rewritten(
+    data: bytes | mmap, top: Level, parse: Parse, scope: Scope, memory: Memory, recorder: Recorder | None = None
+) -> dict[int, Written]:
     """What becomes of each element at the top of a data set, ascending; those that are removed are b"" or not there.
 
-    data    bytes or a mapped file, in little endian; `top` and `parse` are those of its data set
+    data      bytes or a mapped file, in little endian; `top` and `parse` are those of its data set
+    recorder  is told of each element, when nothing is raised; not of the values of pixel data that stay
 
-    Raises UndecidableError, UnreadableTextError, and Malformed.
+    Raises UndecidableError, UnreadableTextError, UnmappedError, Malformed, and what the crosswalk does.
     """
-    return _Rewriting(data, memory).level(top, parse, scope, 0)
-
-
-def length(written: Written) -> int:
-    """Bytes that it will have."""
-    if isinstance(written, bytes):
-        return len(written)
-    return sum(len(piece) if isinstance(piece, bytes) else piece[1] - piece[0] for piece in written)
+    account = None if recorder is None else Account()
+    elements = _Rewriting(data, memory, account).level(top, parse, scope, 0)
+    if recorder is not None and account is not None:
+        recorder.did_all(account.told)
+    return elements
 
 
 class _Rewriting:
     """One data set."""
 
-    def __init__(self, data: bytes | mmap, memory: Memory) -> None:
-        self._data = data
-        self._memory = memory
+    def __init__(self, data: bytes | mmap, memory: Memory, account: Account | None) -> None:
+        self._data, self._memory, self._account = data, memory, account
         self._passing = 0
         """How many elements were met that cannot be remembered, nor what they lie in."""
 
     def level(self, elements: Level, parse: Parse, scope: Scope, depth: int) -> dict[int, Written]:
-        data, value_of = self._data, self._values(elements)
-        encodings = text.encodings(value_of(CHARACTER_SET)) if CHARACTER_SET in elements else None
-        scope = decision.entered(scope, encodings, value_of(PATIENT_ID), value_of(ISSUER))
-        private = decision.kept_private(elements, value_of, scope.plan)
-        meanings_stay = coding.is_standard(value_of(coding.SCHEME))
-        memory = self._memory.of(scope, parse)
+        data, header, account = self._data, Encoded(self._data, elements, parse, depth), self._account
+        scope = entered(scope, header)
+        private = decision.kept_private(elements, header.raw, scope.plan)
+        meanings_stay = coding.is_standard(header.raw(coding.SCHEME))
+        memory = self._memory.of(scope, parse, telling=account is not None)
+        gone = None if account is None else self._memory.of(scope, parse, telling=True, gone=True)
         known, written = memory.latest.get, dict[int, Written]()
         for tag, each in elements.items():
             if tag & 0x10000:
                 if tag in private:
-                    written[tag] = self._private(each, private[tag], parse, scope, depth)
+                    written[tag] = self._private(each, *private[tag], parse, scope, depth)
+                    continue
+                if account is not None and gone is not None:
+                    found = gone.latest.get(data[each[2] : each[4]]) if each[4] - each[2] <= LONGEST else None
+                    account.told.append(self._private_gone(each, account, gone, scope) if found is None else found[1])
                 continue
             if tag == coding.MEANING and not meanings_stay:
-                written[tag] = _encoded(tag, "LO", decision.dummy(tag, "LO"), parse)
+                change = ("LO", decision.dummy(tag, "LO"))
+                written[tag] = self._changed(each, "LO", change, scope.action(tag), parse, scope)
                 continue
             start, end = each[2], each[4]
             if end - start > LONGEST:
@@ -113,127 +93,151 @@ class _Rewriting:
             found = known(encoded)
             if found is None:
                 found = memory.find(encoded)
-            written[tag] = self._learnt(each, encoded, memory, parse, scope, depth) if found is None else found
+            if found is None:
+                written[tag] = self._learnt(each, encoded, memory, parse, scope, depth)
+                continue
+            written[tag] = found[0]
+            if account is not None:
+                account.told.append(found[1])
         return written
 
-    def _values(self, elements: Level) -> Callable[[int], bytes]:
-        def value_of(tag: int) -> bytes:
-            """The encoded value of an element that is no sequence; b"" when it is absent."""
-            found = elements.get(tag)
-            if found is None or found[1] == "SQ" or found[5] is not None:
-                return b""
-            return self._data[found[3] : found[4]]
-
-        return value_of
-
     def _learnt(
-        self, each: Element, encoded: bytes, memory: Lately[bytes], parse: Parse, scope: Scope, depth: int
+        self, each: Element, encoded: bytes, memory: Lately[Remembered], parse: Parse, scope: Scope, depth: int
     ) -> Written:
-        before = self._passing
+        before, account = self._passing, self._account
+        since = 0 if account is None else len(account.told)
         written = self._public(each, parse, scope, depth)
         if self._passing == before and isinstance(written, bytes):
-            memory.keep(encoded, written)
+            told = () if account is None else account.together(since)
+            memory.keep(encoded, (written, told))
         return written
 
     def _public(self, each: Element, parse: Parse, scope: Scope, depth: int) -> Written:
         tag, _, _, value, end, _ = each
         action, known = scope.action(tag), VR_BY_TAG.get(tag)
         if decision.always_goes(tag) or decision.goes(tag, action):
-            return b""
-        vr = _read_as(each, known)
+            return self._gone(each, scope)
+        vr = read_as(each, known)
         if vr == "SQ":
             if known not in (None, "SQ"):
                 raise UndecidableError(f"{describe(tag)} is encoded as SQ, not {known}")
             return self._sequence(each, action, parse, scope, depth)
         if known is None and vr in ("", "UN"):
-            return b""  # newer than our PS3.6 and of unknown representation: no dummy would be valid
+            return self._gone(each, scope)  # newer than our PS3.6 and of unknown representation: no dummy is valid
         if not decision.looked_at(vr, action):
             decision.check_representation(tag, vr, there=value < end)
-            return self._kept(each, parse)
+            return self._changed(each, vr, None, action, parse, scope)
         raw = self._data[value:end]
-        self._passing += not decision.lasting(vr, raw, action)
-        changed = decision.new_value(tag, vr, raw, action, scope)
-        return self._kept(each, parse) if changed is None else _encoded(tag, *changed, parse)
+        self._passing += not decision.lasting(vr, raw, action, scope)
+        change, done = decision.new_value(tag, vr, raw, action, scope)
+        return self._changed(each, vr, change, done, parse, scope)
 
-    def _private(self, each: Element, vr: str, parse: Parse, scope: Scope, depth: int) -> Written:
+    def _private_gone(
+        self, each: Element, account: Account, memory: Lately[Remembered], scope: Scope
+    ) -> tuple[Told, ...]:
+        """That it is not on the list others of its level say: what is remembered is only how that is told."""
+        self._gone(each, scope)
+        told = account.told.pop()
+        if each[4] - each[2] > LONGEST:
+            return told
+        memory.keep(self._data[each[2] : each[4]], (b"", again := Again(told)))
+        return again
+
+    def _private(self, each: Element, vr: str, action: Action, parse: Parse, scope: Scope, depth: int) -> Written:
         """A private element on the list: its sequences are walked, its UIDs replaced (PS3.15 E.3.10)."""
         tag, _, _, value, end, _ = each
+        found = read_as(each, None)
         if is_creator(tag):
-            return self._kept(each, parse)
-        found = _read_as(each, None)
-        if "SQ" in (vr, found):
+            return self._changed(each, found, None, scope.action(tag), parse, scope)
+        change: Change = None
+        if action is not Do.KEEP:
+            as_read = vr if found in ("", "UN") else found
+            change = decision.new_private_value(as_read, self._data[value:end], action, scope)
+        elif "SQ" in (vr, found):
             if found == "SQ" or value == end or self._data[value : value + 4] == _ITEM:
                 return self._sequence(each, Do.KEEP, parse, scope, depth)
-            return b""  # listed as a sequence, but not readable as one
-        if "UI" in (vr, found) and scope.plan.maps_uids:
-            uids = decision.mapped(tag, self._data[value:end], scope, always=True)
-            return _encoded(tag, found or "UI", uids, parse)
-        return self._kept(each, parse)
+            return self._gone(each, scope)  # listed as a sequence, but not readable as one
+        elif "UI" in (vr, found) and scope.plan.maps_uids:
+            change = found or "UI", decision.mapped(tag, self._data[value:end], scope, always=True)
+        return self._changed(each, found, change, action, parse, scope)
 
     def _sequence(self, each: Element, action: Action | None, parse: Parse, scope: Scope, depth: int) -> Written:
         tag, _, start, value, _, _ = each
         if action is Do.EMPTY:
-            return _encoded(tag, "SQ", b"", parse)
-        items = levels.items(self._data, each, parse, depth)
-        inner = replace(scope, nested=True)
-        if action not in (None, Do.KEEP, Do.UID):
-            items, inner = items[:1], replace(inner, in_dummy=True)
+            self._stays(tag, action, scope)
+            return encoded_as(tag, "SQ", b"", parse)
+        inner = within(tag, action, scope)
+        found = levels.items(self._data, each, parse, depth)
+        if is_dummy(action):
+            found = found[:1]
+        items = [(item, levels.level(self._data, item, depth + 1)) for item in found]
+        if action is Do.CONTENT:
+            items, inner = self._content(items, inner, depth + 1)
+            if not items and not may_be_empty(tag, scope):
+                return self._gone(each, scope)
         body: list[bytes | Stretch] = []
-        for item in items:
-            body += self._item(item, inner, depth + 1)
-        head = _head(self._data[start:value])
+        for item, level in items:
+            body += self._item(item, level, inner, depth + 1)
+        head = head_of(self._data[start:value])
         if head.endswith(_UNDEFINED):
             body.append(_SEQUENCE_END)
         else:
             head = head[:-4] + struct.pack("<I", length(body))
-        return _together([head, *body])
+        self._stays(tag, action, scope)
+        return together([head, *body])
 
-    def _item(self, item: Item, scope: Scope, depth: int) -> list[bytes | Stretch]:
+    def _content(
+        self, items: list[tuple[Item, Level]], scope: Scope, depth: int
+    ) -> tuple[list[tuple[Item, Level]], Scope]:
+        """The content items that stay, and what holds within them."""
+        headers = [Encoded(self._data, level, item.parse, depth) for item, level in items]
+        scope, stay = counted(scope, headers), []
+        for one, header in zip(items, headers, strict=True):
+            if not goes_out(header, scope):
+                stay.append(one)
+                continue
+            for each in one[1].values():
+                self._gone(each, scope)
+        return stay, scope
+
+    def _item(self, item: Item, level: Level, scope: Scope, depth: int) -> list[bytes | Stretch]:
         body: list[bytes | Stretch] = []
-        for written in self.level(levels.level(self._data, item, depth), item.parse, scope, depth).values():
+        for written in self.level(level, item.parse, scope, depth).values():
             body += [written] if isinstance(written, bytes) else written
         if item.defined:
             return [_ITEM + struct.pack("<I", length(body)), *body]
         return [_ITEM + _UNDEFINED, *body, _ITEM_END]
 
+    def _changed(
+        self, each: Element, vr: str, change: Change, done: Action | None, parse: Parse, scope: Scope
+    ) -> Written:
+        """An element of `vr` that is no sequence, as it is written; `done` to it was what the recorder is told."""
+        if change is REMOVED:
+            return self._gone(each, scope)
+        if self._account is not None:
+            self._account.value(scope, each[0], vr, self._value(each), change, done)
+        return self._kept(each, parse) if change is None else encoded_as(each[0], *change, parse)
+
+    def _stays(self, tag: int, action: Action | None, scope: Scope) -> None:
+        if self._account is not None:
+            self._account.did(scope, tag, of_sequence(action, empty=action is Do.EMPTY))
+
+    def _gone(self, each: Element, scope: Scope) -> bytes:
+        tag, vr = each[0], read_as(each, VR_BY_TAG.get(each[0]))
+        if self._account is not None:
+            self._account.did(scope, tag, Done.REMOVED, None if vr == "SQ" else self._value(each))
+        return b""
+
+    def _value(self, each: Element) -> bytes | None:
+        """Not of pixels, which are read only where it must be."""
+        return None if each[0] in PIXELS else self._data[each[3] : each[4]]
+
     def _kept(self, each: Element, parse: Parse) -> Written:
         tag, _, start, value, end, _ = each
-        head = _head(self._data[start:value])
+        head = head_of(self._data[start:value])
         odd = tag == PIXEL_DATA and (end - value) % 2 and not head.endswith(_UNDEFINED)
         if odd and (len(head) == 12 or parse is not EXPLICIT):  # one device sends them so; PS3.5 7.1.1 forbids it
             return [head[:-4] + struct.pack("<I", end - value + 1), (value, end), b"\0"]
         if end - start <= LONGEST:
             return head + self._data[value:end]
         return [head, (value, end)]
-
-
-def _read_as(each: Element, known: str | None) -> str:
-    """The VR to read an element by; a UN of the standard by PS3.6 (PS3.5 6.2.2), "" for unknown.
-
-    known    what PS3.6 says; None for what it does not have, and for private elements
-    """
-    _, vr, _, _, _, items = each
-    if items is not None:
-        return "SQ"  # also one that is written as UN
-    return known or vr if vr in ("", "UN") else vr
-
-
-def _head(head: bytes) -> bytes:
-    """Tag, VR and length, the two reserved bytes 0 (PS3.5 7.1.2): a device may have left anything in them."""
-    return head if len(head) != 12 or head[6:8] == b"\0\0" else head[:6] + b"\0\0" + head[8:]
-
-
-def _encoded(tag: int, vr: str, value: bytes, parse: Parse) -> bytes:
-    """A new element. Raises UndecidableError for a value that its representation cannot hold."""
-    if parse is not EXPLICIT:
-        return struct.pack("<HHI", tag >> 16, tag & 0xFFFF, len(value)) + value
-    try:
-        return element(tag, vr, value)
-    except ValueError:
-        raise UndecidableError(f"{describe(tag)} would be too long for {vr}") from None
-
-
-def _together(pieces: list[bytes | Stretch]) -> Written:
-    """One piece where all are bytes."""
-    own = [piece for piece in pieces if isinstance(piece, bytes)]
-    return b"".join(own) if len(own) == len(pieces) else pieces

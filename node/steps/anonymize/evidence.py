@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
+from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence as Items
 
 from node.dicom import deid_table, levels
@@ -18,8 +21,9 @@ IMPLEMENTATION_VERSION_NAME = "DICOM_NODE"
 """(0002,0013), SH: which program, not which of its versions, so that an update changes no output."""
 
 
-OWN = frozenset({0x00120062, 0x00120063, 0x00120064, 0x00280303})
-"""The attributes that `mark` writes. What stood there says what somebody else did."""
+WRITTEN = (0x00120062, 0x00120063, 0x00120064, 0x00280303)
+"""What `mark` writes: Patient Identity Removed, the method, its codes, and the state of dates. What stood there says
+what somebody else did."""
 
 
 def added(plan: Plan, parse: Parse) -> dict[int, bytes]:
@@ -45,8 +49,23 @@ def mark(ds: Dataset, plan: Plan) -> None:
         del ds.DeidentificationMethodCodeSequence
     if not plan.weakened:
         ds.DeidentificationMethodCodeSequence = Items(_code(name) for name in ("basic", *sorted(plan.options)))
-    kept = "retain_long_full_dates" in plan.options
-    ds.LongitudinalTemporalInformationModified = "UNMODIFIED" if kept else "REMOVED"
+    ds.LongitudinalTemporalInformationModified = plan.dates
+
+
+def mark_pixels(ds: Dataset, digests: Sequence[str] = ()) -> None:
+    """Add to what `mark` wrote that pixels were cleaned (PS3.15 E.3.1, CID 7050): for those where they were, alone.
+
+    digests  of a site's own pixel rules
+
+    No code is added where `mark` claimed none. Recognizable Visual Features (0028,0302) stays: no face was removed.
+    """
+    ds.BurnedInAnnotation = "NO"
+    said = ds.get("DeidentificationMethod") or []
+    said = list(said) if isinstance(said, MultiValue) else [str(said)]
+    ds.DeidentificationMethod = [*said, "clean_pixel_data", *(f"pixel rules {digest}" for digest in digests)]
+    if codes := ds.get("DeidentificationMethodCodeSequence"):
+        known = [*codes, _code("clean_pixel_data")]
+        ds.DeidentificationMethodCodeSequence = Items(sorted(known, key=lambda item: str(item.CodeValue)))
 
 
 def method(plan: Plan) -> tuple[str, ...]:
@@ -56,8 +75,12 @@ def method(plan: Plan) -> tuple[str, ...]:
     """
     lines = [f"dicom-node: PS3.15 {deid_table.edition()} Basic Profile"]
     lines += sorted(plan.options)
-    if plan.digest:
-        lines.append(f"site recipe {plan.digest}" + (", keeps more than the profile" if plan.weakened else ""))
+    sites = [
+        f"site {what} {digest}" for what, digest in (("recipe", plan.digest), ("rules", plan.rules_digest)) if digest
+    ]
+    if sites and plan.weakened:
+        sites[-1] += ", keeps more than the profile"
+    lines += sites
     return tuple(lines)
 
 

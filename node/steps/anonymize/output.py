@@ -11,8 +11,8 @@ from pathlib import Path
 
 from node.dicom.byte_order import swapped
 from node.dicom.encoding import EXPLICIT_LE
-from node.steps.anonymize.engine import Stretch, Written
 from node.steps.anonymize.source import Source
+from node.steps.anonymize.written import Stretch, Written
 
 
 def write(target: Path, meta: bytes, elements: Iterable[Written], source: Source) -> None:

@@ -1,81 +1,77 @@
-"""What to do with every attribute: PS3.15 Table E.1-1, the options and a recipe, compiled into one lookup.
+"""What to do with every attribute: PS3.15 Table E.1-1, the options, a recipe and site rules, compiled into one lookup.
 
-Compiling is pure and knows no data set, so that what walks the data (walk.py today) can be replaced alone.
+Compiling is pure and knows no data set; engine.py applies it to the bytes of one, walk.py by pydicom.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import Enum, auto
-from functools import lru_cache
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from node.dicom import deid_table
+from node.dicom import deid_content, deid_table
 from node.dicom.attributes import PrivateTag
+from node.steps.anonymize import conditions, profile
+from node.steps.anonymize.actions import PATIENT_ID as PATIENT_ID
+from node.steps.anonymize.actions import PATIENT_NAME as PATIENT_NAME
+from node.steps.anonymize.actions import Action as Action
+from node.steps.anonymize.actions import Do as Do
+from node.steps.anonymize.options import AVAILABLE as AVAILABLE
+from node.steps.anonymize.options import UNAVAILABLE as UNAVAILABLE
+
+PrivatePlace = tuple[int, str, int]
+"""(group, creator, low byte) of a private element."""
 
 
-class Do(Enum):
-    """What to do with an attribute that is there."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What one line of a recipe's %values takes from a data set; see by_value.py."""
 
-    KEEP = auto()
-    """Leave the value; clean the items of a sequence by this same plan."""
-    REMOVE = auto()
-    EMPTY = auto()
-    """Zero length; a sequence without items."""
-    DUMMY = auto()
-    """A value that means nothing; of a sequence one item, in which all text is replaced too."""
-    UID = auto()
-    """The keyed UID of each value."""
-    PATIENT = auto()
-    """The patient's keyed pseudonym."""
+    tags: frozenset[int]
+    private: PrivatePlace | None = None
+    by: str | None = None
+    """What the value is split at; None for the whole value."""
+    least: int = 1
+    """Characters of a part that counts."""
 
 
-Action = Do | str
-"""A text is the literal value that a recipe asks for."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByValue:
+    """A line of a recipe that means attributes by what they say."""
 
-PATIENT_NAME, PATIENT_ID = 0x00100010, 0x00100020
-
-# Not in Table E.1-1, and yet they identify or have lost their meaning once the data set has changed:
-BEYOND_THE_TABLE: Mapping[int, Do] = MappingProxyType(
-    {
-        0x04000500: Do.REMOVE,  # Encrypted Attributes Sequence: the identity itself, under somebody's key
-        0x04000305: Do.REMOVE,  # Certified Timestamp Type: of a timestamp that is removed
-        0x4FFE0001: Do.REMOVE,  # MAC Parameters Sequence: of signatures that are removed
-        0x00880200: Do.REMOVE,  # Icon Image Sequence: in the table; here so that a later edition cannot lose it
-    }
-)
-
-# The table says X unless the reference is required. Kept with keyed UIDs always: which image a localizer or
-# a derivation refers to is worth keeping and, keyed, tells no more than the instance's own UID.
-_MAPPED_REFERENCES = frozenset({0x00081140, 0x00082112})
-
-UNAVAILABLE: Mapping[str, str] = MappingProxyType(
-    {
-        "retain_long_modified_dates": "dates cannot be shifted yet",
-        "clean_descriptors": "free text cannot be cleaned yet",
-        "clean_structured_content": "structured content cannot be cleaned yet",
-        "clean_graphics": "graphics cannot be cleaned yet",
-        "clean_pixel_data": "pixels cannot be cleaned yet",
-        "clean_recognizable_visual_features": "faces cannot be removed yet",
-    }
-)
-"""Options of PS3.15 that are refused when rules.yaml is loaded, and why. Claiming one without doing it would leak."""
-
-AVAILABLE: tuple[str, ...] = tuple(name for name in deid_table.METHOD_CODES if name not in {"basic", *UNAVAILABLE})
+    parts: tuple[Part, ...]
+    word: str
+    """REPLACE, REMOVE or BLANK."""
+    action: Action
+    said: str
+    """Which line it is, for who asks."""
+    spoken_for: frozenset[int] = frozenset()
+    """Attributes that are not meant: a line or a rule names them, and is stronger."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What a recipe lays over the profile; recipe.py makes it."""
+    """What a recipe (recipe.py) or site rules (rules.py) lay over the profile."""
 
     actions: Mapping[int, Action] = field(default_factory=dict)
+    """At every depth."""
+    paths: Mapping[tuple[int, ...], Action] = field(default_factory=dict)
+    """In one place: the sequences from the top, then the attribute."""
     add: Mapping[int, str] = field(default_factory=dict)
     """Top-level attributes to write whether they were there or not."""
-    private: Mapping[PrivateTag, bool] = field(default_factory=dict)
-    """True keeps a private element, False removes one that retain_safe_private would keep."""
+    private: Mapping[PrivateTag, Action] = field(default_factory=dict)
+    """What keeps a private element, and what is done to it; REMOVE for one that retain_safe_private would keep."""
     digest: str = ""
     """The first 12 digits of the recipe's SHA-256, for the output's De-identification Method."""
+    rules_digest: str = ""
+    """The same of the site rules."""
+    sha256: str = ""
+    """Of the whole recipe, for the certificate."""
+    said: Mapping[int | tuple[int, ...] | PrivateTag, str] = field(default_factory=dict)
+    """Which line of the recipe, or which site rule, decides for an attribute or for one in one place."""
+    by_value: tuple[ByValue, ...] = ()
+    """The strongest first."""
     weakens: bool = False
     """Whether something is kept that the profile and options would have changed."""
 
@@ -83,73 +79,139 @@ class Rules:
 NO_RULES = Rules()
 
 
+def laid_over(below: Rules, above: Rules) -> Rules:
+    """Both, `above` where they differ: what it says of an attribute holds also where `below` adds that attribute."""
+    return Rules(
+        actions={**below.actions, **above.actions},
+        paths={**below.paths, **above.paths},
+        add={tag: value for tag, value in below.add.items() if tag not in above.actions} | dict(above.add),
+        private={**below.private, **above.private},
+        digest=below.digest or above.digest,
+        rules_digest=below.rules_digest or above.rules_digest,
+        sha256=below.sha256 or above.sha256,
+        said={**below.said, **above.said},
+        by_value=(*above.by_value, *below.by_value),
+        weakens=below.weakens or above.weakens,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One SOP class's lookup: tag -> action. An attribute in neither mapping is kept when PS3.6 knows it."""
+    """One SOP class's lookup: tag -> action. An attribute in no mapping is kept when PS3.6 knows it.
+
+    At the top `top` alone says it. In an item of a sequence the most exact place counts: `paths`, then `items`, then
+    `nested`.
+    """
 
     top: Mapping[int, Action] = field(repr=False)
     nested: Mapping[int, Action] = field(repr=False)
     add: Mapping[int, str]
-    private: Mapping[tuple[int, str, int], str]
+    private: Mapping[tuple[int, str, int], str] = field(repr=False)
     """(group, creator, low byte) of private elements to keep -> the VR that they must have, "" for any."""
     options: frozenset[str]
     digest: str
     weakened: bool
+    items: Mapping[tuple[int, int], Action] = field(default_factory=dict, repr=False)
+    """(sequence, attribute in its items) -> action, where PS3.3 makes it another than in `nested`."""
+    paths: Mapping[tuple[int, ...], Action] = field(default_factory=dict, repr=False)
+    """(sequence, ..., attribute) from the top -> action: a site's rule for one place."""
+    private_actions: Mapping[tuple[int, str, int], Action] = field(default_factory=dict, repr=False)
+    """Private elements that a site's rule lets stay, changed -> how; none of them is in `private`, so that who does not
+    know of this removes them."""
+    otherwise: Mapping[int, Do] = field(default_factory=dict, repr=False)
+    """What is done where SHIFT, CLEAN or CONTENT come to nothing; for attributes that are not here, a DUMMY in the
+    place of a text that was cleaned, which is right for every Type, and EMPTY for all else."""
+    content: Mapping[deid_content.Concept, Do] = field(default_factory=dict, repr=False)
+    """Content items by concept name and value type; ("", "", value type) for all others."""
+    keep_words: frozenset[str] = frozenset()
+    """A site's own words that CLEAN leaves."""
+    rules_digest: str = ""
+    by_value: tuple[ByValue, ...] = ()
+    """What is meant by its value: `by_value.found_in` gives the plan for one data set."""
+    cleans: bool = False
+    """Whether any action is CLEAN or CONTENT."""
+    shifts: bool = False
+    """Whether any action is SHIFT."""
+    of_animals: Plan | None = None
+    """The same for an animal's instances, of whom PS3.3 asks more; None in that one itself."""
+
+    def suited(self, tags: AbstractSet[int]) -> Plan:
+        """The plan for an instance with these attributes at its top."""
+        return self.of_animals if self.of_animals is not None and conditions.is_of_an_animal(tags) else self
+
+    @property
+    def keeps_private(self) -> bool:
+        """Whether there are private elements that stay."""
+        return bool(self.private or self.private_actions)
 
     @property
     def maps_uids(self) -> bool:
         return "retain_uids" not in self.options
 
+    @property
+    def dates(self) -> str:
+        """The value of (0028,0303) Longitudinal Temporal Information Modified (PS3.15 E.3.6)."""
+        if "retain_long_full_dates" in self.options:
+            return "UNMODIFIED"
+        return "MODIFIED" if self.shifts else "REMOVED"
 
-def compile_plan(options: frozenset[str], rules: Rules, sop_class: str) -> Plan:
-    """The plan for instances of a SOP class. `options` must be AVAILABLE ones."""
-    return Plan(
-        top=MappingProxyType({**_profile(options, sop_class, nested=False), **rules.actions}),
-        nested=MappingProxyType({**_profile(options, sop_class, nested=True), **rules.actions}),
+
+def compile_plan(
+    options: frozenset[str], rules: Rules, sop_class: str, *, keep_words: frozenset[str] = frozenset()
+) -> Plan:
+    """The plan for instances of a SOP class. `options` must be AVAILABLE ones that do not exclude each other."""
+    ruled = rules.actions.keys() | rules.add.keys()
+    top = conditions.consistent({**profile.at_top(options, sop_class), **rules.actions}, ruled)
+    nested = conditions.consistent({**profile.in_items(options), **rules.actions}, ruled)
+    named = profile.in_named_items(options, sop_class)
+    items = {place: action for place, action in named.items() if place[1] not in rules.actions}
+    used = {*top.values(), *nested.values(), *rules.paths.values(), *rules.private.values()}
+    plan = Plan(
+        top=MappingProxyType(top),
+        nested=MappingProxyType(nested),
+        items=MappingProxyType(items),
+        paths=rules.paths,
         add=rules.add,
-        private=_private(options, rules),
+        private=_kept(options, rules.private),
+        private_actions=_changed(rules.private),
+        otherwise=profile.otherwise(sop_class),
+        content=profile.of_content(options),
         options=options,
+        keep_words=keep_words,
         digest=rules.digest,
+        rules_digest=rules.rules_digest,
         weakened=rules.weakens,
+        by_value=tuple(replace(line, spoken_for=_spoken_for(rules, line.word)) for line in rules.by_value),
+        cleans=bool(used & {Do.CLEAN, Do.CONTENT}),
+        shifts=Do.SHIFT in used,
+    )
+    return replace(plan, of_animals=replace(plan, top=MappingProxyType(conditions.of_animals(top, ruled))))
+
+
+_WEAKER = {"REPLACE": (Do.REMOVE, Do.EMPTY), "REMOVE": (Do.EMPTY,), "BLANK": ()}
+"""As in deid: a line that replaces is stronger than one that removes, and that than one that blanks."""
+
+
+def _spoken_for(rules: Rules, word: str) -> frozenset[int]:
+    weaker: tuple[Action, ...] = _WEAKER[word]
+    return frozenset(rules.add) | frozenset(tag for tag, action in rules.actions.items() if action not in weaker)
+
+
+def _kept(options: frozenset[str], private: Mapping[PrivateTag, Action]) -> Mapping[tuple[int, str, int], str]:
+    kept = dict(deid_table.safe_private()) if "retain_safe_private" in options else {}
+    for tag, action in private.items():
+        if action is Do.KEEP:
+            kept[_key(tag)] = ""
+        else:
+            kept.pop(_key(tag), None)
+    return MappingProxyType(kept)
+
+
+def _changed(private: Mapping[PrivateTag, Action]) -> Mapping[tuple[int, str, int], Action]:
+    return MappingProxyType(
+        {_key(tag): action for tag, action in private.items() if action not in (Do.KEEP, Do.REMOVE)}
     )
 
 
-@lru_cache(maxsize=256)
-def _profile(options: frozenset[str], sop_class: str, *, nested: bool) -> Mapping[int, Action]:
-    actions: dict[int, Action] = {
-        row.tag: by_profile(row, options, deid_table.attribute_type(row.tag, sop_class, nested=nested))
-        for row in deid_table.rows().values()
-    }
-    return {**actions, **BEYOND_THE_TABLE}
-
-
-def by_profile(row: deid_table.Row, options: frozenset[str], attribute_type: str) -> Do:
-    """Table E.1-1 read for one attribute of Type 1, 2 or 3 (Table E.1-1a).
-
-    An option whose column says C does not yet clean, so the Basic Profile's code stands: stricter, never laxer.
-    """
-    if row.keeps & options:
-        return Do.KEEP
-    if row.tag in _MAPPED_REFERENCES:
-        return Do.KEEP
-    if row.tag in (PATIENT_NAME, PATIENT_ID):
-        return Do.PATIENT
-    codes = row.basic.rstrip("*").split("/")
-    if "U" in codes:
-        return Do.UID
-    if attribute_type == "3" and "X" in codes:
-        return Do.REMOVE
-    if attribute_type != "1" and "Z" in codes:
-        return Do.EMPTY
-    return Do.REMOVE if codes == ["X"] else Do.DUMMY
-
-
-def _private(options: frozenset[str], rules: Rules) -> Mapping[tuple[int, str, int], str]:
-    kept = dict(deid_table.safe_private()) if "retain_safe_private" in options else {}
-    for tag, keep in rules.private.items():
-        key = (tag.group, tag.creator, tag.element)
-        if keep:
-            kept[key] = ""
-        else:
-            kept.pop(key, None)
-    return MappingProxyType(kept)
+def _key(tag: PrivateTag) -> tuple[int, str, int]:
+    return (tag.group, tag.creator, tag.element)

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import unicodedata
 import uuid
+
+from node.dicom.text import folded
 
 LEAST_SECRET = 32
 """Bytes. Shorter than the hash, a secret could be found by trying."""
+
+LEAST_DAYS, MOST_DAYS = 366, 4017
+"""Of a patient's shift: more than a year, and ten years of amounts to choose from."""
 
 STANDARD_ROOT = "1.2.840.10008."
 """UIDs that the standard itself registers (PS3.6 Annex A): the same for every patient."""
@@ -41,11 +45,33 @@ class Pseudonyms:
 
     def patient(self, issuer: str, patient_id: str) -> str:
         """16 hexadecimal digits for a patient: case and padding of the identifier make no difference."""
-        return self._digest(b"patient:" + f"{_folded(issuer)}|{_folded(patient_id)}".encode()).hex()[:16]
+        return self._of_patient(b"patient", issuer, patient_id).hex()[:16]
 
     def patient_of_study(self, study: str) -> str:
         """The same for an instance without Patient ID: a patient for each study, because more is not known."""
         return self._digest(b"study:" + study.encode()).hex()[:16]
+
+    def days(self, issuer: str, patient_id: str) -> int:
+        """By how many days a patient's dates move (PS3.15 E.3.6): 366 to 4017 back, so that not even a year stays.
+
+        Whole days: date and time stand in two attributes, and by seconds they could not move as one. Backwards: a
+        date in the future is refused by some readers.
+        """
+        return _back(self._of_patient(b"days", issuer, patient_id))
+
+    def days_of_study(self, study: str) -> int:
+        """The same for an instance without Patient ID."""
+        return _back(self._digest(b"days of study:" + study.encode()))
+
+    def value(self, value: str) -> str:
+        """16 hexadecimal digits, in capitals as CS asks, for a text: the same in whatever attribute it stands."""
+        return self._digest(b"value:" + folded(value).encode()).hex()[:16].upper()
+
+    def _of_patient(self, use: bytes, issuer: str, patient_id: str) -> bytes:
+        issuer, patient_id = folded(issuer), folded(patient_id)
+        if "|" in issuer:  # else ("A|B", "C") and ("A", "B|C") would be one patient
+            use += b" of an issuer of %d" % len(issuer)
+        return self._digest(use + b":" + f"{issuer}|{patient_id}".encode())
 
     def _digest(self, message: bytes) -> bytes:
         keyed = self._keyed.copy()
@@ -53,5 +79,5 @@ class Pseudonyms:
         return keyed.digest()
 
 
-def _folded(text: str) -> str:
-    return unicodedata.normalize("NFC", text).strip().upper()
+def _back(digest: bytes) -> int:
+    return -(LEAST_DAYS + int.from_bytes(digest[:8], "big") % (MOST_DAYS - LEAST_DAYS + 1))

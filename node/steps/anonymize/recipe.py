@@ -4,9 +4,13 @@ deid leaves the original value where it does not know an action, a `func:` or a 
 problem when rules.yaml is loaded, with its file and line. What is understood:
 
     KEEP REMOVE BLANK        field
-    REPLACE ADD              field value; a literal, func:uid, func:pseudonym or func:dummy
+    REPLACE ADD              field value; a literal, func:uid, func:pseudonym, func:dummy, func:shift, func:clean
+                             or func:hash
     field                    keyword, (gggg,eeee), (gggg,"CREATOR",ee), contains: startswith: endswith: except:
-                             select:VR:xx select:GROUP:gggg, ALL
+                             select:VR:xx select:GROUP:gggg, fields:NAME, values:NAME, ALL
+    %fields NAME             a group of fields: lines FIELD field
+    %values NAME             a group of values, see by_value.py
+    %filter NAME             labels of images, see deid_filter.py: they count with the option clean_pixel_data
 
 As in deid, of several lines for one attribute the first of KEEP, ADD, REPLACE, REMOVE, BLANK counts, and a line
 holds at every depth (ADD: at the top). Unlike in deid, the items of a sequence that is kept are still cleaned.
@@ -14,37 +18,23 @@ holds at every depth (ADD: at the top). Unlike in deid, the items of a sequence 
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 from node.dicom.attributes import VR_BY_TAG, PrivateTag, describe
-from node.dicom.deid_table import rows, safe_private
-from node.steps.anonymize.fields import NEVER_KEPT, PROTECTED, FieldError, Fields, parse_field
-from node.steps.anonymize.plan import BEYOND_THE_TABLE, NO_RULES, Action, Do, Rules, by_profile
-from node.steps.anonymize.values import fits
+from node.steps.anonymize import by_value
+from node.steps.anonymize.fields import PROTECTED, FieldError, Fields, parse_field
+from node.steps.anonymize.permitted import check_kept, check_literal, check_representation, is_safe, weakens
+from node.steps.anonymize.pixel_options import CLEAN_PIXELS
+from node.steps.anonymize.plan import NO_RULES, Action, ByValue, Do, Part, Rules
+from node.steps.anonymize.recipe_text import STRENGTH, Line, Problems, read
 
-_STRENGTH = ("KEEP", "ADD", "REPLACE", "REMOVE", "BLANK")
-_REFUSED = {
-    "JITTER": "JITTER is not supported: one shift for all patients is undone by whoever knows one date",
-    "LABEL": "LABEL belongs to %filter, which is not supported",
-}
-_FUNCTIONS = {"uid": Do.UID, "pseudonym": Do.PATIENT, "dummy": Do.DUMMY}
-_SECTION = re.compile(r"%\s*(\w*)")
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One action of a recipe, as deid parsed it."""
-
-    number: int
-    action: str
-    field: str
-    value: str
+_FUNCTIONS = {
+    "uid": Do.UID, "pseudonym": Do.PATIENT, "dummy": Do.DUMMY, "shift": Do.SHIFT, "clean": Do.CLEAN, "hash": Do.HASH,
+}  # fmt: skip
 
 
 class _LineError(Exception):
@@ -62,92 +52,99 @@ def load(path: Path, options: frozenset[str]) -> tuple[Rules, tuple[str, ...]]:
 
 @lru_cache(maxsize=32)
 def _load(path: Path, text: str, options: frozenset[str]) -> tuple[Rules, tuple[str, ...]]:
-    numbered, problems = _scan(text)
+    found = read(path, text)
+    problems = list(found.problems)
+    if found.filters and CLEAN_PIXELS not in options:
+        problems.append((found.filters, f'%filter is of use only with the option "{CLEAN_PIXELS}"'))
     if problems:
-        return NO_RULES, tuple(f"{path}:{number}: {problem}" for number, problem in problems)
-    lines, failure = _parsed(path, numbered)
-    if failure:
-        return NO_RULES, (f"{path}: {failure}",)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    rules, problems = compile_lines(lines, options, digest)
-    return rules, tuple(f"{path}:{number}: {problem}" for number, problem in problems)
+        return NO_RULES, tuple(f"{path}:{number}: {problem}" for number, problem in sorted(problems))
+    sha256 = hashlib.sha256(text.encode()).hexdigest()
+    lines, undefined = _expanded(found.lines, found.fields)
+    taken, wrong = _groups(found.values)
+    rules, mistakes = compile_lines(lines, taken, options, sha256[:12], path.name)
+    problems = sorted([*mistakes, *undefined, *wrong])
+    return replace(rules, sha256=sha256), tuple(f"{path}:{number}: {problem}" for number, problem in problems)
 
 
-def _scan(text: str) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
-    """Lines with an action, by number; and the lines that deid would pass over or end the process for."""
-    actions: list[tuple[int, str]] = []
-    problems: list[tuple[int, str]] = []
-    section = ""
-    for number, line in enumerate(map(str.strip, text.splitlines()), start=1):
-        word = line.split(maxsplit=1)[0] if line else ""
-        if not line or line.startswith("#"):
-            continue
-        if word.upper() == "FORMAT":
-            if line.split() != [word, "dicom"]:
-                problems.append((number, "the format of a recipe is dicom"))
-        elif match := _SECTION.match(line):
-            section = match[1].lower()
-            if section != "header":
-                problems.append((number, f"section %{section} is not supported; %header is"))
-        elif section != "header":
-            problems.append((number, "a line outside %header"))
-        elif word in _STRENGTH:
-            actions.append((number, line))
+def _groups(values: Mapping[str, list[Line]]) -> tuple[dict[str, tuple[Part, ...]], Problems]:
+    """What each group of %values takes, and the lines that are wrong."""
+    taken: dict[str, tuple[Part, ...]] = {}
+    problems: Problems = []
+    for name, lines in values.items():
+        parts = []
+        for line in lines:
+            try:
+                parts.append(by_value.part_of(line))
+            except FieldError as problem:
+                problems.append((line.number, str(problem)))
+        taken[name] = tuple(parts)
+    return taken, problems
+
+
+def _expanded(lines: list[Line], groups: Mapping[str, list[Line]]) -> tuple[list[Line], list[tuple[int, str]]]:
+    """`fields:NAME` as one line for each of the group's, and the lines whose group has none."""
+    expanded: list[Line] = []
+    undefined: list[tuple[int, str]] = []
+    for line in lines:
+        name = line.field.removeprefix("fields:")
+        if name == line.field:
+            expanded.append(line)
+        elif name in groups:
+            expanded += [replace(line, field=each.field) for each in groups[name]]
         else:
-            problems.append((number, _REFUSED.get(word.upper()) or _unknown_action(word)))
-    if not re.search(r"(?im)^\s*format\s", text):
-        problems.insert(0, (1, "a recipe begins with FORMAT dicom"))
-    return actions, problems
+            undefined.append(
+                (line.number, f"undefined group {name}: a section %fields {name} with FIELD lines is missing")
+            )
+    return expanded, undefined
 
 
-def _unknown_action(word: str) -> str:
-    near = difflib.get_close_matches(word.upper(), _STRENGTH, n=1)
-    return f'unknown action "{word}"' + (f'. Did you mean "{near[0]}"?' if near else "")
+def compile_lines(
+    lines: list[Line], groups: Mapping[str, tuple[Part, ...]], options: frozenset[str], digest: str, name: str
+) -> tuple[Rules, Problems]:
+    """Pure: one action per attribute, the strongest line first, and the problems by line.
 
-
-def _parsed(path: Path, numbered: list[tuple[int, str]]) -> tuple[list[Line], str]:
-    """The actions by deid's parser, each with the number of its line; or why there are none."""
-    from deid.config import DeidRecipe  # imports matplotlib, which takes a second
-    from deid.logger import bot
-
-    level, bot.level = bot.level, 0  # it prints every line of the recipe otherwise
-    try:
-        found = DeidRecipe(deid=str(path)).get_actions()
-    except (SystemExit, KeyError, IndexError, TypeError, ValueError) as error:  # how deid reports a bad recipe
-        return [], f"deid does not read this recipe ({type(error).__name__})"
-    finally:
-        bot.level = level
-    if len(found) != len(numbered):
-        return [], f"deid reads {len(found)} of the recipe's {len(numbered)} actions"
-    return [
-        Line(number, str(action["action"]), str(action["field"]), str(action.get("value", "")).strip())
-        for (number, _), action in zip(numbered, found, strict=True)
-    ], ""
-
-
-def compile_lines(lines: list[Line], options: frozenset[str], digest: str) -> tuple[Rules, list[tuple[int, str]]]:
-    """Pure: one action per attribute, the strongest line first, and the problems by line."""
+    groups  of %values
+    name    of the recipe
+    """
     actions: dict[int, Action] = {}
     add: dict[int, str] = {}
-    private: dict[PrivateTag, bool] = {}
-    problems: list[tuple[int, str]] = []
-    weakens = False
-    for line in sorted(lines, key=lambda line: _STRENGTH.index(line.action)):
+    private: dict[PrivateTag, Action] = {}
+    decides: dict[int | tuple[int, ...] | PrivateTag, str] = {}
+    meant: list[ByValue] = []
+    problems: Problems = []
+    more = False
+    for line in sorted(lines, key=lambda line: STRENGTH.index(line.action)):
         try:
+            if line.field.startswith("values:"):
+                meant.append(_by_value(line, groups, f"recipe: {name}:{line.number}"))
+                continue
             fields = parse_field(line.field)
             if fields.private:
                 private.setdefault(fields.private, _private(line))
-                weakens |= line.action == "KEEP" and not _is_safe(fields.private, options)
+                decides.setdefault(fields.private, f"recipe: {name}:{line.number}")
+                more |= line.action == "KEEP" and not is_safe(fields.private, options)
                 continue
             for tag, action in _actions(line, fields, options):
                 if line.action == "ADD":
                     add.setdefault(tag, str(action))
-                weakens |= action is Do.KEEP and tag not in actions and _changes(tag, options)
+                more |= tag not in actions and weakens(tag, action, options)
                 actions.setdefault(tag, action)
+                decides.setdefault(tag, f"recipe: {name}:{line.number}")
         except (_LineError, FieldError) as problem:
             problems.append((line.number, str(problem)))
-    rules = Rules(actions=actions, add=add, private=private, digest=digest, weakens=weakens)
+    rules = Rules(
+        actions=actions, add=add, private=private, digest=digest, said=decides, by_value=tuple(meant), weakens=more
+    )
     return rules, sorted(problems)
+
+
+def _by_value(line: Line, groups: Mapping[str, tuple[Part, ...]], said: str) -> ByValue:
+    name = line.field.removeprefix("values:")
+    parts = groups.get(name)
+    if not parts:
+        raise _LineError(f"undefined group {name}: a section %values {name} with FIELD or SPLIT lines is missing")
+    literal = _asked(line) if line.action in ("REPLACE", "ADD") else ""
+    return ByValue(parts=parts, word=line.action, action=by_value.action_of(line, literal), said=said)
 
 
 def _actions(line: Line, fields: Fields, options: frozenset[str]) -> Iterator[tuple[int, Action]]:
@@ -159,8 +156,8 @@ def _actions(line: Line, fields: Fields, options: frozenset[str]) -> Iterator[tu
             _check_protected(line, tag, exact=fields.exact)
             continue
         if line.action == "KEEP":
-            _may_keep(tag, options)
-        yield tag, _action(line, tag)
+            check_kept(tag, options)
+        yield tag, _action(line, tag, options)
 
 
 def _check_protected(line: Line, tag: int, *, exact: bool) -> None:
@@ -169,7 +166,7 @@ def _check_protected(line: Line, tag: int, *, exact: bool) -> None:
         raise _LineError(f"{describe(tag)} is not for a recipe to change: {PROTECTED[tag]}")
 
 
-def _action(line: Line, tag: int) -> Action:
+def _action(line: Line, tag: int, options: frozenset[str]) -> Action:
     if line.action in ("KEEP", "REMOVE", "BLANK"):
         if line.value:
             raise _LineError(f"{line.action} under a condition is not supported")
@@ -177,55 +174,41 @@ def _action(line: Line, tag: int) -> Action:
     vr = VR_BY_TAG.get(tag)
     if vr is None:
         raise _LineError(f"{line.field} is not in the data dictionary")
-    return _replacement(line, tag, vr)
+    return _replacement(line, tag, vr, options)
 
 
-def _replacement(line: Line, tag: int, vr: str) -> Action:
+def _replacement(line: Line, tag: int, vr: str, options: frozenset[str]) -> Action:
+    action = _asked(line)
+    if isinstance(action, str):
+        check_literal(tag, action, instead_of_uid="func:uid")
+        return action
+    if action in (Do.SHIFT, Do.CLEAN, Do.HASH):
+        check_representation(tag, action, options)
+        if action is Do.CLEAN:
+            check_kept(tag, options)
+    elif action is not Do.DUMMY and ((action is Do.UID) != (vr == "UI") or vr == "SQ"):
+        raise _LineError(f"{line.value} does not fit {describe(tag)}, which is {vr}")
+    return Do.UID if action is Do.HASH and vr == "UI" else action
+
+
+def _asked(line: Line) -> Action:
+    """The literal or the function of a line, whatever attribute it is for."""
     value = line.value
     if value.startswith("deid_func:"):
         raise _LineError("deid_func: functions know no secret, so what they write can be traced back")
     if value.startswith("var:"):
         raise _LineError(f"undefined variable {value}; no variables are defined here")
-    if value.startswith("func:"):
-        if line.action == "ADD":
-            raise _LineError("ADD takes a literal value")
-        action = _FUNCTIONS.get(value.removeprefix("func:").strip())
-        if action is None:
-            raise _LineError(
-                f"undefined function {value}; there are {', '.join(f'func:{name}' for name in _FUNCTIONS)}"
-            )
-        if action is not Do.DUMMY and ((action is Do.UID) != (vr == "UI") or vr == "SQ"):
-            raise _LineError(f"{value} does not fit {describe(tag)}, which is {vr}")
-        return action
-    if vr == "UI":
-        raise _LineError(f"{describe(tag)} is a UID; use func:uid")
-    wrong = fits(vr, value)
-    if wrong:
-        raise _LineError(f"{describe(tag)}: {wrong}")
-    return value
+    if not value.startswith("func:"):
+        return value
+    if line.action == "ADD":
+        raise _LineError("ADD takes a literal value")
+    action = _FUNCTIONS.get(value.removeprefix("func:").strip())
+    if action is None:
+        raise _LineError(f"undefined function {value}; there are {', '.join(f'func:{name}' for name in _FUNCTIONS)}")
+    return action
 
 
-def _may_keep(tag: int, options: frozenset[str]) -> None:
-    if tag in NEVER_KEPT:
-        raise _LineError(f"{describe(tag)} identifies the patient and may not be kept")
-    row = rows().get(tag)
-    if row and row.basic == "U" and by_profile(row, options, "1") is not Do.KEEP:
-        raise _LineError(f"{describe(tag)} is a UID; to keep UIDs use the option retain_uids")
-    if tag >> 24 in (0x50, 0x60):
-        raise _LineError("curves and overlays may not be kept")
-
-
-def _private(line: Line) -> bool:
+def _private(line: Line) -> Action:
     if line.action not in ("KEEP", "REMOVE") or line.value:
         raise _LineError("a private element can be kept (KEEP) or removed (REMOVE)")
-    return line.action == "KEEP"
-
-
-def _is_safe(tag: PrivateTag, options: frozenset[str]) -> bool:
-    return "retain_safe_private" in options and (tag.group, tag.creator, tag.element) in safe_private()
-
-
-def _changes(tag: int, options: frozenset[str]) -> bool:
-    """Whether the profile would have changed the attribute in some data set."""
-    row = rows().get(tag)
-    return tag in BEYOND_THE_TABLE or (row is not None and by_profile(row, options, "3") is not Do.KEEP)
+    return Do.KEEP if line.action == "KEEP" else Do.REMOVE

@@ -11,12 +11,18 @@ from pathlib import Path
 
 from node.dicom import levels
 from node.dicom.byte_order import swapped
-from node.dicom.encoding import EXPLICIT_BE, PARSERS, Encoding, Parse, Truncated, inflate
+from node.dicom.encoding import EXPLICIT_BE, PARSERS, Encoding, Malformed, Parse, Truncated, inflate
 from node.dicom.levels import Level
-from node.dicom.part10 import PREAMBLE, parse_meta
+from node.dicom.part10 import PREAMBLE, Meta, parse_meta
 from node.dicom.uids import TransferSyntax, transfer_syntax
+from node.errors import CannotSucceed
+from node.steps.anonymize.header import Encoded
 
 _MOST_INFLATED = 1 << 30
+
+
+class UnreadableFileError(ValueError):
+    """A file is not in the form of PS3.10. Says nothing of a patient."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +36,12 @@ class Source:
     syntax: TransferSyntax
     parse: Parse
     top: Level
+    meta: bytes
+    """The elements of the file meta information."""
+
+    @property
+    def header(self) -> Encoded:
+        return Encoded(self.data, self.top, self.parse, meta=self.meta)
 
     def raw(self, tag: int) -> bytes:
         """The encoded value of an element at the top that is no sequence; b"" when it is absent."""
@@ -53,14 +65,14 @@ def opened(path: Path) -> Iterator[Source]:
     """Open a file that nobody changes: one that is cut off while it is read ends the process (SIGBUS).
 
     Only the pages of its header are read, but for big endian and deflated data sets, which are converted in memory.
-    Raises CannotSucceed, and Malformed or Truncated where it cannot be read to its last byte.
+    Raises UnreadableFileError, and Malformed or Truncated where it cannot be read to its last byte.
     """
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         if os.fstat(file).st_size <= len(PREAMBLE):
             raise Truncated(0, "the file holds no data set")
         with mmap(file, 0, access=ACCESS_READ) as mapped:
-            meta = parse_meta(mapped)
+            meta = _meta(mapped)
             syntax = transfer_syntax(meta.transfer_syntax)
             parse = PARSERS[Encoding(syntax.explicit)]
             data, start = _little_endian(mapped, syntax, meta.dataset_offset)
@@ -68,10 +80,19 @@ def opened(path: Path) -> Iterator[Source]:
                 raise Truncated(start, "the file holds no data set")
             yield Source(
                 data=data, file=file if data is mapped else None, syntax=syntax, parse=parse,
-                top=levels.top(data, start, parse),
+                top=levels.top(data, start, parse), meta=mapped[len(PREAMBLE) : meta.dataset_offset],
             )  # fmt: skip
     finally:
         os.close(file)
+
+
+def _meta(mapped: mmap) -> Meta:
+    try:
+        return parse_meta(mapped)
+    except Malformed:
+        raise
+    except CannotSucceed as error:
+        raise UnreadableFileError(str(error)) from None
 
 
 def _little_endian(mapped: mmap, syntax: TransferSyntax, offset: int) -> tuple[bytes | mmap, int]:

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-import difflib
-from dataclasses import dataclass
-from functools import partial
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from pydicom.dataset import FileDataset
+
+from node.certificate.account import Accounts
+from node.certificate.keys import Keys
+from node.dicom import deid_table
 from node.errors import CannotSucceed
+from node.imaging import ocr
+from node.imaging.layout import Array
 from node.model import Batch, Disclosure, Held, Item, Kind, Work
+from node.steps.anonymize import reversible, vocabulary
+from node.steps.anonymize.burned_in import burned_in, facts
 from node.steps.anonymize.instance import Anonymizer, HoldError
-from node.steps.anonymize.plan import AVAILABLE, NO_RULES, UNAVAILABLE, Rules, compile_plan
-from node.steps.anonymize.pseudonyms import LEAST_SECRET, Pseudonyms
+from node.steps.anonymize.lookup import load as load_lookup
+from node.steps.anonymize.options import problems_with
+from node.steps.anonymize.patients import Naming, Patients
+from node.steps.anonymize.pixel_options import AS_USUAL, CLEAN_PIXELS, PixelOptions, cleaning_of, pixel_problems
+from node.steps.anonymize.pixels import Cleaning
+from node.steps.anonymize.plain import Plain
+from node.steps.anonymize.plan import NO_RULES, Do, Plan, Rules, compile_plan, laid_over
+from node.steps.anonymize.pseudonyms import LEAST_SECRET
+from node.steps.anonymize.reversible import Seal
+from node.steps.anonymize.rules import compile_rules
+
+_PREFIX = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,9 +41,10 @@ class Anonymize:
 
     name: ClassVar[str] = "anonymize"
     accepts: ClassVar[frozenset[Kind]] = frozenset({Kind.DICOM})
-    gives: ClassVar[frozenset[Kind]] = frozenset({Kind.DICOM})
+    # A report too: the certificate, which run/ makes of what this step says that it did.
+    gives: ClassVar[frozenset[Kind]] = frozenset({Kind.DICOM, Kind.REPORT})
     whole: ClassVar[bool] = False
-    needs: ClassVar[frozenset[str]] = frozenset({"secret"})
+    needs: ClassVar[frozenset[str]] = frozenset({"secret", "crosswalk"})
     deidentifies: ClassVar[bool] = True
 
     profile: str = "basic"
@@ -31,60 +52,162 @@ class Anonymize:
     options: tuple[str, ...] = ()
     """Options of PS3.15 E.3, such as retain_patient_characteristics. One that is not available is refused."""
     recipe: Path | None = None
-    """A deid recipe (pydicom.github.io/deid) whose %header is applied on top of the profile."""
+    """A deid recipe (pydicom.github.io/deid), applied on top of the profile: %header, %fields, %values, and with
+    clean_pixel_data %filter."""
+    rules: tuple[Mapping[str, str | tuple[str, ...]], ...] = ()
+    """A site's own rules, laid over the recipe: `keep`, `remove`, `blank`, `replace` (`with:`), `shift`, `clean` or
+    `hash`, then attributes by keyword, (gggg,eeee), path.into.a.sequence, (gggg,"CREATOR",ee), creator:NAME or vr:XX.
+    Of several rules for one attribute the last counts."""
+    keep_words: tuple[str, ...] = ()
+    """Words that cleaning leaves in texts, besides those that ship: names of protocols, of sequences, of a trial."""
+    lookup: Path | None = None
+    """A CSV of patient_id,pseudonym (and issuer, where ids are of several): each patient's pseudonym. Who is not in it
+    is held. Default: a keyed pseudonym."""
+    numbers: str = ""
+    """Patients are numbered from the crosswalk, with this before the number: `SITE-` gives SITE-0001."""
+    reversible: Path | None = None
+    """An X.509 certificate with an RSA key: the original attributes go along, encrypted so that only its owner can
+    read them (`dicom-node reidentify`)."""
+    second_reader: bool = True
+    """Before anything of the unit goes on, read every file for names, ids, dates and UIDs of its originals; one that
+    is found holds the unit."""
+    pixels: PixelOptions = AS_USUAL
+    """How pixels are cleaned, where clean_pixel_data is among the options."""
 
     def problems(self) -> tuple[str, ...]:
         """What is wrong with the options, a sentence each; for a recipe with its file and line."""
         found = [] if self.profile == "basic" else [f'unknown profile "{self.profile}"; there is "basic"']
-        found += [problem for name in self.options if (problem := _option_problem(name))]
-        found += [
-            f'option "{name}" is given twice' for name in sorted(set(self.options)) if self.options.count(name) > 1
-        ]
-        return (*found, *self._rules()[1])
+        found += [*problems_with(self.options), *vocabulary.unusable(self.keep_words)]
+        return (
+            *found,
+            *self._naming_problems(),
+            *self._rules()[1],
+            *pixel_problems(self.options, self.pixels, self.recipe),
+        )
+
+    def _naming_problems(self) -> tuple[str, ...]:
+        found = []
+        if self.lookup is not None and self.numbers:
+            found.append("a patient has one pseudonym: from lookup, or from numbers")
+        if self.numbers and not _PREFIX.fullmatch(self.numbers):
+            found.append("numbers are letters, digits, - and _ of ASCII, at most 40")
+        if self.lookup is not None:
+            found += load_lookup(self.lookup)[1]
+        if self.reversible is not None:
+            found += reversible.problems(self.reversible)
+        return tuple(found)
+
+    def naming(self) -> Naming:
+        """Where the patients' names come from; of use only without problems."""
+        if self.lookup is not None:
+            return Naming(load_lookup(self.lookup)[0], f"table:{self.lookup}")
+        return Naming(scheme=f"number:{self.numbers}") if self.numbers else Naming()
 
     def run(self, batch: Batch, work: Work) -> Batch:
         """De-identify each instance; hold, with a reason, what could identify all the same.
 
-        Raises CannotSucceed when an option, the recipe or the secret is unusable: nothing is then passed on.
+        Raises CannotSucceed when an option, the recipe, the lookup table, the certificate or the secret is unusable,
+        and TryAgain when the crosswalk does not answer: nothing is then passed on.
         """
         problems = self.problems()
         if problems:
             raise CannotSucceed("; ".join(problems))
-        secret = work.given["secret"]
-        if not isinstance(secret, bytes) or len(secret) < LEAST_SECRET:
-            raise CannotSucceed(f"anonymize needs a secret of at least {LEAST_SECRET} bytes")
+        patients, seal = self.patients(work.given), self.seal()
         _check_names(batch)
-        plan_for = partial(compile_plan, frozenset(self.options), self._rules()[0])
-        anonymizer = Anonymizer(plan_for, Pseudonyms(secret))
+        rules = self.laid_over()  # once: a recipe that is edited meanwhile is not the one that the account names
+        anonymizer = Anonymizer(self._plan_for(rules), patients, seal, self.cleaning())
+        accounts, method = Accounts(Keys(work.given["secret"]).value()), self.method(rules)
+        masked = 0
         items: list[Item] = []
         held = list(batch.held)
         for item in batch.items:
-            target = work.out / _file_name(item.path)
+            target, recording = work.out / _file_name(item.path), accounts.begin()
             try:
-                anonymizer.anonymize(item.path, target)
+                cleaned = anonymizer.anonymize(item.path, target, recording)
             except HoldError as reason:
                 target.unlink(missing_ok=True)  # of an earlier try, under other rules
                 held.append(Held(sources=item.sources, reason=f"cannot be de-identified: {reason}"))
             else:
-                items.append(Item(path=target, kind=Kind.DICOM, sources=item.sources))
+                masked += cleaned is not None and cleaned.of_pixels
+                account = recording.account(method)
+                items.append(Item(path=target, kind=Kind.DICOM, sources=item.sources, account=account))
         work.note("{} de-identified", len(items))
+        if masked:
+            work.note("{} with pixels cleaned", masked)
         return Batch(items=tuple(items), held=tuple(held), dropped=batch.dropped, disclosure=Disclosure.DEIDENTIFIED)
 
+    def patients(self, given: Mapping[str, Any]) -> Patients:
+        """Who patients become. Raises CannotSucceed for a secret that is too short. Of use only without problems."""
+        secret = given["secret"]
+        if not isinstance(secret, bytes) or len(secret) < LEAST_SECRET:
+            raise CannotSucceed(f"anonymize needs a secret of at least {LEAST_SECRET} bytes")
+        return Patients(secret, given.get("crosswalk"), self.naming())
+
+    def seal(self) -> Seal | None:
+        """What holds the original attributes; None without the option. Raises CannotSucceed."""
+        return reversible.seal_for(self.reversible) if self.reversible is not None else None
+
+    def keeps(self) -> frozenset[int]:
+        """Attributes that the recipe leaves as they are: the second reader takes their values for meant."""
+        return frozenset(tag for tag, action in self.laid_over().actions.items() if action is Do.KEEP)
+
+    def texts_of(self) -> Callable[[Array], list[str]] | None:
+        """What the second reader recognises characters in pixels by; None unless `pixels: ocr` is chosen."""
+        return ocr.texts_of if CLEAN_PIXELS in self.options and self.pixels.ocr != "off" else None
+
+    def looks_at(self, header: FileDataset) -> bool:
+        """Whether the second reader looks at the pixels of an image, whose header it is: at those in which this step
+        looked for text."""
+        found = replace(facts(Plain(header), str(header.file_meta.get("TransferSyntaxUID", ""))), has_pixels=True)
+        cleaning = self.cleaning()
+        return cleaning is not None and cleaning.looks_for_text(found, suspected=burned_in(found) is not None)
+
+    def plan_for(self) -> Callable[[str], Plan]:
+        """SOP Class UID -> plan, each compiled once; of use only without problems.
+
+        What is done to pixels differs from image to image, and is claimed by those alone to which it was done: no plan
+        has that option.
+        """
+        return self._plan_for(self.laid_over())
+
+    def _plan_for(self, rules: Rules) -> Callable[[str], Plan]:
+        options, words = frozenset(self.options) - {CLEAN_PIXELS}, frozenset(self.keep_words)
+        return lru_cache(maxsize=None)(partial(compile_plan, options, rules, keep_words=words))
+
+    def cleaning(self) -> Cleaning | None:
+        """What is done to pixels; None without the option. Of use only without problems."""
+        return cleaning_of(self.options, self.pixels, self.recipe)
+
+    def laid_over(self) -> Rules:
+        """What the recipe and the site's rules lay over the profile; of use when there are no `problems`."""
+        return self._rules()[0]
+
+    def method(self, rules: Rules) -> dict[str, Any]:
+        """By what it de-identifies, for the certificate: nothing of a patient, and no path."""
+        cleaning = self.cleaning()
+        said: dict[str, Any] = {
+            "options": sorted(self.options),
+            "profile": self.profile,
+            "pseudonyms": self.naming().kind,
+            "recipe": rules.sha256,
+            "reversible": self.reversible is not None,
+            "rules": rules.rules_digest,
+            "table": f"PS3.15 {deid_table.edition()} Table E.1-1",
+        }
+        return said if cleaning is None else {**said, "pixels": cleaning.method()}
+
     def _rules(self) -> tuple[Rules, tuple[str, ...]]:
+        chosen = frozenset(self.options)
+        recipe, problems = self._recipe(chosen)
+        site, mistakes = compile_rules(self.rules, chosen, recipe)
+        return laid_over(recipe, site), (*problems, *mistakes)
+
+    def _recipe(self, chosen: frozenset[str]) -> tuple[Rules, tuple[str, ...]]:
         if self.recipe is None:
             return NO_RULES, ()
         from node.steps.anonymize.recipe import load  # only where there is a recipe: deid imports matplotlib
 
-        return load(self.recipe, frozenset(self.options))
-
-
-def _option_problem(name: str) -> str | None:
-    if name in AVAILABLE:
-        return None
-    if name in UNAVAILABLE:
-        return f'option "{name}" is not available: {UNAVAILABLE[name]}'
-    near = difflib.get_close_matches(name, [*AVAILABLE, *UNAVAILABLE], n=1, cutoff=0.6)
-    return f'unknown option "{name}"' + (f'. Did you mean "{near[0]}"?' if near else "")
+        return load(self.recipe, chosen)
 
 
 def _file_name(source: Path) -> str:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 
 from pydicom.charset import CODES_TO_ENCODINGS, python_encoding
-from pydicom.dataset import Dataset
+
+from node.steps.anonymize.known import spellings
 
 _FRAGMENT = re.compile(rb"\x1b[^\x1b]*|[^\x1b]+")
 _STRIPS_ITS_ESCAPE = frozenset({"iso2022_jp", "iso2022_jp_2"})  # the codec itself reads the escape sequence
@@ -14,20 +15,6 @@ _STRIPS_ITS_ESCAPE = frozenset({"iso2022_jp", "iso2022_jp_2"})  # the codec itse
 
 class UnreadableTextError(ValueError):
     """A character set is not known, or text does not decode by it. Says nothing of the text."""
-
-
-def declared(ds: Dataset) -> tuple[str, ...]:
-    """Python's names for the character sets of a data set that has (0008,0005). Raises UnreadableTextError.
-
-    pydicom decodes this one element while it reads, and says nothing that can be relied on of a term unknown to it.
-    """
-    element = ds.get_item(0x00080005)
-    value = element.value if element is not None else b""
-    if isinstance(value, str):
-        value = value.encode("ascii", "replace")
-    elif value is not None and not isinstance(value, bytes):
-        value = "\\".join(map(str, value)).encode("ascii", "replace")
-    return encodings(value or b"")
 
 
 def encodings(declared: bytes) -> tuple[str, ...]:
@@ -50,11 +37,14 @@ def decode(value: bytes, by: Sequence[str]) -> str:
 
 
 def words(name: str, patient_id: str) -> re.Pattern[str] | None:
-    """What finds the parts of a Patient's Name and a Patient ID in other text; None when they are too short.
+    """What finds the parts of a Patient's Name and a Patient ID in other text, as it is and `folded`; None when they
+    are too short. Names also as they are spelled without their accents, and with ue for ü.
 
     Parts of fewer than four characters would hit by chance: Li, Ray, MR.
     """
-    parts = {part for part in [*re.split(r"[\^=\s,\\]+", name), patient_id.strip()] if len(part) >= 4}
+    of_name = [part for part in re.split(r"[\^=\s,\\-]+", name) if len(part) >= 4]
+    parts = {form for part in of_name for form in (part, *spellings(part)) if len(form) >= 4}
+    parts |= {patient_id.strip()} if len(patient_id.strip()) >= 4 else set()
     if not parts:
         return None
     return re.compile(r"(?<![^\W_])(?:" + "|".join(map(re.escape, sorted(parts))) + r")(?![^\W_])", re.IGNORECASE)

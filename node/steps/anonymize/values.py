@@ -27,7 +27,10 @@ _TEXT_DUMMIES = {
 } | dict.fromkeys(("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UT"), TEXT)
 _NUMBERS = {"FD": "d", "FL": "f", "SL": "i", "SS": "h", "SV": "q", "UL": "I", "US": "H", "UV": "Q", "AT": "HH"}
 _BULK = {"OB": 2, "OD": 8, "OF": 4, "OL": 4, "OV": 8, "OW": 2, "UN": 2}
-_ENUMERATED = {0x04000565: "COERCE"}  # Reason for the Attribute Modification: COERCE or CORRECT (PS3.3 C.12.1.1.9)
+_PRESCRIBED = {
+    0x00080201: "+0000",  # Timezone Offset From UTC, an SH of this form (PS3.3 C.12.1.1.8)
+    0x04000565: "COERCE",  # Reason for the Attribute Modification: COERCE or CORRECT (PS3.3 C.12.1.1.9)
+}
 
 FREE_TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 """Representations in which anybody may have typed anything."""
@@ -46,8 +49,8 @@ OPAQUE = frozenset(_BULK)
 
 def dummy(tag: int, vr: str, *, little_endian: bool) -> bytes:
     """The encoded dummy, of even length; KeyError for a representation that has none (SQ, UI)."""
-    if tag in _ENUMERATED:
-        return padded(_ENUMERATED[tag].encode(), vr)
+    if tag in _PRESCRIBED:
+        return padded(_PRESCRIBED[tag].encode(), vr)
     if vr in _TEXT_DUMMIES:
         return padded(_TEXT_DUMMIES[vr].encode(), vr)
     if vr in _NUMBERS:

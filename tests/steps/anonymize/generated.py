@@ -10,10 +10,11 @@ from random import Random
 
 from pydicom._dicom_dict import DicomDictionary
 
-from node.dicom import deid_table
+from node.dicom import deid_content, deid_table
 from node.dicom.attributes import VR_BY_TAG
 from node.dicom.byte_order import swapped
 from node.dicom.encoding import EXPLICIT_LE
+from node.steps.anonymize.content import CONCEPT_NAME, CONTENT, VALUE_TYPE, VALUES
 from tests import make
 from tests.dicom.datasets import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, ITEM, ITEM_END, SEQUENCE_END
 
@@ -32,13 +33,28 @@ _ROWS = [tag for tag in deid_table.rows() if tag >> 16 > 7 and tag not in _NOT_H
 _OF_ANY_IMAGE = [tag for tag in VR_BY_TAG.keys() - _NOT_HERE - _AMBIGUOUS if tag >> 16 in (8, 0x10, 0x18, 0x20, 0x28)]
 _CODES = [0x00080100, 0x00080102, 0x00080104, 0x00081032, 0x00082218, 0x0040A043]
 _ODD_ONES = [0x00080000, 0x00200000, 0x0018FFF1, 0x60000022, 0x60003000, 0x50003000, 0x00041130]
-_NESTING = [0x00081140, 0x00082112, 0x00082218, 0x00400275, 0x00081032, 0x52009229, 0x00189346, 0x0040A078]
-_TAGS = [_ROWS, _OF_ANY_IMAGE, _CODES, _ODD_ONES, _NESTING, _NESTING]
+_NESTING = [0x00081110, 0x00081140, 0x00082112, 0x00082218, 0x00400275, 0x00081032, 0x52009229, 0x00189346,
+            0x0040A078, 0x0040A170, 0x00700001]  # fmt: skip
+_TEXTS = [0x00081030, 0x0008103E, 0x00104000, 0x00181030, 0x00204000, 0x00321060, 0x00400007, 0x00400254, 0x00700006,
+          0x00700080, 0x00700084, 0x00401001, 0x00400009, 0x00200010]  # fmt: skip
+_TAGS = [_ROWS, _OF_ANY_IMAGE, _CODES, _ODD_ONES, _TEXTS, _NESTING, _NESTING]
 _IDENTITY = [0x00080005, 0x00100010, 0x00100020, 0x00100021]
 _CREATORS = ["SIEMENS MR HEADER", "GEMS_PARM_01", "SOMEBODY", ""]
 _PRIVATE = [0x0019100C, 0x0019110C, 0x00191015, 0x00431001, 0x0043102A, 0x00191001, 0x0009100B]
 _WORDS = ["", "HEAD", "zyxwvut", "of Abcdefg", "ID-77 11", "PRIMARY\\HEAD", "AXIAL\\ABCDEFG", "T1 ax", "1.5",
-          "19770707", "Zyxwvut^Abcdefg", " padded ", "Müster", "1.5\\abcdefg", "x" * 1200]  # fmt: skip
+          "19770707", "Zyxwvut^Abcdefg", " padded ", "Müster", "1.5\\abcdefg", "x" * 1200, "CT chest for Abcdefg",
+          "HELIX axial 5.0mm, Dr. Smith", "ID7711", "seen 2020-01-02", "Chest\\Ward 7\\Abcdefg", "a" * 17,
+          "T1 tra " * 100]  # fmt: skip
+_TIMES = {
+    "AS": ["093Y", "045Y", "012M", "999D", "045Y\\093Y", "093Y ", "45", ""],
+    "DA": ["20200102", "2020.01.02", "20200102\\20200229", "20209999", "", "2020", "Abcdefg "],
+    "DT": ["20200102101112.123456+0100", "2020", "202001", "20200102", "x", "20200102\\2021"],
+    "TM": ["101112.5", "10", "10:11:12", "", "zyxwvut"],
+}
+_CONCEPTS = [concept for concept in deid_content.rows() if concept[2] in VALUES] + [
+    ("99LOCAL", "1", kind) for kind in VALUES
+]
+_OTHER_CONCEPTS = [concept for concept in deid_content.rows() if concept[2] not in VALUES]
 _UIDS = ["", STUDY, SERIES, INSTANCE, make.MR_IMAGE, "2.25.7", f"{STUDY}\\2.25.7", "1.2.3.9 "]
 _SCHEMES = ["SCT", "DCM ", "99LOCAL", ""]
 _CHARACTER_SETS = [b"ISO_IR 192", b"ISO_IR 100", b"", b"\\ISO 2022 IR 87"]
@@ -88,13 +104,16 @@ def file(path: Path, data: bytes, *, explicit: bool, syntax: str = "") -> Path:
 class Generator:
     """Data sets by a seed: hypothesis draws the seed, because to draw every value from it takes ten times as long."""
 
-    def __init__(self, seed: int, *, explicit: bool, unknown: bool = False, disordered: bool = False) -> None:
+    def __init__(
+        self, seed: int, *, explicit: bool, unknown: bool = False, disordered: bool = False, content: bool = False
+    ) -> None:
         """
+        content       there are content items, as in a structured report
         unknown       some sequences are written as UN
         disordered    elements come in any order, and some twice
         """
         self._random = Random(seed)
-        self._explicit, self._unknown, self._disordered = explicit, unknown, disordered
+        self._explicit, self._unknown, self._disordered, self._content = explicit, unknown, disordered, content
 
     def data_set(self) -> bytes:
         """One that has an identity, in little endian."""
@@ -118,6 +137,8 @@ class Generator:
         tags += [choice(_IDENTITY) for _ in range(self._random.randrange(3))]
         found = {tag: self._element(tag, depth, explicit) for tag in tags}
         found |= self._private(explicit)
+        if self._content and not self._one_of(3):
+            found[CONTENT] = self._items(depth, explicit)
         found |= base
         order = sorted(found)
         parts = [found[tag] for tag in order]
@@ -127,6 +148,25 @@ class Generator:
             self._random.shuffle(others)
             parts = [first, *others]
         return b"".join(parts)
+
+    def _items(self, depth: int, explicit: bool) -> bytes:
+        """A Content Sequence: items with a concept name, a value type and its value, and content of their own."""
+        contents = []
+        for _ in range(self._random.randrange(4) if depth else 0):
+            scheme, code, kind = self._random.choice(_OTHER_CONCEPTS if self._one_of(6) else _CONCEPTS)
+            name = element(0x00080100, "SH", code.encode(), explicit=explicit)
+            name += element(0x00080102, "SH", scheme.encode(), explicit=explicit)
+            name += element(0x00080104, "LO", self._random.choice(_WORDS).encode()[:60], explicit=explicit)
+            base = {
+                VALUE_TYPE: element(VALUE_TYPE, "CS", kind.encode(), explicit=explicit),
+                CONCEPT_NAME: sequence(CONCEPT_NAME, [name], explicit=explicit, defined=(self._one_of(2), True)),
+            }
+            if kind in VALUES:
+                base[VALUES[kind]] = self._element(VALUES[kind], 0, explicit)
+            if self._one_of(20):
+                base[0x0040DB73] = element(0x0040DB73, "UL", struct.pack("<2I", 1, 2), explicit=explicit)
+            contents.append(self._level(depth - 1, explicit, base))
+        return sequence(CONTENT, contents, explicit=explicit, defined=(self._one_of(2), self._one_of(2)))
 
     def _element(self, tag: int, depth: int, explicit: bool) -> bytes:
         vr = VR_BY_TAG.get(tag, "LO")
@@ -153,6 +193,8 @@ class Generator:
             return self._random.randbytes(_BYTES[vr] * self._random.randrange(3))
         if vr == "UI":
             return self._random.choice(_UIDS).encode()
+        if vr in _TIMES and not self._one_of(8):
+            return self._random.choice(_TIMES[vr]).encode()
         value = self._random.choice(_SCHEMES if tag == 0x00080102 else _WORDS)
         return value.encode("utf-8" if vr in _BY_CHARACTER_SET else "ascii", "ignore")
 

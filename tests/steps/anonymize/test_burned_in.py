@@ -96,6 +96,16 @@ def test_what_says_so_itself_is_held(facts: Facts) -> None:
     assert burned_in(facts)
 
 
+def test_a_report_passes_when_its_content_is_cleaned_and_nothing_else_in_it_shows_names() -> None:
+    report = replace(_CT, sop_class=f"{_STORAGE}88.33", modality="SR", has_pixels=False, has_content=True)
+    assert burned_in(report) is not None
+    cleaned = replace(report, content_cleaned=True)
+    assert burned_in(cleaned) is None
+    assert burned_in(replace(cleaned, has_document=True)) is not None
+    assert burned_in(replace(cleaned, modality="DOC")) is not None
+    assert burned_in(replace(cleaned, sop_class=f"{_STORAGE}7")) is not None
+
+
 def test_burned_in_annotation_no_does_not_release_an_ultrasound() -> None:
     assert burned_in(replace(_CT, modality="US", burned_in_annotation="NO"))
 

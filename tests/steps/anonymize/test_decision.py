@@ -9,27 +9,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.dicom.attributes import VR_BY_TAG
+from node.dicom.text import folded
 from node.steps.anonymize import values
+from node.steps.anonymize.cleaning import cleaner_for
 from node.steps.anonymize.decision import (
-    Scope,
-    UndecidableError,
-    entered,
+    REMOVED,
     goes,
     kept_private,
     lasting,
     looked_at,
+    new_private_value,
     new_value,
 )
+from node.steps.anonymize.known import Known
+from node.steps.anonymize.patients import Patient, Patients
 from node.steps.anonymize.plan import NO_RULES, Do, compile_plan
 from node.steps.anonymize.pseudonyms import Pseudonyms
+from node.steps.anonymize.scope import Scope, UndecidableError
 from node.steps.anonymize.text import UnreadableTextError, words
+from node.steps.anonymize.vocabulary import shipped
 from tests import make
 from tests.steps.anonymize.driver import SECRET
 
 MANUFACTURER, BODY_PART, THICKNESS, CONTEXT_UID, SPACING = 0x00080070, 0x00180015, 0x00180050, 0x00080117, 0x00280030
 SCOPE = Scope(
-    plan=compile_plan(frozenset(), NO_RULES, make.CT_IMAGE), pseudonyms=Pseudonyms(SECRET), encodings=("utf8",),
-    patient="0123456789abcdef", own_uids=frozenset({"1.2.3"}), own_words=words("Müster^Anna", "4711-X"),
+    plan=compile_plan(frozenset(), NO_RULES, make.CT_IMAGE), patients=Patients(SECRET), encodings=("utf8",),
+    patient=Patient("0123456789abcdef", Pseudonyms(SECRET), -400, folded("4711-X")),
+    own_uids=frozenset({"1.2.3"}), own_words=words("Müster^Anna", "4711-X"),
 )  # fmt: skip
 
 
@@ -53,19 +59,110 @@ SCOPE = Scope(
 def test_a_value_stays_or_becomes(
     tag: int, vr: str, value: bytes, action: Do | str | None, becomes: tuple[str, bytes] | None
 ) -> None:
-    assert new_value(tag, vr, value, action, SCOPE) == becomes
+    assert new_value(tag, vr, value, action, SCOPE) == (becomes, action)
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr", "value", "action", "becomes", "done"),
+    [
+        (0x00080020, "DA", b"20200102", Do.SHIFT, ("DA", b"20191228"), Do.SHIFT),
+        (0x00080020, "DA", b"soon", Do.SHIFT, ("DA", b""), Do.EMPTY),
+        (0x0008103E, "LO", b"CT chest of Gruber", Do.CLEAN, ("LO", b"CT chest of "), Do.CLEAN),
+        (0x0008103E, "LO", b"Gruber", Do.CLEAN, REMOVED, Do.REMOVE),
+        (0x0040A160, "UT", b"Gruber", Do.CLEAN, ("UT", b"ANONYMIZED"), Do.DUMMY),
+        (0x00200010, "SH", b"7 ", Do.HASH, ("SH", SCOPE.patient.pseudonyms.value("7").encode()), Do.HASH),
+        (MANUFACTURER, "LO", b"of Gruber", None, ("LO", b"of"), Do.CLEAN),
+        (0x00080104, "LO", b"of Gruber", None, None, None),
+        (0x00101010, "AS", b"093Y", None, ("AS", b"090Y"), None),
+    ],
+)  # fmt: skip
+def test_what_was_done_in_the_end_is_told(
+    tag: int, vr: str, value: bytes, action: Do, becomes: tuple[str, bytes] | None, done: Do
+) -> None:
+    """A value that cannot be moved or cleaned becomes what the Basic Profile makes of it."""
+    cleaner = cleaner_for(Known(names=frozenset({"Gruber"})), shipped())
+    scope = replace(SCOPE, cleaner=cleaner, days=-5, in_clean=True, own_words=None)
+    assert new_value(tag, vr, value, action, scope) == (becomes, done)
+
+
+@pytest.mark.parametrize(
+    ("value", "becomes", "done"),
+    [
+        (b"seen by Gruber", ("LO", b"seen by "), Do.CLEAN),
+        (b"made for AC-123456, GRUBER", ("LO", b"made for"), Do.CLEAN),
+        (b"Gruber", ("LO", b"ANONYMIZED"), Do.DUMMY),
+        (b"HELIX of nobody", None, None),
+        (b"number 77", None, None),
+    ],
+)
+def test_a_text_that_the_table_leaves_is_cleaned_where_it_says_who_somebody_is(
+    value: bytes, becomes: tuple[str, bytes] | None, done: Do | None
+) -> None:
+    known = Known(names=frozenset({"Gruber^Eva", "Head"}), numbers=frozenset({"AC123456", "77"}))
+    scope = replace(SCOPE, cleaner=cleaner_for(known, shipped()), own_words=None)
+    assert new_value(0x00700081, "LO", value, None, scope) == (becomes, done)
+    assert new_value(0x00700081, "LO", value, Do.KEEP, scope) == (None, Do.KEEP), "a rule may keep it"
+    assert new_value(0x00080102, "SH", b"Gruber", None, scope) == (None, None), "a code says no text of a person"
+
+
+def test_a_code_that_says_anybodys_name_is_replaced_where_texts_are_cleaned_and_a_term_stays() -> None:
+    known = Known(names=frozenset({"Gruber^Eva", "Head"}), numbers=frozenset({"AC123456"}))
+    scope = replace(SCOPE, cleaner=cleaner_for(known, shipped()), own_words=None)
+    assert new_value(BODY_PART, "CS", b"HEAD\\DR GRUBER ", None, scope)[0] == ("CS", b"HEAD\\ANONYMIZED ")
+    assert new_value(BODY_PART, "CS", b"HEAD", None, scope)[0] is None
+    assert new_value(BODY_PART, "CS", b"DR GRUBER ", None, replace(scope, cleaner=None))[0] is None
+
+
+def test_the_patients_name_is_found_in_other_spellings() -> None:
+    for said in ("MUSTER", "Muester ", "müster"):
+        assert new_value(0x00700081, "LO", said.encode("utf8"), None, SCOPE)[0] == ("LO", b"ANONYMIZED")
+
+
+def test_a_pseudonym_that_is_too_long_for_its_place_is_undecidable() -> None:
+    scope = replace(SCOPE, patient=replace(SCOPE.patient, name="a pseudonym of 24 letters"))
+    assert new_value(0x00100020, "LO", b"4711", Do.PATIENT, scope)[0] == ("LO", b"a pseudonym of 24 letters ")
+    for tag, vr in ((0x00200010, "SH"), (BODY_PART, "CS"), (0x00080055, "AE")):
+        with pytest.raises(UndecidableError, match="longer than that may be"):
+            new_value(tag, vr, b"4711", Do.PATIENT, scope)
+
+
+def test_an_age_that_is_none_is_undecidable() -> None:
+    with pytest.raises(UndecidableError, match="no valid AS"):
+        new_value(0x00101010, "AS", b"old ", None, SCOPE)
+
+
+@pytest.mark.parametrize(
+    ("vr", "value", "action", "becomes"),
+    [
+        ("LO", b"ACME", Do.EMPTY, ("LO", b"")),
+        ("SH", b"7 ", Do.HASH, ("SH", SCOPE.patient.pseudonyms.value("7").encode())),
+        ("DA", b"20200102", Do.SHIFT, ("DA", b"20200102")),
+        ("DA", b"soon", Do.SHIFT, REMOVED),
+        ("LO", b"ACME", "OURS!", ("LO", b"OURS! ")),
+        ("DS", b"1 ", "OURS!", REMOVED),
+        ("SQ", b"", Do.EMPTY, REMOVED),
+        ("UN", b"??", Do.HASH, REMOVED),
+    ],
+)
+def test_a_private_element_becomes_what_a_rule_makes_of_it_or_goes(
+    vr: str, value: bytes, action: Do | str, becomes: tuple[str, bytes]
+) -> None:
+    assert new_private_value(vr, value, action, SCOPE) == becomes
 
 
 def test_own_uids_are_replaced_anywhere_and_others_where_the_plan_says_so() -> None:
-    own, other = SCOPE.pseudonyms.uid("1.2.3").encode(), SCOPE.pseudonyms.uid("1.2.4").encode()
-    assert new_value(CONTEXT_UID, "UI", b"1.2.3\\1.2.4 ", None, SCOPE) == ("UI", values.padded(own + b"\\1.2.4", "UI"))
-    assert new_value(CONTEXT_UID, "UI", b"1.2.4\0", Do.UID, SCOPE) == ("UI", values.padded(other, "UI"))
+    own, other = SCOPE.patient.pseudonyms.uid("1.2.3").encode(), SCOPE.patient.pseudonyms.uid("1.2.4").encode()
+    assert new_value(CONTEXT_UID, "UI", b"1.2.3\\1.2.4 ", None, SCOPE)[0] == (
+        "UI",
+        values.padded(own + b"\\1.2.4", "UI"),
+    )
+    assert new_value(CONTEXT_UID, "UI", b"1.2.4\0", Do.UID, SCOPE)[0] == ("UI", values.padded(other, "UI"))
 
 
 def test_all_text_of_an_item_that_stands_for_a_sequence_is_replaced() -> None:
     dummy = replace(SCOPE, in_dummy=True)
-    assert new_value(MANUFACTURER, "LO", b"ACME", None, dummy) == ("LO", b"ANONYMIZED")
-    assert new_value(BODY_PART, "CS", b"HEAD", None, dummy) is None
+    assert new_value(MANUFACTURER, "LO", b"ACME", None, dummy)[0] == ("LO", b"ANONYMIZED")
+    assert new_value(BODY_PART, "CS", b"HEAD", None, dummy)[0] is None
 
 
 @pytest.mark.parametrize(
@@ -89,20 +186,13 @@ def test_text_that_stays_must_decode(tag: int, vr: str) -> None:
         new_value(tag, vr, b"M\xfcster", None, SCOPE)
 
 
-def test_what_ps36_does_not_have_goes_unless_a_rule_changes_it() -> None:
+def test_what_ps36_does_not_have_goes_unless_the_plan_has_it() -> None:
+    """Table E.1-1 and a rule may be newer than our PS3.6."""
     assert goes(0x0018FFF1, None)
-    assert goes(0x0018FFF1, Do.KEEP)
+    assert not goes(0x0018FFF1, Do.KEEP)
     assert not goes(0x0018FFF1, Do.EMPTY)
     assert goes(MANUFACTURER, Do.REMOVE)
     assert not goes(MANUFACTURER, None)
-
-
-def test_an_item_has_its_own_patient_and_the_data_set_around_it_none() -> None:
-    inner = replace(SCOPE, nested=True)
-    assert entered(SCOPE, None, b"T-2 ", b"").patient == SCOPE.patient
-    assert entered(inner, None, b"T-2 ", b"").patient == SCOPE.pseudonyms.patient("", "T-2")
-    assert entered(inner, ("latin-1",), b"M\xfc", b"HERE").patient == SCOPE.pseudonyms.patient("HERE", "Mü")
-    assert entered(inner, None, b"", b"HERE") == inner
 
 
 def test_a_private_element_is_kept_with_its_creator_and_by_it() -> None:
@@ -114,7 +204,10 @@ def test_a_private_element_is_kept_with_its_creator_and_by_it() -> None:
         0x0019110C: b"1 ",
         0x0019000C: b"",
     }
-    assert kept_private(level, level.__getitem__, plan) == {0x00190010: "LO", 0x0019100C: "IS"}
+    assert kept_private(level, level.__getitem__, plan) == {
+        0x00190010: ("LO", Do.KEEP),
+        0x0019100C: ("IS", Do.KEEP),
+    }
     assert kept_private(level, level.__getitem__, SCOPE.plan) == {}
 
 
@@ -126,7 +219,7 @@ def test_a_private_element_is_kept_with_its_creator_and_by_it() -> None:
 def test_what_lasts_is_the_same_for_an_instance_with_other_uids(tag: int, value: bytes, action: Do | None) -> None:
     vr = VR_BY_TAG[tag]
     other = replace(SCOPE, own_uids=frozenset({"1.2.9"}))
-    if lasting(vr, value, action):
+    if lasting(vr, value, action, SCOPE):
         assert new_value(tag, vr, value, action, SCOPE) == new_value(tag, vr, value, action, other)
     if not looked_at(vr, action) and value:
         assert new_value(tag, vr, value, action, SCOPE) == new_value(tag, vr, b"other", action, SCOPE)

@@ -32,6 +32,21 @@ def test_no_marker_is_left_in_any_byte(tmp_path: Path, syntax: str) -> None:
     assert [mark for mark in MARKS if mark in written] == []
 
 
+_CLEANING = ("clean_descriptors", "clean_structured_content", "clean_graphics", "retain_long_modified_dates")
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_cleaning_leaves_no_marker_either(tmp_path: Path, syntax: str) -> None:
+    ds, _ = everywhere()
+    ds.StudyDescription, ds.SeriesDescription = f"CT thorax of {MARK} at 07.07.1977", f"ax_{MARK}_T1"
+    ds.file_meta.TransferSyntaxUID = syntax
+    path = output(ds, tmp_path, options=_CLEANING)
+    times = (b"070707.77",)  # dates move by whole days
+    assert [mark for mark in MARKS if mark in path.read_bytes() and mark not in times] == []
+    after = dcmread(path)
+    assert (after.StudyDescription, after.SeriesDescription) == ("CT thorax of at", "ax_T1")
+
+
 def test_no_marker_is_left_in_a_deflated_data_set(tmp_path: Path) -> None:
     ds, _ = everywhere()
     ds.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
@@ -48,8 +63,11 @@ def test_an_option_keeps_its_column_and_nothing_else(tmp_path: Path, option: str
     for tag in planted:
         if VR_BY_TAG.get(tag) in (None, "SQ"):
             continue
+        row = deid_table.rows()[tag]
+        if option in row.cleans and VR_BY_TAG[tag] == "TM":
+            continue  # dates move by whole days
         kept = tag in after and bool(after[tag].value) and after[tag].value == before[tag].value
-        assert kept == (option in deid_table.rows()[tag].keeps), describe(tag)
+        assert kept == (option in row.keeps), describe(tag)
 
 
 def test_a_kept_sequence_is_cleaned_within(tmp_path: Path) -> None:

@@ -64,3 +64,44 @@ def test_one_patient_id_at_two_issuers_is_two_patients() -> None:
 def test_a_short_secret_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 32"):
         Pseudonyms(b"short")
+
+
+_ids = st.text("0123456789abcXYZ-|", min_size=1, max_size=8)
+
+
+@given(_ids, st.text("HOSPITAL|", max_size=4), st.text("HOSPITAL|", max_size=4), _ids)
+def test_two_patients_stay_two_whatever_separates_issuer_and_id(a: str, at: str, other: str, b: str) -> None:
+    pseudonyms = Pseudonyms(_SECRET)
+    same = (at, a.upper()) == (other, b.upper())
+    assert (pseudonyms.patient(at, a) == pseudonyms.patient(other, b)) == same
+
+
+def test_the_pseudonyms_of_the_first_release_stay() -> None:
+    assert Pseudonyms(_SECRET).patient("a", "b") == "c42f38d22fd09c39"
+    assert Pseudonyms(_SECRET).uid("1.3.6") == "2.25.310255795696454837174852988405248252981"
+
+
+@given(_ids, st.text("HOSPITAL", max_size=4))
+def test_a_patients_dates_move_by_one_amount_that_leaves_no_year_as_it_was(patient_id: str, issuer: str) -> None:
+    days = Pseudonyms(_SECRET).days(issuer, patient_id)
+    assert -4017 <= days <= -366
+    assert days == Pseudonyms(_SECRET).days(f"{issuer.lower()} ", patient_id.upper())
+    assert -4017 <= Pseudonyms(_SECRET).days_of_study(patient_id) <= -366
+
+
+def test_amounts_differ_between_patients_and_secrets_and_use_the_whole_range() -> None:
+    found = {Pseudonyms(_SECRET).days("", str(number)) for number in range(2000)}
+    assert len(found) > 1300
+    assert min(found) < -3900
+    assert max(found) > -480
+    assert [Pseudonyms(b"t" * 32).days("", str(n)) for n in range(9)] != [
+        Pseudonyms(_SECRET).days("", str(n)) for n in range(9)
+    ]
+
+
+def test_a_value_has_one_hash_whatever_its_padding_and_case_that_no_other_use_of_the_secret_gives() -> None:
+    pseudonyms = Pseudonyms(_SECRET)
+    assert pseudonyms.value(" a-4711 ") == pseudonyms.value("A-4711")
+    assert len(pseudonyms.value("A-4711")) == 16
+    assert pseudonyms.value("A-4711") not in (pseudonyms.patient("", "A-4711").upper(), pseudonyms.value("A-4712"))
+    assert pseudonyms.value("A-4711") != Pseudonyms(b"t" * 32).value("A-4711")

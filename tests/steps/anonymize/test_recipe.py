@@ -43,12 +43,20 @@ def _recipe(tmp_path: Path, *lines: str) -> Path:
         ("KEEP (0019,100C)", "name it by its creator"),
         ("BLANK PixelData", "not for a recipe to change"),
         ("REMOVE PatientIdentityRemoved", "not for a recipe to change"),
-        ("REMOVE fields:names", "not supported"),
+        ("REMOVE fields:names", "undefined group names"),
+        ("REMOVE values:names", "undefined group names: a section %values names"),
+        ("REPLACE StudyDate func:hash", "is DA; hash takes"),
+        ("REPLACE StudyDescription func:shift", "is LO; shift takes"),
+        ("REPLACE PatientAddress func:clean", "may not be kept"),
+        ("%fields", "%fields needs a name"),
         ("REMOVE contains:(", "no regular expression"),
         ("REMOVE contains:Zebra", "matches no attribute"),
         ("REMOVE select:GROUP:zz", "no group"),
         ("ADD contains:Study x", "ADD takes one attribute"),
-        ("%filter graylist", "section %filter is not supported"),
+        ("%filter graylist", '%filter is of use only with the option "clean_pixel_data"'),
+        ("%filter", "%filter needs a name"),
+        ("%values", "%values needs a name"),
+        ("%labels", "section %labels is not supported; there are %header, %filter, %fields, %values"),
     ],
 )
 def test_a_line_that_is_not_understood_is_a_problem_with_its_place(tmp_path: Path, line: str, problem: str) -> None:
@@ -57,6 +65,54 @@ def test_a_line_that_is_not_understood_is_a_problem_with_its_place(tmp_path: Pat
     assert len(problems) == 1
     assert problems[0].startswith(f"{path}:5: ")
     assert problem in problems[0]
+
+
+def test_a_group_stands_for_its_fields(tmp_path: Path) -> None:
+    ds = make.ct_series(1)[0]
+    ds.Manufacturer, ds.ManufacturerModelName, ds.SoftwareVersions = "ACME", "Model", "7"
+    recipe = tmp_path / "site.dicom"
+    recipe.write_text(
+        "FORMAT dicom\n\n%fields maker\nFIELD Manufacturer\nFIELD endswith:ModelName\n\n"
+        "%header\nREMOVE fields:maker\nKEEP SoftwareVersions\n"
+    )
+    after = result(ds, tmp_path, recipe=recipe)
+    assert "Manufacturer" not in after
+    assert "ManufacturerModelName" not in after
+    assert after.SoftwareVersions == "7"
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        (["%fields a", "REMOVE KVP"], 'site.dicom:4: "REMOVE" in %fields'),
+        (["%fields a", "FIELD KVP", "%fields a", "FIELD KVP"], "site.dicom:5: group a is defined twice"),
+        (["%fields a", "FIELD Nothing", "%header", "REMOVE fields:a"], 'site.dicom:6: unknown attribute "Nothing"'),
+        (["%fields a", "%header", "REMOVE fields:a"], "site.dicom:5: undefined group a"),
+    ],
+)
+def test_a_group_that_is_not_understood_is_a_problem(tmp_path: Path, lines: list[str], problem: str) -> None:
+    path = tmp_path / "site.dicom"
+    path.write_text("\n".join(["FORMAT dicom", "", *lines]) + "\n")
+    problems = Anonymize(recipe=path).problems()
+    assert len(problems) == 1
+    assert problem in problems[0]
+
+
+def test_a_recipe_shifts_cleans_and_hashes(tmp_path: Path) -> None:
+    ds = make.ct_series(1)[0]
+    ds.StudyDate, ds.StudyDescription, ds.AccessionNumber = "20200315", "CT of Zebulon", "A-4711"
+    recipe = _recipe(
+        tmp_path,
+        "REPLACE StudyDate func:shift",
+        "REPLACE StudyDescription func:clean",
+        "REPLACE AccessionNumber func:hash",
+    )
+    after = result(ds, tmp_path, recipe=recipe)
+    assert after.StudyDate not in ("", "20200315")
+    assert after.StudyDescription == "CT of"
+    assert len(after.AccessionNumber) == 16
+    assert after.LongitudinalTemporalInformationModified == "MODIFIED"
+    assert "DeidentificationMethodCodeSequence" not in after
 
 
 def test_all_problems_come_at_once(tmp_path: Path) -> None:

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 import pydicom
 import pytest
 from pydicom import dcmread
 
+from benchmarks.corpus.generate import generate
 from node.steps.anonymize import instance
 from node.steps.anonymize.instance import Anonymizer, HoldError
-from node.steps.anonymize.plan import AVAILABLE, NO_RULES, Plan, compile_plan
-from node.steps.anonymize.pseudonyms import Pseudonyms
+from node.steps.anonymize.patients import Patients
+from node.steps.anonymize.plan import Plan
 from tests.data import real_folders
 from tests.steps.anonymize import reference
+from tests.steps.anonymize.choices import plan_of
 from tests.steps.anonymize.driver import SECRET
 
 # As in production: pydicom warns of what real images have, and goes on.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
-OPTIONS = [frozenset[str](), frozenset(AVAILABLE) - {"retain_uids"}]
+CHOSEN = ["basic", "all, other UIDs", "rules over all"]
 BUNDLED = sorted(
     path
     for path in (Path(pydicom.__file__).parent / "data").rglob("*")
@@ -40,8 +42,8 @@ def _every_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(instance, "burned_in", lambda _: None)
 
 
-def plans(options: frozenset[str]) -> Callable[[str], Plan]:
-    return lru_cache(maxsize=None)(partial(compile_plan, options, NO_RULES))
+def plans(choice: str) -> Callable[[str], Plan]:
+    return partial(plan_of, choice)
 
 
 def both(path: Path, folder: Path, anonymizer: Anonymizer, plan_for: Callable[[str], Plan]) -> tuple[bool, bool]:
@@ -54,26 +56,46 @@ def both(path: Path, folder: Path, anonymizer: Anonymizer, plan_for: Callable[[s
     try:
         head = dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"])
         plan = plan_for(str(head.get("SOPClassUID", "")))
-        reference.deidentified(path, folder / "theirs", plan, Pseudonyms(SECRET))
+        reference.deidentified(path, folder / "theirs", plan, Patients(SECRET))
     except reference.UNREADABLE:
         theirs = False
     return ours, theirs
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=["basic", "retaining"])
+@pytest.mark.parametrize("choice", CHOSEN)
 @pytest.mark.parametrize("folder", real_folders(), ids=lambda folder: folder.name)
-def test_a_real_series_becomes_byte_for_byte_the_same(folder: Path, options: frozenset[str], tmp_path: Path) -> None:
-    plan_for = plans(options)
-    anonymizer = Anonymizer(plan_for, Pseudonyms(SECRET))
+def test_a_real_series_becomes_byte_for_byte_the_same(folder: Path, choice: str, tmp_path: Path) -> None:
+    plan_for = plans(choice)
+    anonymizer = Anonymizer(plan_for, Patients(SECRET))
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         assert both(path, tmp_path, anonymizer, plan_for) == (True, True), path.name
         assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes(), path.name
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=["basic", "retaining"])
-def test_the_images_of_pydicom_become_the_same_or_are_held_by_both(options: frozenset[str], tmp_path: Path) -> None:
-    plan_for = plans(options)
-    anonymizer = Anonymizer(plan_for, Pseudonyms(SECRET))
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("corpus")
+    generate(folder, patients=7)
+    return folder / "files"
+
+
+@pytest.mark.parametrize("choice", [*CHOSEN, "texts", "recipe and rules"])
+def test_the_objects_of_the_corpus_become_the_same(corpus: Path, choice: str, tmp_path: Path) -> None:
+    """Reports, presentation states, plans and documents among them, in several character sets."""
+    plan_for = plans(choice)
+    anonymizer, written = Anonymizer(plan_for, Patients(SECRET)), 0
+    for path in sorted(path for path in corpus.rglob("*") if path.is_file()):
+        assert both(path, tmp_path, anonymizer, plan_for) == (True, True), path.name
+        ours, theirs = (tmp_path / "ours").read_bytes(), (tmp_path / "theirs").read_bytes()
+        assert ours == theirs or dcmread(tmp_path / "ours") == dcmread(tmp_path / "theirs"), path.name
+        written += 1
+    assert written > 30
+
+
+@pytest.mark.parametrize("choice", CHOSEN)
+def test_the_images_of_pydicom_become_the_same_or_are_held_by_both(choice: str, tmp_path: Path) -> None:
+    plan_for = plans(choice)
+    anonymizer = Anonymizer(plan_for, Patients(SECRET))
     written = set()
     for path in BUNDLED:
         ours, theirs = both(path, tmp_path, anonymizer, plan_for)

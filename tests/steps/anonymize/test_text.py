@@ -45,4 +45,17 @@ def test_words_are_found_whole_in_any_case_and_short_ones_are_not_looked_for() -
     assert found.search("for MUSTERMANN, Li")
     assert found.search("id_0815/4711_x")
     assert not found.search("Mustermannson Li 0815")
+
+
+@pytest.mark.parametrize("written", ["MULLER", "Mueller", "müller-x", "LUDENSCHEIDT, A", "luedenscheidt_chest", "Ánna"])
+def test_a_name_is_found_as_it_is_spelled_without_its_accents_too(written: str) -> None:
+    found = words("Müller-Lüdenscheidt^Ánna", "")
+    assert found is not None
+    assert found.search(written)
+
+
+def test_a_spelling_that_is_short_is_not_looked_for() -> None:
+    found = words("Bøe^Gaal", "")  # boe, gal
+    assert found is not None
+    assert not found.search("boe gal")
     assert words("Li^Bo", "17") is None

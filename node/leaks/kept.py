@@ -1,0 +1,44 @@
+"""What a route leaves in its outputs on purpose, and is therefore no leak.
+
+The options of PS3.15 E.3 by the names that rules.yaml has for them; read here once more, and not taken over from what
+de-identifies, so that an option that keeps too much there is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from node.leaks.what import What
+
+_LEAVES = {
+    "retain_uids": frozenset({What.UID}),
+    "retain_device_identity": frozenset({What.DEVICE}),
+    "retain_institution_identity": frozenset({What.INSTITUTION}),
+    "retain_long_full_dates": frozenset({What.DATE}),
+}
+
+DEVICE_UIDS = frozenset({0x00181002, 0x0018100B})
+"""Device UID, Manufacturer's Device Class UID."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Kinds of values that are not searched for, and attributes whose values are not."""
+
+    whats: frozenset[What] = frozenset()
+    tags: frozenset[int] = frozenset()
+    shifted: bool = False
+    """Dates are shifted: one of the originals may be, by chance, the shifted one of another."""
+
+    def __and__(self, other: Kept) -> Kept:
+        """What two steps one after the other leave."""
+        return Kept(self.whats & other.whats, self.tags & other.tags, self.shifted or other.shifted)
+
+    @classmethod
+    def of(cls, options: Collection[str], tags: Collection[int] = ()) -> Kept:
+        """From the options of PS3.15 E.3 and from what site rules keep by name. Options that keep nothing which is
+        searched for have no effect."""
+        whats = frozenset[What]().union(*(_LEAVES[name] for name in options if name in _LEAVES))
+        device = DEVICE_UIDS if "retain_device_identity" in options else frozenset[int]()
+        return cls(whats, frozenset(tags) | device, "retain_long_modified_dates" in options)

@@ -1,0 +1,70 @@
+"""What became of elements, by their bytes: the instances of a series have nine of ten in common.
+
+What becomes of one depends on the bytes, on what a frame here has, and on nothing else that stands around it, but for
+private elements, code meanings and UIDs that may be the instance's own: those are not remembered by themselves, and
+what has the last in it is not at all. What is missing in a frame gives one patient's values to another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from node.certificate.actions import Told
+from node.dicom.encoding import Parse
+from node.dicom.levels import EXPLICIT
+from node.dicom.recurring import Lately
+from node.steps.anonymize.scope import Scope
+
+LONGEST = 512
+"""Bytes of an element, or of a whole sequence, that is remembered."""
+_MOST_FRAMES = 128
+_MOST_AT_TOP, _MOST_IN_ITEMS = 2048, 256
+"""Elements of a frame, and as many again that came before them."""
+
+Remembered = tuple[bytes, tuple[Told, ...]]
+"""An element as it is written, b"" for one that is removed; and what a Recorder is told of it and all that is in it."""
+
+_Place = int | tuple[int, ...]
+_Frame = tuple[object, ...]
+
+
+@dataclass(slots=True)
+class Memory:
+    """Kept for one run of the step: it holds values of patients."""
+
+    known: dict[_Frame, Lately[Remembered]] = field(default_factory=dict)
+    _objects: dict[int, object] = field(default_factory=dict)
+    """Those that a frame knows by their id, kept so that no other gets it."""
+
+    def of(self, scope: Scope, parse: Parse, *, telling: bool = False, gone: bool = False) -> Lately[Remembered]:
+        """What is remembered of elements within a scope that are laid out as `parse` reads them.
+
+        telling  whether it is also told what was done to them: then the whole path counts
+        gone     of private ones that are removed, whatever their bytes are
+        """
+        frame = _frame(scope, parse, telling, gone)
+        found = self.known.get(frame)
+        if found is None:
+            if len(self.known) >= _MOST_FRAMES:
+                self.known.clear()
+                self._objects.clear()
+            for kept in (scope.plan, scope.patient, scope.cleaner):
+                self._objects[id(kept)] = kept
+            found = self.known[frame] = Lately(_MOST_IN_ITEMS if scope.nested else _MOST_AT_TOP)
+        return found
+
+
+def _frame(scope: Scope, parse: Parse, telling: bool, gone: bool) -> _Frame:
+    """All of a scope but the crosswalk, which is one for all, and the instance's own UIDs.
+
+    Where an item lies counts by its sequence (Plan.items), and by all above it only where a rule names a path, or where
+    it is told.
+    """
+    words = scope.own_words.pattern if scope.own_words else ""
+    place: _Place = 0
+    if scope.nested:
+        place = scope.path if scope.plan.paths or telling else scope.path[-1]
+    return (
+        id(scope.plan), id(scope.patient), id(scope.cleaner), scope.days, scope.encodings, words, scope.nested, place,
+        scope.in_dummy, scope.in_clean, scope.in_content, scope.by_place, scope.own, parse is EXPLICIT, telling, gone,
+    )  # fmt: skip

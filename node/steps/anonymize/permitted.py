@@ -1,0 +1,64 @@
+"""What a recipe or a rule may do to an attribute: checked when rules.yaml is loaded. Each raises FieldError."""
+
+from __future__ import annotations
+
+from node.dicom.attributes import VR_BY_TAG, PrivateTag, describe
+from node.dicom.deid_table import is_repeating, rows, safe_private
+from node.steps.anonymize.actions import Action, Do
+from node.steps.anonymize.changes import CLEANED, HASHED, SHIFTED
+from node.steps.anonymize.fields import NEVER_KEPT, FieldError
+from node.steps.anonymize.profile import BEYOND_THE_TABLE, by_profile
+from node.steps.anonymize.values import fits
+
+
+def check_kept(tag: int, options: frozenset[str]) -> None:
+    """That an attribute may leave as it is, or cleaned."""
+    if tag in NEVER_KEPT:
+        raise FieldError(f"{describe(tag)} identifies the patient and may not be kept")
+    row = rows().get(tag)
+    if row and row.basic == "U" and by_profile(row, options, "1") is not Do.KEEP:
+        raise FieldError(f"{describe(tag)} is a UID; to keep UIDs use the option retain_uids")
+    if is_repeating(tag):
+        raise FieldError("curves and overlays may not be kept")
+
+
+def check_literal(tag: int, value: str, *, instead_of_uid: str) -> None:
+    """That a text is a value of the attribute, in every character set."""
+    vr = VR_BY_TAG.get(tag)
+    if vr is None:
+        raise FieldError(f"{describe(tag)} is not in the data dictionary")
+    if vr == "UI":
+        raise FieldError(f"{describe(tag)} is a UID; use {instead_of_uid}")
+    wrong = fits(vr, value)
+    if wrong:
+        raise FieldError(f"{describe(tag)}: {wrong}")
+
+
+def check_representation(tag: int, action: Do, options: frozenset[str]) -> None:
+    """That SHIFT, CLEAN or HASH can be done to the attribute's representation."""
+    vr = VR_BY_TAG.get(tag)
+    if vr is None:
+        raise FieldError(f"{describe(tag)} is not in the data dictionary")
+    if action is Do.SHIFT and "retain_long_full_dates" in options:
+        raise FieldError("the option retain_long_full_dates keeps dates as they are, so none can be shifted beside it")
+    takes = {Do.SHIFT: SHIFTED, Do.CLEAN: CLEANED | {"SQ"}, Do.HASH: HASHED | {"UI"}}[action]
+    if vr not in takes:
+        raise FieldError(f"{describe(tag)} is {vr}; {_NAMES[action]} takes {', '.join(sorted(takes))}")
+
+
+_NAMES = {Do.SHIFT: "shift", Do.CLEAN: "clean", Do.HASH: "hash"}
+
+
+def is_safe(tag: PrivateTag, options: frozenset[str]) -> bool:
+    """Whether the option retain_safe_private keeps a private element anyway."""
+    return "retain_safe_private" in options and (tag.group, tag.creator, tag.element) in safe_private()
+
+
+def weakens(tag: int, action: Action, options: frozenset[str]) -> bool:
+    """Whether an action leaves more of an attribute than the profile would have left in some data set."""
+    if action not in (Do.KEEP, Do.CLEAN, Do.SHIFT):
+        return False
+    row = rows().get(tag)
+    if row is None:
+        return tag in BEYOND_THE_TABLE
+    return by_profile(row, options, "3") not in (Do.KEEP, action)
