@@ -47,7 +47,7 @@ def test_a_structure_set_waits_for_its_images(each_site: Site) -> None:
     (mask,) = (site.folder / "out").rglob("*.nii.gz")
     got = np.asarray(nibabel.load(mask).dataobj).transpose(2, 1, 0)
     assert np.array_equal(got[2], even_odd([HEART], SHAPE))
-    (report,) = (site.folder / "out").rglob("*.json")
+    (report,) = (site.folder / "out").rglob("*.report.json")
     assert json.loads(report.read_text())["regions"][0]["voxels"] == int(got.sum())
     assert images[0].SeriesInstanceUID not in report.read_text()
     assert notes().count("waits: masks: the series that it refers to has not come") == 1
