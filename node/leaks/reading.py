@@ -14,7 +14,7 @@ from node.leaks.collect import Collected
 from node.leaks.dates import parsed
 from node.leaks.kept import Kept
 from node.leaks.parse import Data, Value, written
-from node.leaks.what import Place, What
+from node.leaks.what import Place, UnreadableError, What
 
 _REMEMBERED = 50_000
 _LONGEST = 256
@@ -85,7 +85,7 @@ class Reader:
         except dicom.NotDicom:
             try:
                 yield from self._searched(files.read(data))
-            except files.UnreadableError as error:
+            except UnreadableError as error:
                 yield What.UNREADABLE, str(error)
             return
         yield from self._dicom(file, output)

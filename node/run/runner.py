@@ -165,8 +165,8 @@ class Runner:
         notes: list[str] = []
         if destination is not None:
             made = batch
-            certificate, said = self._certified(job, thawed, number, batch, folder, of)
-            notes += said
+            certificate, reading = self._certified(job, thawed, number, batch, folder, of)
+            notes += reading
             notes.append(self._forward(job, step, number, str(destination), batch, certificate))
         else:
             out = folder / f"{number}-{step.name}"

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.leaks.files import UnreadableError, names, read
-from node.leaks.what import Place
+from node.leaks.files import names, read
+from node.leaks.what import Place, UnreadableError
 from tests.leaks.test_reading import nifti, nifti_extension, png
 
 
