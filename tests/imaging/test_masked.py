@@ -19,7 +19,7 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels.encoders import RLELosslessEncoder
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from node.errors import CannotSucceed
 from node.imaging.capabilities import capabilities
@@ -94,8 +94,20 @@ def _coded(path: Path, syntax: str, pixels: list[np.ndarray], photometric: str, 
     ds.PixelData = encapsulate([bytes(ENCODERS[syntax](one)) for one in pixels], has_bot=table)
     ds["PixelData"].VR = "OB"
     ds["PixelData"].is_undefined_length = True
-    ds.file_meta.TransferSyntaxUID = syntax
-    return make.write(ds, path)
+    # pydicom writes none that it does not know: it is given one that is as long, and the right one takes its place.
+    written = next(
+        uid
+        for uid in (syntax, JPEG + "201", JPEG + "80")
+        if UID(uid).is_transfer_syntax and len(_even(uid)) == len(_even(syntax))
+    )
+    ds.file_meta.TransferSyntaxUID = written
+    make.write(ds, path)
+    path.write_bytes(path.read_bytes().replace(_even(written), _even(syntax), 1))
+    return path
+
+
+def _even(uid: str) -> bytes:
+    return uid.encode() + b"\0" * (len(uid) % 2)
 
 
 def _mask(rows: int, columns: int) -> Mask:

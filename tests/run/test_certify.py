@@ -97,7 +97,7 @@ def test_each_forward_is_of_what_was_certified_and_two_of_the_same_share_it(work
     assert [step["step"] for step in second["statement"]["steps"]] == ["anonymize", "nifti"]
     assert second["issue"]["previous"] == hashlib.sha256(working.rows(certificate)[0]["document"].encode()).hexdigest()
     kinds = [one["kind"] for one in second["statement"]["outputs"]]
-    assert sorted(kinds) == ["dicom"] * 3 + ["nifti", "report"]
+    assert sorted(kinds) == ["dicom"] * 3 + ["nifti", "nifti", "report"]  # the volume and its sidecar
     papers = {row["name"] for row in working.rows(parcel) if row["name"].startswith("certificate-")}
     assert len(papers) == 2
     numbers = [text.split(" of ")[0] for text in notes(working, key, "note") if text.startswith("certificate ")]
