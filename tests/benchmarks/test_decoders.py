@@ -49,6 +49,7 @@ def test_another_number_of_samples_is_no_agreement() -> None:
     assert [v.distance for v in verdicts(Decoded("one", FRAMES[:, :2]))] == [None]
 
 
+@pytest.mark.full
 def test_real_decoders_agree_on_files_of_several_syntaxes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -64,6 +65,7 @@ def test_real_decoders_agree_on_files_of_several_syntaxes(
     assert "RLE Lossless (1)" in shown
 
 
+@pytest.mark.full
 def test_every_codec_is_measured() -> None:
     command = [sys.executable, "-m", "benchmarks.codecs", "--quick"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=True)

@@ -25,8 +25,8 @@ SHAPE = (40, 50)
 HEART = disc(20.2, 15.4, 8.3)
 
 
-def test_a_structure_set_waits_for_its_images(each_site: Site) -> None:
-    site, images = each_site, make.ct_series(4, rows=SHAPE[0], columns=SHAPE[1])
+def test_a_structure_set_waits_for_its_images(site: Site) -> None:
+    images = make.ct_series(4, rows=SHAPE[0], columns=SHAPE[1])
     structures = structure_set(images, {"Heart": [Path(k=2, corners=HEART)]})
     site.rules(RULES)
 
