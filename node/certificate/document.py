@@ -20,6 +20,7 @@ from node.certificate.keys import Keys
 FORM = "dicom-node de-identification certificate 1"
 """What such a file says of itself; the number changes with the form."""
 
+_TAG = re.compile(rb"\(([0-9A-F]{4}),([0-9A-F]{4})\)")
 _CODE = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
 _SEALED = frozenset({"certificate", "issue", "seal", "statement"})
 _ISSUE = {"at": str, "chain": str, "key": str, "number": int, "previous": str}
@@ -64,8 +65,9 @@ def encoded(content: Mapping[str, Any]) -> bytes:
 
 
 def in_words(statement: Mapping[str, Any]) -> bytes:
-    """A statement as a second reader reads it: without hashes, which say nothing and may look like a number."""
-    return encoded(_without_codes(statement))
+    """A statement as a second reader reads it: without hashes, which say nothing and may look like a number, and with
+    tags in two parts: (0010,0010) in one is the patient 100010."""
+    return _TAG.sub(rb"(\1|\2)", encoded(_without_codes(statement)))
 
 
 def _without_codes(part: Any) -> Any:

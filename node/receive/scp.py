@@ -132,9 +132,9 @@ class Receiver:
             for association in left:
                 last(association)
             deadline = time.monotonic() + 1.0
-            for association in left:
+            for association in filter(_begun, left):
                 association.join(max(0.0, deadline - time.monotonic()))
-            left = [association for association in left if association.is_alive()]
+            left = [association for association in left if association.is_alive() or not _begun(association)]
 
     # ---- association ----------------------------------------------------------------------------------
 
@@ -272,3 +272,8 @@ class Receiver:
     def served(self, association: Any) -> None:
         """As Acceptor says."""
         self.sessions.end(association)
+
+
+def _begun(association: Any) -> bool:
+    """False of one whose connection was accepted this very moment: its thread cannot be joined yet."""
+    return association.ident is not None

@@ -149,3 +149,10 @@ def test_who_reads_a_statement_reads_its_words_and_numbers_and_no_hash() -> None
     assert json.loads(in_words(said)) == {
         "unit": {"uid": ""}, "sha256": "", "digits": "12" * 16, "bytes": 4711, "words": ["a", "b1"],
     }  # fmt: skip
+
+
+def test_a_tag_is_read_in_its_two_parts_since_together_they_may_be_the_number_of_a_patient() -> None:
+    said = {"attributes": {"(0010,0010)": {"replaced": 3}, '(0019,"MAKER",0C)': {}}, "words": ["of (0028,0010), 7"]}
+    assert json.loads(in_words(said)) == {
+        "attributes": {"(0010|0010)": {"replaced": 3}, '(0019,"MAKER",0C)': {}}, "words": ["of (0028|0010), 7"],
+    }  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 
 from node.cli.act import act
 from tests import make
-from tests.flow.nodes import Site, wait_until
+from tests.flow.nodes import PATIENCE, Site, wait_until
 from tests.peers import Recorder, free_port, send, silent_listener
 
 RULES = """
@@ -37,7 +37,7 @@ def test_a_dead_destination_blocks_nobody(site: Site) -> None:
         site.rules(RULES, down=port, hangs=hangs, full=full.port, archive=archive.port)
         with site.running() as node:
             send(node.port, series)
-            archive.wait_for(3)
+            archive.wait_for(3, PATIENCE)
             # Each dead one has its own reason, and the instances are still on their way.
             wait_until(lambda: set(reasons(site)) == {"down", "unknown", "hanging", "refusing"})
             assert site.counts() == {"waiting": 3}
@@ -46,8 +46,8 @@ def test_a_dead_destination_blocks_nobody(site: Site) -> None:
             # What comes up again gets everything, and nobody has to say so.
             full.refuse = None
             with Recorder(port=port) as up:
-                up.wait_for(3)
-                full.wait_for(3)
+                up.wait_for(3, PATIENCE)
+                full.wait_for(3, PATIENCE)
                 wait_until(lambda: set(reasons(site)) == {"unknown", "hanging"})
             assert sorted(up.uids) == sorted(full.uids) == sorted(archive.uids)
 
@@ -92,7 +92,7 @@ def test_what_is_given_up_is_held_and_a_person_sends_it_again(site: Site, capsys
         assert "gave up after" in site.held()[0]["reason"]
         with Recorder(port=port) as archive:
             assert act("retry", make.uid("study", "series"), site.path, as_json=False) == 0
-            archive.wait_for(2)
+            archive.wait_for(2, PATIENCE)
             assert site.settled(2) == {"delivered": 2}
     assert "is sent again" in capsys.readouterr().out
 

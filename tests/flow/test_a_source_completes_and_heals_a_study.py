@@ -46,7 +46,7 @@ def test_a_whole_study_is_on_its_way_long_before_its_quiet_time(each_site: Site)
     assert source.most_at_once == 1
 
 
-@pytest.mark.parametrize("how", ["move", "get"])
+@pytest.mark.parametrize("how", [pytest.param("move", marks=pytest.mark.full), "get"])
 def test_what_got_lost_is_pulled(sqlite_site: Site, how: str) -> None:
     site = sqlite_site
     with Recorder(ae_title="DEST") as to, Archive(SENT) as source:
@@ -88,7 +88,7 @@ def test_a_study_over_associations_senders_and_processes_is_one_unit(postgresql_
     assert sum(level == "STUDY" for level, _ in source.asked) == len(readings)
 
 
-@pytest.mark.parametrize("how", ["move", "get"])
+@pytest.mark.parametrize("how", [pytest.param("move", marks=pytest.mark.full), "get"])
 def test_orthanc_counts_and_heals(sqlite_site: Site, tmp_path: Path, how: str) -> None:
     installed("Orthanc")
     site, port = sqlite_site, free_port()

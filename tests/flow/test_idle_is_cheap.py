@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests import make
 from tests.flow.nodes import Site
 from tests.flow.serving import serving
@@ -23,6 +25,7 @@ SECONDS = 5.0
 PART_OF_A_CORE = 0.05
 
 
+@pytest.mark.full
 def test_an_idle_node_uses_less_than_a_twentieth_of_a_core(site: Site) -> None:
     with Recorder() as archive:
         site.rules(RULES, port=archive.port)

@@ -164,6 +164,7 @@ def test_a_modality_that_is_away_is_told_when_it_is_back(site: Site) -> None:
     assert report.event == 1
 
 
+@pytest.mark.full
 def test_two_nodes_on_one_database_send_one_report(postgresql_site: Site) -> None:
     series = make.ct_series(1)
     with Recorder() as archive, Modality() as ct:

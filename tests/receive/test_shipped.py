@@ -38,7 +38,7 @@ def counts_of(tmp_path: Path, only: str, *names: str) -> dict[str, int]:
 @pytest.mark.parametrize(
     ("names", "only"),
     [
-        pytest.param(("service_verification", "dul"), "", id="a sample"),
+        pytest.param(("service_verification", "dul"), "", id="verification and DUL", marks=pytest.mark.full),
         pytest.param(("service_storage", "acse"), "", id="storage and ACSE", marks=pytest.mark.full),
         pytest.param(("transport",), "", id="transport", marks=pytest.mark.full),
         pytest.param(("assoc",), "Send", id="services", marks=pytest.mark.full),

@@ -133,3 +133,22 @@ def test_an_address_that_is_taken_is_an_error_and_leaves_none_open(tmp_path: Pat
         with pytest.raises(OSError, match="in use"):
             two.receiver.start([("127.0.0.1", two.port), ("127.0.0.1", one.port)])
         assert two.receiver.start([("127.0.0.1", two.port)]) == [("127.0.0.1", two.port)]
+
+
+def test_a_connection_that_was_accepted_this_very_moment_does_not_disturb_the_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with station(tmp_path) as node, Sender(node.port, CONTEXT) as sender:
+        assert sender.store(ONE) == 0
+        (server,) = node.receiver._servers
+        (association,) = server.active_associations
+
+        class NotBegun(threading.Thread):
+            """Its thread is made and not started."""
+
+            is_established, dul = False, association.dul
+
+        monkeypatch.setattr(type(server), "active_associations", [NotBegun()])
+        began = time.monotonic()
+        node.receiver.stop(2.0)
+        assert time.monotonic() - began < 10

@@ -37,6 +37,14 @@ def made(pool: Pool, step: Step, given: Batch, out: Path) -> Batch:
     return batch
 
 
+def assert_leaks(pool: Pool, known: Forereads, given: Batch, leaving: Batch) -> None:
+    """The second of two files is read by a job that has `known`, and says who the patient is."""
+    below = leaving.items[0].path.parent
+    reader = SecondReader(pool, [Careless()], lambda: given, below=below, before=lambda o: known.take(Careless(), o))
+    with pytest.raises(CannotSucceed, match="stands in file 2 of 2"):
+        reader.read(leaving)
+
+
 def test_a_job_with_the_same_originals_reads_nothing_again(pool: Pool, tmp_path: Path) -> None:
     given, known = batch(tmp_path, patients("", "")), Forereads()
     leaving = made(pool, Careless(), given, tmp_path / "out")
@@ -80,22 +88,14 @@ def test_a_file_that_was_written_to_since_is_read_again(pool: Pool, tmp_path: Pa
     path = leaving.items[1].path
     path.write_bytes(leaking.items[1].path.read_bytes())
     os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns + 1))  # whatever the clock's steps are
-    reader = SecondReader(
-        pool, [Careless()], lambda: given, below=tmp_path / "out", before=lambda o: known.take(Careless(), o)
-    )
-    with pytest.raises(CannotSucceed, match="stands in file 2 of 2"):
-        reader.read(leaving)
+    assert_leaks(pool, known, given, leaving)
 
 
 def test_a_file_that_was_not_read_ahead_is_read(pool: Pool, tmp_path: Path) -> None:
     given, known = batch(tmp_path, patients("", "for Petrosyan")), Forereads()
     leaving = made(pool, Careless(), given, tmp_path / "out")
     known.read(pool, Careless(), given.items, leaving.items[:1], tmp_path / "out")
-    reader = SecondReader(
-        pool, [Careless()], lambda: given, below=tmp_path / "out", before=lambda o: known.take(Careless(), o)
-    )
-    with pytest.raises(CannotSucceed, match="stands in file 2 of 2"):
-        reader.read(leaving)
+    assert_leaks(pool, known, given, leaving)
 
 
 def test_what_leaks_is_not_remembered_as_read(pool: Pool, tmp_path: Path) -> None:

@@ -21,6 +21,17 @@ BEYOND_THE_TABLE: Mapping[int, Do] = MappingProxyType(
         0x04000305: Do.REMOVE,  # Certified Timestamp Type: of a timestamp that is removed
         0x4FFE0001: Do.REMOVE,  # MAC Parameters Sequence: of signatures that are removed
         0x00880200: Do.REMOVE,  # Icon Image Sequence: in the table; here so that a later edition cannot lose it
+        0x00100033: Do.REMOVE,  # Patient's Birth Date in Alternative Calendar
+        0x00100034: Do.REMOVE,  # Patient's Death Date in Alternative Calendar
+        0x00100035: Do.REMOVE,  # Patient's Alternative Calendar: of these two
+        0x00401006: Do.REMOVE,  # Placer Order Number / Procedure, as it was before PS3.3-2001; the three below too
+        0x00401007: Do.REMOVE,
+        0x00402006: Do.REMOVE,
+        0x00402007: Do.REMOVE,
+        0x00400400: Do.REMOVE,  # Comments on the Scheduled Procedure Step
+        0x00081190: Do.REMOVE,  # Retrieve URL: names a server, and in it a study
+        0x00181803: Do.REMOVE,  # NTP Source Address: of the hospital's network
+        0x21000160: Do.REMOVE,  # Owner ID: of who printed it
     }
     | {tag: Do.DUMMY for tag, vr in VR_BY_TAG.items() if vr == "PN" and tag not in deid_table.rows()}
 )

@@ -119,6 +119,20 @@ def test_every_name_of_a_person_is_replaced_also_where_no_table_names_it() -> No
             assert profile.in_items(BASIC)[each] is not Do.KEEP
 
 
+@pytest.mark.parametrize(
+    "keyword",
+    [
+        "PatientBirthDateInAlternativeCalendar", "PatientDeathDateInAlternativeCalendar", "PatientAlternativeCalendar",
+        "PlacerOrderNumberProcedure", "FillerOrderNumberProcedure", "PlacerOrderNumberImagingServiceRequestRetired",
+        "FillerOrderNumberImagingServiceRequestRetired", "CommentsOnTheScheduledProcedureStep", "RetrieveURL",
+        "NTPSourceAddress", "OwnerID",
+    ],
+)  # fmt: skip
+def test_what_tells_of_a_patient_or_a_site_goes_where_no_table_names_it(keyword: str) -> None:
+    assert profile.at_top(BASIC, make.MR_IMAGE)[tag(keyword)] is Do.REMOVE
+    assert profile.in_items(BASIC)[tag(keyword)] is Do.REMOVE
+
+
 def test_what_cannot_be_cleaned_falls_back_to_the_basic_profile_of_the_stricter_type() -> None:
     otherwise = profile.otherwise(make.CT_IMAGE)
     assert otherwise[tag("StudyDescription")] is Do.REMOVE
