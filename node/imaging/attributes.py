@@ -128,9 +128,10 @@ class _Enhanced:
 
     def get(self, group: str, keyword: str) -> Any:
         for level in self.levels:
-            items = level.get(group)
-            if items and items[0].get(keyword) is not None:
-                return items[0].get(keyword)
+            items = value(level, group)
+            found = value(items[0], keyword) if items else None
+            if found is not None:
+                return found
         return None
 
 

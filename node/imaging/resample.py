@@ -4,7 +4,9 @@ Slices stay parallel to themselves. A tilt moves each of them in its own plane b
 differ, a new slice is mixed from its two neighbours. Nothing is cut off: the grid grows to where the slices lie, and
 what no slice covers has the lowest value of the volume. One plane at a time is in memory beside the source.
 
-This is what ITK's linear interpolator gives on the same grid, without its 100 MB and the whole volume in floats.
+Between pixel centres this is what ITK's linear interpolator gives on the same grid, without its 100 MB and the whole
+volume in floats. Beyond the outermost centres it fades into that lowest value within a pixel, where ITK repeats the
+edge for half a pixel and then stops: a jump that would depend on the last digit of a position.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [*made, Path(str(get_testdata_file("rtdose.dcm")))]
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 1 << 30), number=st.integers(0, 4))
 @pytest.mark.filterwarnings("ignore")  # pydicom's, which workers do not see either
 def test_damage_gives_a_picture_or_a_reason(whole: list[Path], tmp_path: Path, seed: int, number: int) -> None:

@@ -349,7 +349,7 @@ def test_a_segmentation_is_as_large_as_its_images_where_they_are_there(tmp_path:
 # ---- real structure sets -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["rt.dcm", "invalid_reference_rt.dcm"])
+@pytest.mark.parametrize("name", ["rt.dcm", pytest.param("invalid_reference_rt.dcm", marks=pytest.mark.full)])
 def test_a_real_structure_set_is_drawn_as_exact_arithmetic_says(tmp_path: File, name: str) -> None:
     """Of the second one the contours on a third slice are left out, because that slice is not there."""
     folder = real("rt_small")
