@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +31,23 @@ FULL = os.environ.get("DICOM_NODE_FULL") == "1"
 settings.register_profile("run", max_examples=60, deadline=None, derandomize=True)
 settings.register_profile("full", max_examples=1000, deadline=None)
 settings.load_profile("full" if FULL else "run")
+
+
+def pytest_sessionstart() -> None:
+    """pynetdicom's own connections, of which our peers are made, skip the close when a reset one cannot be shut down.
+
+    Whichever test the garbage collector comes in would fail for an unclosed socket then.
+    """
+    from pynetdicom.transport import AssociationSocket
+
+    def shut_down(self: AssociationSocket) -> None:
+        connection = self.socket
+        if connection is not None:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
+    AssociationSocket._shutdown_socket = shut_down  # type: ignore[method-assign]  # of the tests' peers only
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

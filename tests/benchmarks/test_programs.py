@@ -101,6 +101,7 @@ def test_nothing_is_lost_in_a_minute_of_soak(folder: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.full
 def test_sigterm_ends_a_benchmark_with_all_it_has_started(folder: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.receive", "--only", "node", "--folder", str(folder)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -11,6 +11,10 @@ from tests.cli.conftest import Left
 from tests.flow.nodes import Site, send_until_cut
 from tests.peers import Instance, Recorder, send
 
+each_in_full = pytest.mark.parametrize(
+    "database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.full)], indirect=True
+)
+
 
 def states(rules: Path) -> dict[str, int]:
     ran = dicom_node("ledger", "--config", rules, "--json")
@@ -51,6 +55,7 @@ def test_nothing_is_sent_again_after_a_restore(tmp_path: Path) -> None:
         assert len(archive.received) == 4
 
 
+@each_in_full
 def test_what_has_no_row_at_the_backup_is_held_after_the_restore_and_what_comes_since_is_not(
     database_url: str, tmp_path: Path
 ) -> None:
@@ -80,6 +85,7 @@ def test_what_has_no_row_at_the_backup_is_held_after_the_restore_and_what_comes_
     assert archive.uids == [first.sop_instance, second.sop_instance]
 
 
+@each_in_full
 def test_a_new_patient_after_a_restore_gets_nothing_of_the_one_before(database_url: str, tmp_path: Path) -> None:
     """Units, and so jobs, are numbered on from those of the backup: the ids of before come again."""
     names = ("kept", "one", "other")

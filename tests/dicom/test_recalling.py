@@ -165,20 +165,20 @@ _ROOMS = st.sampled_from([0, 30, 100, 400, MAX_HEADER])
 
 
 @given(data=_DATA, fallback=_FALLBACKS, room=_ROOMS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=133, deadline=None)
 def test_whatever_elements_come_in_whatever_order(data: bytes, fallback: str | None, room: int) -> None:
     agree(data, fallback, room)
 
 
 @given(first=_DATA, second=_DATA, choices=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=66, deadline=None)
 def test_what_is_damaged_is_not_taken_for_what_is_known(first: bytes, second: bytes, choices: st.DataObject) -> None:
     agree(first + second)
     agree(made.mutated(choices, first + second))
 
 
 @given(ds=made.datasets, choices=st.data(), room=_ROOMS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_data_sets_of_pydicom_and_what_damage_makes_of_them(ds: Dataset, choices: st.DataObject, room: int) -> None:
     data = made.encoded(ds)
     agree(data, room=room)
@@ -186,7 +186,7 @@ def test_data_sets_of_pydicom_and_what_damage_makes_of_them(ds: Dataset, choices
 
 
 @given(parts=st.lists(_leaves(), min_size=1, max_size=12), choices=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=66, deadline=None)
 def test_the_instances_of_a_series_each_differ_somewhere(parts: list[bytes], choices: st.DataObject) -> None:
     """Runs are made, cut where instances differ, and cut again; what is read is always what stands there."""
     for _ in range(4):
@@ -197,7 +197,7 @@ def test_the_instances_of_a_series_each_differ_somewhere(parts: list[bytes], cho
 
 
 @given(data=_DATA, most=st.integers(0, 60))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=66, deadline=None)
 def test_the_limit_of_elements_is_met_at_the_same_byte(data: bytes, most: int) -> None:
     agree(data)
     agree(data, most=most)

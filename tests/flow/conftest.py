@@ -18,13 +18,6 @@ def site(request: pytest.FixtureRequest) -> Site:
     return found
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def each_site(request: pytest.FixtureRequest) -> Site:
-    """A place for nodes with each database, in the short run too: for what leans on it most."""
-    found: Site = request.getfixturevalue(f"{request.param}_site")
-    return found
-
-
 @pytest.fixture
 def sqlite_site(tmp_path: Path) -> Iterator[Site]:
     with Site(tmp_path / "node", "sqlite") as site:

@@ -209,10 +209,8 @@ _MEANINGLESS: dict[str | Point, str] = {
 
 SAMPLE: dict[tuple[Point, Fault], tuple[str, ...]] = {
     (Point.INSIDE_A_PDV, Fault.KILL): ("sqlite",),
-    (Point.INSIDE_A_PDV, Fault.HALF_OPEN): ("sqlite",),
     (Point.AFTER_THE_WRITE, Fault.EIO): ("sqlite",),
     (Point.AFTER_THE_SYNC, Fault.KILL): ("sqlite",),
-    (Point.AFTER_THE_SYNC, Fault.READ_ONLY): ("sqlite",),
     (Point.AFTER_VISIBLE, Fault.ABORT): ("sqlite",),
     (Point.BEFORE_THE_ANSWER, Fault.HANG): ("sqlite",),
     (Point.BEFORE_THE_INDEX_COMMIT, Fault.AWAY): ("sqlite", "postgresql"),
@@ -224,7 +222,6 @@ SAMPLE: dict[tuple[Point, Fault], tuple[str, ...]] = {
     (Point.IN_A_SEND_BEFORE_THE_ANSWER_OF_THE_PEER, Fault.HALF_OPEN): ("sqlite",),
     (Point.IN_A_SEND_BEFORE_THE_ANSWER_OF_THE_PEER, Fault.KILL): ("postgresql",),
     (Point.IN_A_SEND_AFTER_THE_ANSWER_OF_THE_PEER, Fault.EIO): ("sqlite",),
-    (Point.IN_A_SEND_AFTER_THE_ANSWER_OF_THE_PEER, Fault.AWAY): ("postgresql",),
     (Point.IN_RETENTION, Fault.READ_ONLY): ("sqlite",),
 }
 """What is tried in the short run: each fault, each point, and each database where it has a say."""

@@ -29,6 +29,7 @@ from node.lifecycle import Service
 from node.model import State
 from node.report.health import take_ledger
 from node.service import build
+from tests.conftest import FULL
 from tests.flow import killable
 from tests.peers import Gone, Instance, Rejected, Sender
 
@@ -39,6 +40,8 @@ HEAD: dict[str, dict[str, Any]] = {
     "node": {
         "ae_title": ["NODE", "RESEARCH"], "listen": "127.0.0.1:0", "data": "./data", "status": "off", "workers": 1,
         "limits": {"keep_free": "1MiB"},
+        # Two more processes for each node: the long run pays for them, the short one where it is about them.
+        **({} if FULL else {"receivers": 1}),
     },
     "complete": {"series": {"quiet": "500ms"}, "study": {"quiet": "500ms"}, "at_most": "1h"},
 }  # fmt: skip

@@ -24,9 +24,9 @@ JUMPS = pytest.mark.parametrize("hours", [1, -1])
 
 
 @JUMPS
-def test_a_unit_that_is_open_closes_and_is_whole(each_site: Site, hours: int) -> None:
+def test_a_unit_that_is_open_closes_and_is_whole(site: Site, hours: int) -> None:
     """By SQLite's clock an hour of quiet is over at once; what comes later opens the next generation."""
-    site = each_site
+    site = site
     with Recorder() as archive, wall_clock() as clock:
         site.rules(RULES, port=archive.port, quiet="2s")
         with site.running(clock=clock.now) as node:
@@ -42,8 +42,8 @@ def test_a_unit_that_is_open_closes_and_is_whole(each_site: Site, hours: int) ->
     assert generations == [(2 if early else 1,)]
 
 
-def test_a_unit_that_nothing_is_added_to_after_a_jump_back_closes_all_the_same(each_site: Site) -> None:
-    site = each_site
+def test_a_unit_that_nothing_is_added_to_after_a_jump_back_closes_all_the_same(site: Site) -> None:
+    site = site
     with Recorder() as archive, wall_clock() as clock:
         site.rules(RULES, port=archive.port, quiet="2s")
         with site.running(clock=clock.now) as node:
@@ -55,8 +55,8 @@ def test_a_unit_that_nothing_is_added_to_after_a_jump_back_closes_all_the_same(e
 
 
 @JUMPS
-def test_a_delivery_that_waits_is_sent_once(each_site: Site, hours: int) -> None:
-    site, port = each_site, free_port()
+def test_a_delivery_that_waits_is_sent_once(site: Site, hours: int) -> None:
+    site, port = site, free_port()
     with wall_clock() as clock:
         site.rules(RULES, port=port, quiet="500ms")
         with site.running(clock=clock.now) as node:

@@ -20,8 +20,8 @@ routes:
 """
 
 
-def test_a_ct_goes_anonymized_to_the_archive_and_the_share(each_site: Site) -> None:
-    site, series = each_site, make.ct_series(4, rows=64, columns=64)
+def test_a_ct_goes_anonymized_to_the_archive_and_the_share(site: Site) -> None:
+    site, series = site, make.ct_series(4, rows=64, columns=64)
     with Recorder() as archive:
         site.rules(RULES, port=archive.port)
         with site.running() as node:

@@ -33,8 +33,8 @@ def evidence(site: Site) -> list[str]:
     return [c["evidence"] for c in study["completions"]]
 
 
-def test_a_whole_study_is_on_its_way_long_before_its_quiet_time(each_site: Site) -> None:
-    site = each_site
+def test_a_whole_study_is_on_its_way_long_before_its_quiet_time(site: Site) -> None:
+    site = site
     with Recorder(ae_title="DEST") as to, Archive(SENT) as source:
         site.rules(RULES, port=source.port, to=to.port, quiet="10m", more="", title="ARCHIVE")
         with site.running() as node:

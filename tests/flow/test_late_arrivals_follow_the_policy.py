@@ -71,8 +71,8 @@ routes:
     [
         ("rerun", {"delivered": 3, "superseded": 1}, 3),
         ("delta", {"delivered": 3, "superseded": 1}, 3),
-        ("hold", {"delivered": 1, "held": 2, "superseded": 1}, 2),
-        ("ignore", {"delivered": 1, "ignored": 2, "superseded": 1}, 2),
+        pytest.param("hold", {"delivered": 1, "held": 2, "superseded": 1}, 2, marks=pytest.mark.full),
+        pytest.param("ignore", {"delivered": 1, "ignored": 2, "superseded": 1}, 2, marks=pytest.mark.full),
     ],
 )
 def test_a_newer_one_and_a_new_one_after_completion_are_late_arrivals(

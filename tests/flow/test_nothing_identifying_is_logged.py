@@ -70,8 +70,8 @@ def patient() -> list[FileDataset]:
     return series
 
 
-def test_nothing_identifying_is_logged(each_site: Site, log: io.StringIO, capfd: pytest.CaptureFixture[str]) -> None:
-    site, series, status = each_site, patient(), free_port()
+def test_nothing_identifying_is_logged(site: Site, log: io.StringIO, capfd: pytest.CaptureFixture[str]) -> None:
+    site, series, status = site, patient(), free_port()
     other = copy.deepcopy(series[2])
     other.PatientName = f"{NAME}^Other"
     broken = Instance.of(series[3])

@@ -26,11 +26,11 @@ routes:
 TRANSACTION = make.uid("transaction")
 
 
-def test_what_was_delivered_as_it_came_is_committed_on_a_new_association(each_site: Site) -> None:
+def test_what_was_delivered_as_it_came_is_committed_on_a_new_association(site: Site) -> None:
     series = make.ct_series(3)
     with Recorder() as archive, Modality() as ct:
-        each_site.rules(ORIGINALS, archive=archive.port, modality=ct.port)
-        with each_site.running() as node:
+        site.rules(ORIGINALS, archive=archive.port, modality=ct.port)
+        with site.running() as node:
             assert send(node.port, series, calling_ae="CT1") == [0, 0, 0]
             assert ct.ask(node.port, TRANSACTION, references(series)) == 0x0000
             (report,) = ct.wait_for()
@@ -41,17 +41,17 @@ def test_what_was_delivered_as_it_came_is_committed_on_a_new_association(each_si
     assert len(archive.received) == 3, "the proof came first"
 
 
-def test_it_is_reported_on_the_association_that_asked_while_that_is_open(each_site: Site) -> None:
+def test_it_is_reported_on_the_association_that_asked_while_that_is_open(site: Site) -> None:
     series = make.ct_series(2)
     with Recorder() as archive, Modality() as ct:
-        each_site.rules(ORIGINALS, archive=archive.port, modality=ct.port)
-        with each_site.running() as node:
+        site.rules(ORIGINALS, archive=archive.port, modality=ct.port)
+        with site.running() as node:
             send(node.port, series, calling_ae="CT1")
             with ct.association(node.port) as association:
                 assert ask_on(association, TRANSACTION, references(series)) == 0x0000
                 (report,) = ct.wait_for()
                 # A release while pynetdicom still answers the report in another thread would end in an abort.
-                each_site.wait(lambda: each_site.rows("SELECT state FROM node_commitment") == [("answered",)])
+                site.wait(lambda: site.rows("SELECT state FROM node_commitment") == [("answered",)])
     assert (report.event, report.place) == (1, "here")
 
 
@@ -119,6 +119,7 @@ def test_a_kill_between_the_answer_and_the_report_loses_no_report(site: Site) ->
     assert len(ct.heard) == 1
 
 
+@pytest.mark.full
 def test_a_kill_right_behind_the_report_sends_it_once_more_at_most(site: Site) -> None:
     series = make.ct_series(1)
     with Recorder() as archive, Modality() as ct:
@@ -135,6 +136,7 @@ def test_a_kill_right_behind_the_report_sends_it_once_more_at_most(site: Site) -
     assert len(ct.heard) == 2
 
 
+@pytest.mark.full
 def test_a_kill_before_the_answer_leaves_a_request_that_is_reported_all_the_same(site: Site) -> None:
     series = make.ct_series(1)
     with Recorder() as archive, Modality() as ct:
@@ -198,13 +200,13 @@ DOWNSTREAM = ORIGINALS.replace("peers: {", "peers: {archive: {ae_title: ARCHIVE,
 
 
 @pytest.mark.parametrize("where", ["new", "here"])
-def test_downstream_waits_for_the_word_of_the_archive(each_site: Site, where: str) -> None:
+def test_downstream_waits_for_the_word_of_the_archive(site: Site, where: str) -> None:
     series = make.ct_series(2)
     uids = [str(ds.SOPInstanceUID) for ds in series]
     committing = Committing(where=where)
     with committing.archive() as archive, Modality() as ct:
-        each_site.rules(DOWNSTREAM, node="commitment: downstream", archive=archive.port, modality=ct.port)
-        with each_site.running() as node:
+        site.rules(DOWNSTREAM, node="commitment: downstream", archive=archive.port, modality=ct.port)
+        with site.running() as node:
             committing.node_port = node.port
             send(node.port, series, calling_ae="CT1")
             ct.ask(node.port, TRANSACTION, references(series))

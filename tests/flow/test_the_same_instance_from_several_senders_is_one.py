@@ -28,28 +28,28 @@ def together(*sent: tuple[int, Sequence[FileDataset], str]) -> None:
             assert set(statuses) == {0x0000}
 
 
-def test_two_senders_at_once(each_site: Site) -> None:
+def test_two_senders_at_once(site: Site) -> None:
     series = make.ct_series(8, rows=64, columns=64)
     with Recorder() as archive:
-        each_site.rules(RULES, port=archive.port)
-        with each_site.running() as node:
+        site.rules(RULES, port=archive.port)
+        with site.running() as node:
             together((node.port, series, "CT1"), (node.port, series[::-1], "CT2"), (node.port, series, "CT3"))
-            assert each_site.settled(24) == {"delivered": 8, "duplicate": 16}
-            each_site.wait(lambda: len(each_site.spooled()) == 8, why="it is stored once")
+            assert site.settled(24) == {"delivered": 8, "duplicate": 16}
+            site.wait(lambda: len(site.spooled()) == 8, why="it is stored once")
     assert sorted(archive.uids) == sorted(str(one.SOPInstanceUID) for one in series)
-    assert len(list((each_site.folder / "out" / "all").iterdir())) == 8
+    assert len(list((site.folder / "out" / "all").iterdir())) == 8
 
 
-def test_twice_in_one_association(each_site: Site) -> None:
+def test_twice_in_one_association(site: Site) -> None:
     (one,) = make.ct_series(1, rows=64, columns=64)
     other = copy.deepcopy(one)
     other.KVP = 80
     with Recorder() as archive:
-        each_site.rules(RULES, port=archive.port)
-        with each_site.running() as node:
+        site.rules(RULES, port=archive.port)
+        with site.running() as node:
             assert send(node.port, [one, one, other, one]) == [0x0000] * 4
             # The last one sent has the first one's content again: that is the newest.
-            counts = each_site.settled(4)
+            counts = site.settled(4)
     assert counts == {"delivered": 1, "superseded": 2, "duplicate": 1}
     assert archive.received[-1].dataset().KVP == 120
     sent = [(one.sop_instance, one.data) for one in archive.received]

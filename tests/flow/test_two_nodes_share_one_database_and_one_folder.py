@@ -53,6 +53,7 @@ def test_kill_one_and_the_other_goes_on_at_the_interrupted_step(postgresql_site:
     assert len(list((site.folder / "out").rglob("*.nii.gz"))) == 1
 
 
+@pytest.mark.full
 def test_the_living_one_takes_over_while_it_works_itself(postgresql_site: Site) -> None:
     """Both live when one is killed in the middle of a step; nobody starts anything again."""
     site = postgresql_site
@@ -78,6 +79,7 @@ def series(number: int) -> list[FileDataset]:
     return make.ct_series(2, rows=64, columns=64, study=f"study {number}", series=f"series {number}")
 
 
+@pytest.mark.full
 def test_what_the_dead_one_acknowledged_is_indexed_by_the_living_one(postgresql_site: Site) -> None:
     site, sent = postgresql_site, [Instance.of(one) for one in make.ct_series(3, rows=64, columns=64)]
     with Recorder() as archive:
