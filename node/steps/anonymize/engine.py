@@ -65,9 +65,12 @@ class _Here(NamedTuple):
     parse: Parse
     scope: Scope
     depth: int
-    private: Mapping[int, tuple[str, Action]]
-    """Those that stay."""
+    safe: Mapping[int, tuple[str, Action]]
+    """The private ones that stay."""
     meanings_stay: bool
+    memory: Lately[Remembered]
+    gone: Lately[Remembered] | None
+    """Of private elements that are removed; where it is told."""
 
 
 class _Rewriting:
@@ -82,10 +85,13 @@ class _Rewriting:
         header = Encoded(self._data, elements, parse, depth)
         scope = entered(scope, header)
         layout = None if depth else self._memory.layouts.of(elements)
-        private = decision.kept_private(elements if layout is None else layout.private, header.raw, scope.plan)
+        safe = decision.kept_private(elements if layout is None else layout.private, header.raw, scope.plan)
+        telling = self._account is not None
         here = _Here(
-            parse=parse, scope=scope, depth=depth, private=private,
+            parse=parse, scope=scope, depth=depth, safe=safe,
             meanings_stay=coding.is_standard(header.raw(coding.SCHEME)),
+            memory=self._memory.of(scope, parse, telling=telling),
+            gone=self._memory.of(scope, parse, telling=True, gone=True) if telling else None,
         )  # fmt: skip
         if layout is None:
             return self._each(elements.values(), here, [])
@@ -94,9 +100,7 @@ class _Rewriting:
     def _in_runs(self, elements: list[Element], layout: Layout, here: _Here) -> dict[int, Written]:
         """Elements that lie one behind the other: what these bytes are, and become, their bytes say."""
         data, account, telling = self._data, self._account, self._account is not None
-        memory = self._memory.runs(
-            here.scope, here.parse, here.private, meanings_stay=here.meanings_stay, telling=telling
-        )
+        memory = self._memory.runs(here.scope, here.parse, here.safe, meanings_stay=here.meanings_stay, telling=telling)
         unknown, written = list[int](), dict[int, Written]()
         for begin, end, is_run in layout.runs:
             start, stop = elements[begin][2], elements[end - 1][4]
@@ -120,17 +124,14 @@ class _Rewriting:
 
     def _each(self, elements: Iterable[Element], here: _Here, unknown: list[int]) -> dict[int, Written]:
         """What becomes of elements of one level. `unknown`: is given those of which nothing was remembered."""
-        data, account, parse, scope, depth = self._data, self._account, here.parse, here.scope, here.depth
-        private = here.private
-        memory = self._memory.of(scope, parse, telling=account is not None)
-        gone = None if account is None else self._memory.of(scope, parse, telling=True, gone=True)
+        data, account, parse, scope, depth, safe, _, memory, gone = self._data, self._account, *here
         known, written = memory.latest.get, dict[int, Written]()
         for each in elements:
             tag = each[0]
             if tag & 0x10000:
-                if tag in private:
+                if tag in safe:
                     unknown.append(tag)
-                    written[tag] = self._private(each, *private[tag], parse, scope, depth)
+                    written[tag] = self._private(each, *safe[tag], parse, scope, depth)
                     continue
                 if account is not None and gone is not None:
                     found = gone.latest.get(data[each[2] : each[4]]) if each[4] - each[2] <= LONGEST else None

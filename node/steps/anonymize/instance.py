@@ -11,6 +11,7 @@ from pydicom.dataset import FileDataset
 
 from node.certificate.actions import Again, Done, Recorder
 from node.dicom import dataset
+from node.dicom.alike import Alike
 from node.dicom.attributes import VR_BY_TAG
 from node.dicom.encoding import Malformed, Parse
 from node.errors import CannotSucceed
@@ -57,7 +58,7 @@ class Anonymizer:
         self._patients = patients
         self._seal, self._cleaning = seal, cleaning
         self._named = lru_cache(maxsize=64)(_named)
-        self._memory, self._sequences = Memory(), Sequences()
+        self._alike, self._memory, self._sequences = Alike(), Memory(), Sequences()
         self._treatments = Decisions[pixels.Treatment | pixels.Refusal | None]()
         self._plans: dict[tuple[int, by_value.Places, by_value.PrivatePlaces], Plan] = {}
         self._added: dict[tuple[int, Parse], dict[int, Remembered]] = {}
@@ -70,7 +71,7 @@ class Anonymizer:
         OSError when the disk fails: neither says anything of the instance.
         """
         try:
-            with opened(source) as found:
+            with opened(source, self._alike) as found:
                 plan = self._plan_for(one_uid(found, SOP_CLASS)).suited(found.top.keys())
                 treatment = self._treatment(found, plan)
                 check_pixels(found)
