@@ -7,7 +7,7 @@ of undefined length are always read, for the places of what is in them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from node.dicom import levels
@@ -48,7 +48,7 @@ class Alike:
             found = levels.top(data, start, parse)
             if len(self.known) >= _MOST_KINDS:
                 self.known.clear()
-            self.known[kind] = list(_stretches(data, found.values(), ()))
+            self.known[kind] = list(_stretches(data, found.values()))
             return found
         elements, missed = _read(data, start, parse, stretches)
         found = levels.in_order(elements)
@@ -91,27 +91,26 @@ def _learnt(data: Buffer, level: Level, stretches: list[Stretch], missed: list[S
             if (now := level.get(each[0])) is not None
             and data[now[2] : now[4]] == stretch.encoded[each[2] - begin : each[4] - begin]
         }
-        moved = [
-            (tag, vr, at - begin, value - begin, end - begin, None) for tag, vr, at, value, end, _ in stretch.elements
-        ]
-        gone = {each[0] for each in moved} - same
-        kept += _stretches(stretch.encoded, moved, gone)
+        other = {each[0] for each in stretch.elements} - same
+        kept += _stretches(stretch.encoded, stretch.elements, other, begin)
     if sum(len(one.elements) for one in kept) * 2 < len(level):
-        return list(_stretches(data, level.values(), ()))
+        return list(_stretches(data, level.values()))
     return kept
 
 
-def _stretches(data: Buffer, elements: Iterable[Element], without: Iterable[int]) -> Iterator[Stretch]:
-    """Elements in stretches, without those of some tags."""
+def _stretches(
+    data: Buffer, elements: Iterable[Element], without: Collection[int] = (), begin: int = 0
+) -> Iterator[Stretch]:
+    """Elements in stretches, without those of some tags. `begin`: where `data` begin, by their places."""
     run: list[Element] = []
     for each in elements:
         fits = each[5] is None and each[4] - each[2] <= _LONGEST and each[0] not in without
         if run and not (
             fits and len(run) < _MOST_ELEMENTS and each[2] == run[-1][4] and each[4] - run[0][2] <= _LONGEST
         ):
-            yield Stretch(bytes(data[run[0][2] : run[-1][4]]), tuple(run))
+            yield Stretch(bytes(data[run[0][2] - begin : run[-1][4] - begin]), tuple(run))
             run = []
         if fits:
             run.append(each)
     if run:
-        yield Stretch(bytes(data[run[0][2] : run[-1][4]]), tuple(run))
+        yield Stretch(bytes(data[run[0][2] - begin : run[-1][4] - begin]), tuple(run))

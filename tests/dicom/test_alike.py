@@ -91,7 +91,7 @@ def test_what_differs_parts_the_stretches_and_all_else_stays_one() -> None:
     assert [len(one.elements) for one in stretches] == [2, 2]
 
 
-def test_data_sets_that_have_little_in_common_are_begun_with_anew() -> None:
+def test_a_data_set_that_shares_little_with_those_before_is_what_the_next_are_held_against() -> None:
     alike = Alike()
     other = element(0x00080008, "CS", b"ORIGINAL\\PRIMARY\\AXIAL\\" + b"X" * 30, explicit=True)
     other += b"".join(element(tag, "LO", b"x ", explicit=True) for tag in range(0x00400000, 0x00400010))

@@ -23,7 +23,7 @@ from node.steps.anonymize.decision import REMOVED, Change
 from node.steps.anonymize.header import Encoded, read_as
 from node.steps.anonymize.memory import LONGEST, Memory, Remembered
 from node.steps.anonymize.plan import Action, Do
-from node.steps.anonymize.runs import Layout
+from node.steps.anonymize.runs import Layout, Safe
 from node.steps.anonymize.scope import (
     PIXEL_DATA,
     Scope,
@@ -65,7 +65,7 @@ class _Here(NamedTuple):
     parse: Parse
     scope: Scope
     depth: int
-    safe: Mapping[int, tuple[str, Action]]
+    safe: Mapping[int, Safe]
     """The private ones that stay."""
     meanings_stay: bool
     memory: Lately[Remembered]
@@ -85,7 +85,10 @@ class _Rewriting:
         header = Encoded(self._data, elements, parse, depth)
         scope = entered(scope, header)
         layout = None if depth else self._memory.layouts.of(elements)
-        safe = decision.kept_private(elements if layout is None else layout.private, header.raw, scope.plan)
+        if layout is None:
+            safe: Mapping[int, Safe] = decision.kept_private(elements, header.raw, scope.plan)
+        else:
+            safe = layout.safe(header.raw, scope.plan)
         telling = self._account is not None
         here = _Here(
             parse=parse, scope=scope, depth=depth, safe=safe,

@@ -6,11 +6,16 @@ the run that it stood in. So most of a header is a few stretches of bytes, each 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from operator import itemgetter
 
 from node.dicom.attributes import is_private
 from node.dicom.levels import Level
+from node.steps.anonymize import decision
+from node.steps.anonymize.plan import Action, Plan
+
+Safe = tuple[str, Action]
+"""What decision.kept_private says of a private element."""
 
 LONGEST = 4096
 """Bytes of a run that is remembered."""
@@ -25,12 +30,25 @@ class Layout:
     """What data sets with the same tags have in common."""
 
     def __init__(self, tags: tuple[int, ...]) -> None:
-        self.private = tuple(filter(is_private, tags))
+        self._private = tuple(filter(is_private, tags))
+        self._creators = sorted({tag & 0xFFFF0000 | tag >> 8 & 0xFF for tag in self._private if tag & 0xFFFF >= 0x1000})
+        self._safe: dict[tuple[int, tuple[bytes, ...]], tuple[Plan, Mapping[int, Safe]]] = {}
         self._tags = tags
         self._parting: set[int] = set()
         self._fresh = True
         self.runs: tuple[tuple[int, int, bool], ...] = self._parted()
         """(begin, end, whether it is one) of every tag in turn; what is none differs from instance to instance."""
+
+    def safe(self, value_of: Callable[[int], bytes], plan: Plan) -> Mapping[int, Safe]:
+        """decision.kept_private, which depends on the plan and on what creators there are."""
+        creators = tuple(map(value_of, self._creators)) if plan.keeps_private else ()
+        known = self._safe.get((id(plan), creators))
+        if known is None:
+            if len(self._safe) >= _MOST_LAYOUTS:
+                self._safe.clear()
+            # The plan goes along, so that no other gets its id.
+            known = self._safe[id(plan), creators] = (plan, decision.kept_private(self._private, value_of, plan))
+        return known[1]
 
     def learn(self, unknown: Iterable[int]) -> None:
         """Told of the elements of a data set that were not known; of the first one that is all of them."""
