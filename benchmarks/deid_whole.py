@@ -4,7 +4,6 @@ it gave, and the certificate, sealed and in its place in the chain."""
 from __future__ import annotations
 
 import itertools
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +24,8 @@ from node.stores import open_crosswalk, open_database, open_keys
 
 @contextmanager
 def whole_way(batch: Batch, options: Sequence[str], work: Path) -> Iterator[Callable[[], object]]:
-    """What takes the batch once, in a data folder of its own below `work`, with one worker.
+    """What takes the batch once, in a data folder of its own below `work`, with one worker; it writes below `work/out`,
+    which may be emptied.
 
     Ends the program where an instance is held, or anything of the originals is found in what it gave.
     """
@@ -43,7 +43,7 @@ def whole_way(batch: Batch, options: Sequence[str], work: Path) -> Iterator[Call
     rounds = itertools.count()
 
     def once() -> None:
-        folder = work / str(next(rounds))
+        (folder := work / "out" / str(next(rounds))).mkdir(parents=True)
 
         def certify(
             made: Batch, outcomes: Mapping[int, Batch], reading: Reading, read: Callable[[str, bytes], None]
@@ -57,7 +57,6 @@ def whole_way(batch: Batch, options: Sequence[str], work: Path) -> Iterator[Call
         )
         if len(made.items) != len(batch.items) + 1:
             raise SystemExit(f"the node held {len(made.held)} of the images: {made.held[0].reason}")
-        shutil.rmtree(folder)
 
     try:
         yield once

@@ -26,11 +26,26 @@ WRITTEN = (0x00120062, 0x00120063, 0x00120064, 0x00280303)
 what somebody else did."""
 
 
+_MOST_ADDED = 64
+_ADDED: dict[tuple[int, bool], tuple[Plan, dict[int, bytes]]] = {}
+"""Of plans that came before, which are kept so that no other gets its id: nothing in it is of a patient."""
+
+
 def added(plan: Plan, parse: Parse) -> dict[int, bytes]:
     """What an output has at its top whatever its input had, encoded: what a recipe adds, and `mark`.
 
     parse    how the output is laid out: levels.EXPLICIT or levels.IMPLICIT
     """
+    key = (id(plan), parse is levels.EXPLICIT)
+    found = _ADDED.get(key)
+    if found is None:
+        if len(_ADDED) >= _MOST_ADDED:
+            _ADDED.clear()
+        found = _ADDED[key] = (plan, _added(plan, parse))
+    return dict(found[1])
+
+
+def _added(plan: Plan, parse: Parse) -> dict[int, bytes]:
     ds, buffer = Dataset(), DicomBytesIO()
     for tag, value in plan.add.items():
         values.put(ds, tag, value)
