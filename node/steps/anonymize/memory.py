@@ -60,7 +60,7 @@ class Memory:
     def runs(
         self, scope: Scope, parse: Parse, private: Mapping[int, object], *, meanings_stay: bool, telling: bool
     ) -> Lately[RememberedRun]:
-        """What is remembered of runs at the top of data sets.
+        """What is remembered of runs at the top of data sets. The frame has the patient, as that of elements has.
 
         private        the private elements that stay: what says so stands in others, perhaps of another run
         meanings_stay  the same of Code Meaning
