@@ -137,7 +137,7 @@ def main() -> None:
             print(misses(name, one, given.misses))
         if given.speed and not given.score:
             (fast := work / "speed").mkdir()
-            print(f"\n{speeds(list(scores), fast, 2 if given.quick else 40)}")
+            print(f"\n{speeds(list(scores), fast, 2 if given.quick else 300)}")
 
 
 if __name__ == "__main__":

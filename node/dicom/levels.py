@@ -67,7 +67,20 @@ def top(data: Buffer, start: int, parse: Parse) -> Level:
 
     Also where bytes follow the last element: unlike elements.walk, for which zeros are padding.
     """
-    return in_order(_elements(data, start, len(data), parse, 0, delimited=False)[0])
+    return in_order(rest(data, start, parse))
+
+
+def one(data: Buffer, position: int, parse: Parse) -> Element:
+    """The element at the top of a data set that begins at `position`. Raises Malformed, Truncated as `top` does."""
+    element = _element(data, position, len(data), parse, 0)
+    if element is None:
+        raise Malformed(position, "an item delimiter has no place here")
+    return element
+
+
+def rest(data: Buffer, position: int, parse: Parse) -> list[Element]:
+    """Those from `position` to the end, in the order of their bytes. Raises Malformed, Truncated."""
+    return _elements(data, position, len(data), parse, 0, delimited=False)[0]
 
 
 def level(data: Buffer, item: Item, depth: int) -> Level:

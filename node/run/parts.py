@@ -19,8 +19,9 @@ from node.run.supply import Supplier, Supply
 
 log = logging.getLogger("node.run")
 
-_PART = 12
-"""Instances given to a worker at once: small enough that a series keeps all workers busy."""
+_LEAST, _MOST, _FOR_EACH = 12, 48, 4
+"""Instances given to a worker at once, and parts that each worker has at least where they are more than the least:
+small enough that a series keeps all workers busy, large enough that what a step learns of the first serves others."""
 
 Made = tuple[Batch, list[Note]]
 """What a step gave for a part, and its notes."""
@@ -44,8 +45,9 @@ def in_parts(
     """
     if step.whole or not batch.items or (alone and len(batch.items) == 1):
         return pool.call(perform, step, batch, out, given)
+    size = min(max(len(batch.items) // (_FOR_EACH * pool.size), _LEAST), _MOST)
     parts = [
-        replace(batch, items=batch.items[i : i + _PART], held=(), dropped=()) for i in range(0, len(batch.items), _PART)
+        replace(batch, items=batch.items[i : i + size], held=(), dropped=()) for i in range(0, len(batch.items), size)
     ]
     with ThreadPoolExecutor(max_workers=pool.size) as threads:
         made, notes = together(batch, list(threads.map(lambda part: _part(pool, step, part, out, given), parts)))

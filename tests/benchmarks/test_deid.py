@@ -48,6 +48,7 @@ def test_a_table_has_a_line_for_each_action_and_a_column_for_each_program(tmp_pa
     assert [cell.strip() for cell in head.split("|")[3:-1]] == installed
     assert all(f"| {action} " in text for action in Action)
     assert "| instances/s |" in text
+    assert "| node, with certificate and second reader |" in text
     assert "missed by node" in text
 
 

@@ -43,6 +43,32 @@ def test_parts_come_back_in_order_and_were_worked_on_side_by_side(pool: Pool, tm
     assert len(notes) == 2, "two workers took part"
 
 
+class _Counting:
+    """In the place of a pool: how many items each part has."""
+
+    def __init__(self, size: int) -> None:
+        self.size, self.counts = size, list[int]()
+
+    def call(self, _: object, __: object, part: Batch, *___: object) -> tuple[Batch, list[object]]:
+        self.counts.append(len(part.items))
+        return part, []
+
+
+@pytest.mark.parametrize(
+    ("items", "workers", "largest"), [(2, 2, 2), (30, 2, 12), (300, 2, 37), (300, 8, 12), (5000, 2, 48)]
+)
+def test_parts_are_larger_where_there_are_enough_of_them_for_all_workers(
+    items: int, workers: int, largest: int
+) -> None:
+    given = Batch(
+        items=tuple(Item(path=Path(f"{n}"), kind=Kind.DICOM, sources=(ReceiptId(f"{n:032x}"),)) for n in range(items))
+    )
+    pool = _Counting(workers)
+    made, _ = perform_in_parts(pool, Obey(), given, Path("out"), {})  # type: ignore[arg-type]
+    assert made.items == given.items
+    assert (max(pool.counts), sum(pool.counts)) == (largest, items)
+
+
 def test_the_counts_of_the_parts_are_added(pool: Pool, tmp_path: Path) -> None:
     """Equal notes of two parts with twelve each said that twelve were de-identified, and not 24."""
     step = STEPS["anonymize"]()

@@ -8,7 +8,9 @@ up.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Mapping
 from mmap import mmap
+from typing import NamedTuple
 
 from node.certificate.actions import PIXELS, Again, Done, Recorder, Told
 from node.dicom import levels
@@ -16,11 +18,12 @@ from node.dicom.attributes import VR_BY_TAG, describe, is_creator
 from node.dicom.encoding import UNDEFINED, Parse
 from node.dicom.levels import EXPLICIT, Element, Item, Level
 from node.dicom.recurring import Lately
-from node.steps.anonymize import coding, decision
+from node.steps.anonymize import coding, decision, runs
 from node.steps.anonymize.decision import REMOVED, Change
 from node.steps.anonymize.header import Encoded, read_as
 from node.steps.anonymize.memory import LONGEST, Memory, Remembered
 from node.steps.anonymize.plan import Action, Do
+from node.steps.anonymize.runs import Layout, Safe
 from node.steps.anonymize.scope import (
     PIXEL_DATA,
     Scope,
@@ -56,6 +59,20 @@ def rewritten(
     return elements
 
 
+class _Here(NamedTuple):
+    """What holds for each element of a level."""
+
+    parse: Parse
+    scope: Scope
+    depth: int
+    safe: Mapping[int, Safe]
+    """The private ones that stay."""
+    meanings_stay: bool
+    memory: Lately[Remembered]
+    gone: Lately[Remembered] | None
+    """Of private elements that are removed; where it is told."""
+
+
 class _Rewriting:
     """One data set."""
 
@@ -65,28 +82,74 @@ class _Rewriting:
         """How many elements were met that cannot be remembered, nor what they lie in."""
 
     def level(self, elements: Level, parse: Parse, scope: Scope, depth: int) -> dict[int, Written]:
-        data, header, account = self._data, Encoded(self._data, elements, parse, depth), self._account
+        header = Encoded(self._data, elements, parse, depth)
         scope = entered(scope, header)
-        private = decision.kept_private(elements, header.raw, scope.plan)
-        meanings_stay = coding.is_standard(header.raw(coding.SCHEME))
-        memory = self._memory.of(scope, parse, telling=account is not None)
-        gone = None if account is None else self._memory.of(scope, parse, telling=True, gone=True)
+        layout = None if depth else self._memory.layouts.of(elements)
+        if layout is None:
+            safe: Mapping[int, Safe] = decision.kept_private(elements, header.raw, scope.plan)
+        else:
+            safe = layout.safe(header.raw, scope.plan)
+        telling = self._account is not None
+        here = _Here(
+            parse=parse, scope=scope, depth=depth, safe=safe,
+            meanings_stay=coding.is_standard(header.raw(coding.SCHEME)),
+            memory=self._memory.of(scope, parse, telling=telling),
+            gone=self._memory.of(scope, parse, telling=True, gone=True) if telling else None,
+        )  # fmt: skip
+        if layout is None:
+            return self._each(elements.values(), here, [])
+        return self._in_runs(list(elements.values()), layout, here)
+
+    def _in_runs(self, elements: list[Element], layout: Layout, here: _Here) -> dict[int, Written]:
+        """Elements that lie one behind the other: what these bytes are, and become, their bytes say."""
+        data, account, telling = self._data, self._account, self._account is not None
+        memory = self._memory.runs(here.scope, here.parse, here.safe, meanings_stay=here.meanings_stay, telling=telling)
+        unknown, written = list[int](), dict[int, Written]()
+        for begin, end, is_run in layout.runs:
+            start, stop = elements[begin][2], elements[end - 1][4]
+            if not is_run or stop - start > runs.LONGEST:
+                written |= self._each(elements[begin:end], here, unknown)
+                continue
+            encoded = data[start:stop]
+            found = memory.find(encoded)
+            if found is None:
+                before, since, new = self._passing, 0 if account is None else len(account.told), len(unknown)
+                made = self._each(elements[begin:end], here, unknown)
+                if self._passing == before and len(unknown) == new:
+                    memory.keep(encoded, (made, () if account is None else account.in_runs(since)))
+                written |= made
+                continue
+            written |= found[0]
+            if account is not None:
+                account.told += found[1]
+        layout.learn(unknown)
+        return written
+
+    def _each(self, elements: Iterable[Element], here: _Here, unknown: list[int]) -> dict[int, Written]:
+        """What becomes of elements of one level. `unknown`: is given those of which nothing was remembered."""
+        data, account, parse, scope, depth, safe, _, memory, gone = self._data, self._account, *here
         known, written = memory.latest.get, dict[int, Written]()
-        for tag, each in elements.items():
+        for each in elements:
+            tag = each[0]
             if tag & 0x10000:
-                if tag in private:
-                    written[tag] = self._private(each, *private[tag], parse, scope, depth)
+                if tag in safe:
+                    unknown.append(tag)
+                    written[tag] = self._private(each, *safe[tag], parse, scope, depth)
                     continue
                 if account is not None and gone is not None:
                     found = gone.latest.get(data[each[2] : each[4]]) if each[4] - each[2] <= LONGEST else None
+                    if found is None:
+                        unknown.append(tag)
                     account.told.append(self._private_gone(each, account, gone, scope) if found is None else found[1])
                 continue
-            if tag == coding.MEANING and not meanings_stay:
+            if tag == coding.MEANING and not here.meanings_stay:
+                unknown.append(tag)
                 change = ("LO", decision.dummy(tag, "LO"))
                 written[tag] = self._changed(each, "LO", change, scope.action(tag), parse, scope)
                 continue
             start, end = each[2], each[4]
             if end - start > LONGEST:
+                unknown.append(tag)
                 written[tag] = self._public(each, parse, scope, depth)
                 continue
             encoded = data[start:end]
@@ -94,6 +157,7 @@ class _Rewriting:
             if found is None:
                 found = memory.find(encoded)
             if found is None:
+                unknown.append(tag)
                 written[tag] = self._learnt(each, encoded, memory, parse, scope, depth)
                 continue
             written[tag] = found[0]

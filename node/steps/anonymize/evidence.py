@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
@@ -26,11 +27,26 @@ WRITTEN = (0x00120062, 0x00120063, 0x00120064, 0x00280303)
 what somebody else did."""
 
 
+_MOST_ADDED = 64
+_ADDED: dict[tuple[int, bool], tuple[Plan, dict[int, bytes]]] = {}
+"""Of plans that came before, which are kept so that no other gets its id: nothing in it is of a patient."""
+
+
 def added(plan: Plan, parse: Parse) -> dict[int, bytes]:
     """What an output has at its top whatever its input had, encoded: what a recipe adds, and `mark`.
 
     parse    how the output is laid out: levels.EXPLICIT or levels.IMPLICIT
     """
+    key = (id(plan), parse is levels.EXPLICIT)
+    found = _ADDED.get(key)
+    if found is None:
+        if len(_ADDED) >= _MOST_ADDED:
+            _ADDED.clear()
+        found = _ADDED[key] = (plan, _added(plan, parse))
+    return dict(found[1])
+
+
+def _added(plan: Plan, parse: Parse) -> dict[int, bytes]:
     ds, buffer = Dataset(), DicomBytesIO()
     for tag, value in plan.add.items():
         values.put(ds, tag, value)
@@ -84,21 +100,24 @@ def method(plan: Plan) -> tuple[str, ...]:
     return tuple(lines)
 
 
+@lru_cache(maxsize=256)
+def _same_in_a_series(sop_class: str, transfer_syntax: str) -> tuple[bytes, bytes]:
+    """What comes before the SOP Instance UID, and behind it. Raises UnicodeEncodeError."""
+    return (
+        element(0x00020001, "OB", b"\0\1") + element(0x00020002, "UI", sop_class.encode("ascii")),
+        element(0x00020010, "UI", transfer_syntax.encode("ascii"))
+        + element(0x00020012, "UI", IMPLEMENTATION_CLASS_UID.encode("ascii"))
+        + element(0x00020013, "SH", IMPLEMENTATION_VERSION_NAME.encode("ascii")),
+    )
+
+
 def file_meta(sop_class: str, sop_instance: str, transfer_syntax: str) -> bytes:
     """Preamble and file meta information (PS3.10 7.1) afresh: AE titles, addresses and private elements do not pass.
 
     Raises UnicodeEncodeError for what is no UID.
     """
-    group = b"".join(
-        (
-            element(0x00020001, "OB", b"\0\1"),
-            element(0x00020002, "UI", sop_class.encode("ascii")),
-            element(0x00020003, "UI", sop_instance.encode("ascii")),
-            element(0x00020010, "UI", transfer_syntax.encode("ascii")),
-            element(0x00020012, "UI", IMPLEMENTATION_CLASS_UID.encode("ascii")),
-            element(0x00020013, "SH", IMPLEMENTATION_VERSION_NAME.encode("ascii")),
-        )
-    )
+    before, behind = _same_in_a_series(sop_class, transfer_syntax)
+    group = before + element(0x00020003, "UI", sop_instance.encode("ascii")) + behind
     return PREAMBLE + element(0x00020000, "UL", len(group).to_bytes(4, "little")) + group
 
 

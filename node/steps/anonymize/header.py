@@ -70,12 +70,11 @@ class Encoded:
         return read_as(self._level[tag], VR_BY_TAG.get(tag))
 
     def sequences(self) -> Sequence[int]:
-        found = []
-        for tag, each in self._level.items():
-            vr = each[1]
-            if vr == "SQ" or each[5] is not None or (vr in _UNKNOWN and VR_BY_TAG.get(tag) == "SQ"):
-                found.append(tag)
-        return found
+        return [
+            tag
+            for tag, each in self._level.items()
+            if each[1] == "SQ" or each[5] is not None or (each[1] in _UNKNOWN and VR_BY_TAG.get(tag) == "SQ")
+        ]
 
     def items(self, tag: int) -> Sequence[Header]:
         found = self._level.get(tag)

@@ -11,14 +11,16 @@ from pydicom.dataset import FileDataset
 
 from node.certificate.actions import Again, Done, Recorder
 from node.dicom import dataset
+from node.dicom.alike import Alike
 from node.dicom.attributes import VR_BY_TAG
 from node.dicom.encoding import Malformed, Parse
 from node.errors import CannotSucceed
 from node.steps.anonymize import by_value, evidence, output, pixels, text
+from node.steps.anonymize.answers import Decisions
 from node.steps.anonymize.burned_in import burned_in, facts
 from node.steps.anonymize.engine import rewritten
-from node.steps.anonymize.header import CHARACTER_SET
-from node.steps.anonymize.identifying import cleaner_of
+from node.steps.anonymize.header import CHARACTER_SET, Header
+from node.steps.anonymize.identifying import Sequences, cleaner_of
 from node.steps.anonymize.memory import Memory, Remembered
 from node.steps.anonymize.patients import Patients, UnmappedError
 from node.steps.anonymize.plan import PATIENT_ID, PATIENT_NAME, Plan
@@ -56,7 +58,8 @@ class Anonymizer:
         self._patients = patients
         self._seal, self._cleaning = seal, cleaning
         self._named = lru_cache(maxsize=64)(_named)
-        self._memory = Memory()
+        self._alike, self._memory, self._sequences = Alike(), Memory(), Sequences()
+        self._treatments = Decisions[pixels.Treatment | pixels.Refusal | None]()
         self._plans: dict[tuple[int, by_value.Places, by_value.PrivatePlaces], Plan] = {}
         self._added: dict[tuple[int, Parse], dict[int, Remembered]] = {}
 
@@ -68,7 +71,7 @@ class Anonymizer:
         OSError when the disk fails: neither says anything of the instance.
         """
         try:
-            with opened(source) as found:
+            with opened(source, self._alike) as found:
                 plan = self._plan_for(one_uid(found, SOP_CLASS)).suited(found.top.keys())
                 treatment = self._treatment(found, plan)
                 check_pixels(found)
@@ -95,15 +98,18 @@ class Anonymizer:
 
     def _treatment(self, source: Source, plan: Plan) -> pixels.Treatment | None:
         """What is to be done to its pixels. Raises HoldError where they may show who the patient is."""
-        header = source.header
-        found = facts(header, source.syntax.uid, content_cleaned="clean_structured_content" in plan.options)
-        if self._cleaning is None:
-            reason, treatment = burned_in(found), None
-        else:
-            decided = pixels.decide(header, found, self._cleaning)
-            reason, treatment = (decided.reason, None) if isinstance(decided, pixels.Refusal) else (None, decided)
-        if reason is not None:
-            raise HoldError(f"may show who the patient is: {reason}")
+        syntax, content_cleaned = source.syntax.uid, "clean_structured_content" in plan.options
+
+        def decide(header: Header) -> pixels.Treatment | pixels.Refusal | None:
+            found = facts(header, syntax, content_cleaned=content_cleaned)
+            if self._cleaning is not None:
+                return pixels.decide(header, found, self._cleaning)
+            reason = burned_in(found)
+            return None if reason is None else pixels.Refusal(reason)
+
+        treatment = self._treatments.of(source, (syntax, content_cleaned), decide)
+        if isinstance(treatment, pixels.Refusal):
+            raise HoldError(f"may show who the patient is: {treatment.reason}")
         return treatment
 
     def _rewritten(self, source: Source, plan: Plan, recorder: Recorder | None) -> dict[int, Written]:
@@ -133,7 +139,7 @@ class Anonymizer:
             encodings=encodings,
             patient=patient,
             days=patient.days,
-            cleaner=cleaner_of(source.header, encodings, plan) if plan.cleans else None,
+            cleaner=cleaner_of(source.header, encodings, plan, self._sequences.of(source)) if plan.cleans else None,
             own_uids=frozenset(uids.values()),
             own_words=own_words,
         )

@@ -7,22 +7,28 @@ what has the last in it is not at all. What is missing in a frame gives one pati
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from node.certificate.actions import Told
 from node.dicom.encoding import Parse
 from node.dicom.levels import EXPLICIT
 from node.dicom.recurring import Lately
+from node.steps.anonymize.runs import Layouts
 from node.steps.anonymize.scope import Scope
+from node.steps.anonymize.written import Written
 
 LONGEST = 512
 """Bytes of an element, or of a whole sequence, that is remembered."""
 _MOST_FRAMES = 128
-_MOST_AT_TOP, _MOST_IN_ITEMS = 2048, 256
-"""Elements of a frame, and as many again that came before them."""
+_MOST_AT_TOP, _MOST_IN_ITEMS, _MOST_RUNS = 2048, 256, 64
+"""Elements of a frame, or runs of them, and as many again that came before them."""
 
 Remembered = tuple[bytes, tuple[Told, ...]]
 """An element as it is written, b"" for one that is removed; and what a Recorder is told of it and all that is in it."""
+
+RememberedRun = tuple[dict[int, Written], tuple[tuple[Told, ...], ...]]
+"""The elements of a run as they are written, and what a Recorder is told of them."""
 
 _Place = int | tuple[int, ...]
 _Frame = tuple[object, ...]
@@ -33,6 +39,8 @@ class Memory:
     """Kept for one run of the step: it holds values of patients."""
 
     known: dict[_Frame, Lately[Remembered]] = field(default_factory=dict)
+    layouts: Layouts = field(default_factory=Layouts)
+    _runs: dict[_Frame, Lately[RememberedRun]] = field(default_factory=dict)
     _objects: dict[int, object] = field(default_factory=dict)
     """Those that a frame knows by their id, kept so that no other gets it."""
 
@@ -45,13 +53,32 @@ class Memory:
         frame = _frame(scope, parse, telling, gone)
         found = self.known.get(frame)
         if found is None:
-            if len(self.known) >= _MOST_FRAMES:
-                self.known.clear()
-                self._objects.clear()
-            for kept in (scope.plan, scope.patient, scope.cleaner):
-                self._objects[id(kept)] = kept
+            self._make_room(scope)
             found = self.known[frame] = Lately(_MOST_IN_ITEMS if scope.nested else _MOST_AT_TOP)
         return found
+
+    def runs(
+        self, scope: Scope, parse: Parse, private: Mapping[int, object], *, meanings_stay: bool, telling: bool
+    ) -> Lately[RememberedRun]:
+        """What is remembered of runs at the top of data sets. The frame has the patient, as that of elements has.
+
+        private        the private elements that stay: what says so stands in others, perhaps of another run
+        meanings_stay  the same of Code Meaning
+        """
+        frame = (_frame(scope, parse, telling, False), tuple(private.items()), meanings_stay)
+        found = self._runs.get(frame)
+        if found is None:
+            self._make_room(scope)
+            found = self._runs[frame] = Lately(_MOST_RUNS)
+        return found
+
+    def _make_room(self, scope: Scope) -> None:
+        if len(self.known) + len(self._runs) >= _MOST_FRAMES:
+            self.known.clear()
+            self._runs.clear()
+            self._objects.clear()
+        for kept in (scope.plan, scope.patient, scope.cleaner):
+            self._objects[id(kept)] = kept
 
 
 def _frame(scope: Scope, parse: Parse, telling: bool, gone: bool) -> _Frame:

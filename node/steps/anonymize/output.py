@@ -30,11 +30,20 @@ def write(target: Path, meta: bytes, elements: Iterable[Written], source: Source
 
 
 def _flat(elements: Iterable[Written]) -> Iterator[bytes | Stretch]:
+    """The bytes between two stretches as one."""
+    waiting: list[bytes] = []
     for written in elements:
         if isinstance(written, bytes):
-            yield written
-        else:
-            yield from written
+            waiting.append(written)
+            continue
+        for piece in written:
+            if isinstance(piece, bytes):
+                waiting.append(piece)
+            else:
+                yield b"".join(waiting)
+                waiting.clear()
+                yield piece
+    yield b"".join(waiting)
 
 
 def _converted(data: bytes, source: Source) -> bytes | bytearray:

@@ -10,6 +10,7 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from node.dicom import levels
+from node.dicom.alike import Alike
 from node.dicom.byte_order import swapped
 from node.dicom.encoding import EXPLICIT_BE, PARSERS, Encoding, Malformed, Parse, Truncated, inflate
 from node.dicom.levels import Level
@@ -61,8 +62,10 @@ class Source:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Source]:
+def opened(path: Path, alike: Alike | None = None) -> Iterator[Source]:
     """Open a file that nobody changes: one that is cut off while it is read ends the process (SIGBUS).
+
+    alike    what those before it had in common, where there are some
 
     Only the pages of its header are read, but for big endian and deflated data sets, which are converted in memory.
     Raises UnreadableFileError, and Malformed or Truncated where it cannot be read to its last byte.
@@ -80,7 +83,8 @@ def opened(path: Path) -> Iterator[Source]:
                 raise Truncated(start, "the file holds no data set")
             yield Source(
                 data=data, file=file if data is mapped else None, syntax=syntax, parse=parse,
-                top=levels.top(data, start, parse), meta=mapped[len(PREAMBLE) : meta.dataset_offset],
+                top=(levels if alike is None else alike).top(data, start, parse),
+                meta=mapped[len(PREAMBLE) : meta.dataset_offset],
             )  # fmt: skip
     finally:
         os.close(file)

@@ -172,6 +172,8 @@ class Anonymize:
 
     def _plan_for(self, rules: Rules) -> Callable[[str], Plan]:
         options, words = frozenset(self.options) - {CLEAN_PIXELS}, frozenset(self.keep_words)
+        if rules == NO_RULES:
+            return _of_profile(options, words)
         return lru_cache(maxsize=None)(partial(compile_plan, options, rules, keep_words=words))
 
     def cleaning(self) -> Cleaning | None:
@@ -208,6 +210,12 @@ class Anonymize:
         from node.steps.anonymize.recipe import load  # only where there is a recipe: deid imports matplotlib
 
         return load(self.recipe, chosen)
+
+
+@lru_cache(maxsize=16)
+def _of_profile(options: frozenset[str], words: frozenset[str]) -> Callable[[str], Plan]:
+    """Plans that a worker has once for all parts that it is given: they depend on nothing that is edited."""
+    return lru_cache(maxsize=64)(partial(compile_plan, options, NO_RULES, keep_words=words))
 
 
 def _file_name(source: Path) -> str:

@@ -122,6 +122,20 @@ class Account:
         what = of_value(done, same=before == after, empty=not after, uid=vr == "UI")
         self.did(scope, tag, what, before, after)
 
+    def in_runs(self, since: int) -> tuple[tuple[Told, ...], ...]:
+        """What was told last, in few parts that are remembered; what waits for the pixels stands alone."""
+        parts: list[tuple[Told, ...]] = []
+        run: list[Told] = []
+        for told in self.told[since:]:
+            if not _is_of_pixels(told[0][0]):
+                run += told
+                continue
+            parts += [Again(run)] if run else []
+            parts.append(Again(told))
+            run = []
+        self.told[since:] = parts = [*parts, Again(run)] if run else parts
+        return tuple(parts)
+
     def together(self, since: int) -> Again:
         """What was told last, which from now on is remembered as one."""
         told = Again(each for one in self.told[since:] for each in one)

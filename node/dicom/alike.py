@@ -1,0 +1,116 @@
+"""The top levels of data sets that come one after the other and have most of their bytes in common: what is the same in
+all of them is compared as stretches of bytes, and only what lies between is read element by element.
+
+Equal bytes are equal elements, wherever they lie (PS3.5 7.1): so a stretch that is known need not be read again. Those
+of undefined length are always read, for the places of what is in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple
+
+from node.dicom import levels
+from node.dicom.encoding import Buffer, Parse
+from node.dicom.levels import Element, Level
+
+_MOST_ELEMENTS, _LONGEST = 64, 4096
+"""Of a stretch; an element that is longer is in none."""
+_MOST_KINDS = 16
+_START = 48
+"""Bytes by whose likeness data sets are taken for ones of a kind: character set and Image Type stand there."""
+
+
+class Stretch(NamedTuple):
+    """Elements that lie one behind the other."""
+
+    encoded: bytes
+    elements: tuple[Element, ...]
+
+    def at(self, position: int) -> Iterable[Element]:
+        by = position - self.elements[0][2]
+        if not by:
+            return self.elements
+        return [(tag, vr, start + by, value + by, end + by, None) for tag, vr, start, value, end, _ in self.elements]
+
+
+class Alike:
+    """What data sets had in common so far. Holds values of patients."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[Parse, bytes], list[Stretch]] = {}
+
+    def top(self, data: Buffer, start: int, parse: Parse) -> Level:
+        """What `levels.top` gives, and raises."""
+        kind = (parse, bytes(data[start : start + _START]))
+        stretches = self.known.get(kind)
+        if stretches is None:
+            found = levels.top(data, start, parse)
+            if len(self.known) >= _MOST_KINDS:
+                self.known.clear()
+            self.known[kind] = list(_stretches(data, found.values()))
+            return found
+        elements, missed = _read(data, start, parse, stretches)
+        found = levels.in_order(elements)
+        if missed:
+            self.known[kind] = _learnt(data, found, stretches, missed)
+        return found
+
+
+def _read(data: Buffer, position: int, parse: Parse, stretches: list[Stretch]) -> tuple[list[Element], list[Stretch]]:
+    """The elements in the order of their bytes, and the stretches that are not there. Raises Malformed, Truncated."""
+    end, elements, missed = len(data), list[Element](), list[Stretch]()
+    for stretch in stretches:
+        encoded, first = stretch.encoded, stretch.elements[0][0]
+        start = encoded[:8]
+        while position < end:
+            if data[position : position + 8] == start and data[position : position + len(encoded)] == encoded:
+                elements += stretch.at(position)
+                position += len(encoded)
+                break
+            if elements and elements[-1][0] >= first:
+                missed.append(stretch)
+                break
+            element = levels.one(data, position, parse)
+            elements.append(element)
+            position = element[4]
+    return elements + levels.rest(data, position, parse), missed
+
+
+def _learnt(data: Buffer, level: Level, stretches: list[Stretch], missed: list[Stretch]) -> list[Stretch]:
+    """The stretches without what is other now; where that is most of it, those of this data set."""
+    kept: list[Stretch] = []
+    for stretch in stretches:
+        if not any(stretch is one for one in missed):
+            kept.append(stretch)
+            continue
+        begin = stretch.elements[0][2]
+        same = {
+            each[0]
+            for each in stretch.elements
+            if (now := level.get(each[0])) is not None
+            and data[now[2] : now[4]] == stretch.encoded[each[2] - begin : each[4] - begin]
+        }
+        other = {each[0] for each in stretch.elements} - same
+        kept += _stretches(stretch.encoded, stretch.elements, other, begin)
+    if sum(len(one.elements) for one in kept) * 2 < len(level):
+        return list(_stretches(data, level.values()))
+    return kept
+
+
+def _stretches(
+    data: Buffer, elements: Iterable[Element], without: Collection[int] = (), begin: int = 0
+) -> Iterator[Stretch]:
+    """Elements in stretches, without those of some tags. `begin`: where `data` begin, by their places."""
+    run: list[Element] = []
+    for each in elements:
+        fits = each[5] is None and each[4] - each[2] <= _LONGEST and each[0] not in without
+        if run and not (
+            fits and len(run) < _MOST_ELEMENTS and each[2] == run[-1][4] and each[4] - run[0][2] <= _LONGEST
+        ):
+            yield Stretch(bytes(data[run[0][2] - begin : run[-1][4] - begin]), tuple(run))
+            run = []
+        if fits:
+            run.append(each)
+    if run:
+        yield Stretch(bytes(data[run[0][2] - begin : run[-1][4] - begin]), tuple(run))

@@ -1,0 +1,137 @@
+"""What was decided about a header, remembered by what the decision asked of it: a series has most of that in common.
+
+Which elements a decision looks at follows from what it found in those before. So where two data sets have the same
+tags, and the same bytes in all elements that were looked at in one, whoever decides comes to the same end in both.
+Nothing here knows what is looked at, and what stands in one header is never the answer for another that differs in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Generic, NamedTuple, TypeVar
+
+from node.dicom import levels
+from node.dicom.encoding import Buffer
+from node.dicom.levels import EXPLICIT, Level
+from node.steps.anonymize.header import Header
+from node.steps.anonymize.source import Source
+
+LONGEST = 4096
+"""Bytes of an element. What looks at a longer one, such as pixels, is decided anew for each instance."""
+_MOST = 512
+"""Decisions that are remembered."""
+_MOST_WAYS = 8
+"""Sets of elements that were looked at, where the tags are the same."""
+
+T = TypeVar("T")
+Seen = tuple[object, ...]
+"""Encoded elements, None for one that is not there; of file meta information its tags as well."""
+
+
+class Noted:
+    """A Header that notes of which elements it was asked. Which tags there are always counts as asked."""
+
+    __slots__ = ("_header", "_meta", "asked", "tags")
+
+    def __init__(self, header: Header) -> None:
+        self._header = header
+        self._meta: Noted | None = None
+        self.tags: AbstractSet[int] = header.tags
+        self.asked: set[int] = set()
+
+    def raw(self, tag: int) -> bytes:
+        self.asked.add(tag)
+        return self._header.raw(tag)
+
+    def vr(self, tag: int) -> str:
+        self.asked.add(tag)
+        return self._header.vr(tag)
+
+    def sequences(self) -> Sequence[int]:
+        self.asked.update(self.tags)  # which of them are some, their representations say
+        return self._header.sequences()
+
+    def items(self, tag: int) -> Sequence[Header]:
+        self.asked.add(tag)  # with all that is in it
+        return self._header.items(tag)
+
+    def meta(self) -> Header | None:
+        if self._meta is None:
+            meta = self._header.meta()
+            self._meta = None if meta is None else Noted(meta)
+        return self._meta
+
+    @property
+    def way(self) -> _Way:
+        meta = None if self._meta is None else tuple(sorted(self._meta.asked))
+        return _Way(tuple(sorted(self.asked & self.tags)), meta)
+
+
+class _Way(NamedTuple):
+    """What a decision looked at."""
+
+    tags: tuple[int, ...]
+    of_meta: tuple[int, ...] | None
+    """Of the file meta information, where it was asked for at all."""
+
+    def through(self, source: Source) -> Seen | None:
+        """What a decision that goes this way sees of a data set with the same tags; None where that is too long."""
+        seen = _encoded(source.data, source.top, self.tags)
+        if seen is None or self.of_meta is None:
+            return seen
+        if not source.meta:
+            return (*seen, None)
+        meta = levels.top(source.meta, 0, EXPLICIT)
+        of_meta = _encoded(source.meta, meta, self.of_meta)
+        return None if of_meta is None else (*seen, tuple(meta), *of_meta)
+
+
+def _encoded(data: Buffer, level: Level, tags: Iterable[int]) -> Seen | None:
+    found: list[bytes | None] = []
+    for tag in tags:
+        each = level.get(tag)
+        if each is None:
+            found.append(None)
+            continue
+        if each[4] - each[2] > LONGEST:
+            return None
+        found.append(bytes(data[each[2] : each[4]]))
+    return tuple(found)
+
+
+class Decisions(Generic[T]):
+    """A decision with what it came to before. Kept for one run of the step: it holds values of patients."""
+
+    def __init__(self) -> None:
+        self.known: dict[Hashable, dict[_Way, dict[Seen, T]]] = {}
+        self._count = 0
+
+    def of(self, source: Source, given: Hashable, decide: Callable[[Header], T]) -> T:
+        """`decide(source.header)`, or what that came to for a header that is the same to it.
+
+        decide  pure: what it gives depends on `given` and on the header alone, and nobody changes it
+        """
+        key = (given, source.parse is EXPLICIT, tuple(source.top))
+        ways = self.known.get(key)
+        for way, ends in ways.items() if ways is not None else ():
+            seen = way.through(source)
+            if seen is not None and seen in ends:
+                return ends[seen]
+        noted = Noted(source.header)
+        end = decide(noted)
+        way = noted.way
+        seen = way.through(source)
+        if seen is not None:
+            self._keep(key, way, seen, end)
+        return end
+
+    def _keep(self, key: Hashable, way: _Way, seen: Seen, end: T) -> None:
+        if self._count >= _MOST:
+            self.known.clear()
+            self._count = 0
+        ways = self.known.setdefault(key, {})
+        if way not in ways and len(ways) >= _MOST_WAYS:
+            ways.clear()
+        ways.setdefault(way, {})[seen] = end
+        self._count += 1
