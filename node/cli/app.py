@@ -276,6 +276,15 @@ def rotate(config: Rules = DEFAULT) -> None:
     raise typer.Exit(run(config))
 
 
+@crosswalk.command("begin-anew", epilog="Example: dicom-node crosswalk begin-anew")
+def begin_anew(config: Rules = DEFAULT) -> None:
+    """Go on without a crosswalk that is lost and in no backup, with the node stopped. Who was mapped before gets
+    another pseudonym; numbers go on above those that were given."""
+    from node.cli.crosswalk import begin_anew as run
+
+    raise typer.Exit(run(config))
+
+
 @crosswalk.command(epilog="Example: dicom-node crosswalk uses")
 def uses(config: Rules = DEFAULT, json: Json = False) -> None:
     """Who used the crosswalk, when, and for what."""

@@ -7,6 +7,7 @@ foresight  what it would answer, with nothing written
 records    what a person asks: find, export, import; each use recorded
 table      the crosswalk as CSV: text -> entries, or problems with their lines
 rotation   another key for the patients to come
+mark       by what the main database knows it again, so that a lost one is missed
 """
 
 from __future__ import annotations

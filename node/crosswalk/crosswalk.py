@@ -13,7 +13,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from node.crosswalk import doors
-from node.crosswalk.schema import key, name, number, patient
+from node.crosswalk.schema import about, key, name, number, patient
 from node.dicom.text import folded
 from node.errors import CannotSucceed, ConfigurationError
 from node.index.database import database_clock, insert
@@ -23,9 +23,12 @@ KEYED = "key"
 """The scheme of pseudonyms that the patient's key gives."""
 NUMBERED = "number:"
 """Begins the scheme of numbers; the rest is what is written before the number."""
+ID = "id"
+"""Of `about`: a random one, by which the node knows its crosswalk again; see mark.py."""
 
 OTHERWISE = "the crosswalk has another pseudonym for its patient; see dicom-node crosswalk find"
 ANOTHERS = "the pseudonym of its patient is another patient's already; see dicom-node crosswalk find"
+NOT_THE_NODES = "the crosswalk is not the one that the node started with; restart, and do what is said then"
 """Why a patient is held."""
 
 _DIGITS = 4
@@ -39,6 +42,8 @@ class Crosswalk:
     """`sqlite`, or the PostgreSQL's with its password."""
     data: Path
     keys: Keys
+    id: str | None = None
+    """That it must have to take in a patient; None for any."""
 
     @property
     def doors(self) -> doors.Doors:
@@ -75,7 +80,8 @@ class Crosswalk:
 
         study  the Study Instance UID; counts only where there is no patient_id: then each study has a patient
 
-        Raises CannotSucceed when this process does not have it, TryAgain when the database does not answer.
+        Raises CannotSucceed when this process does not have it, or the crosswalk was lost meanwhile, TryAgain when the
+        database does not answer.
         """
         who = row_of(issuer, patient_id, study)
         with doors.reaching():
@@ -83,9 +89,15 @@ class Crosswalk:
                 found = connection.scalar(sa.select(patient.c.key).where(*who))
             if found is None:
                 with self.doors.durable.begin() as connection:
+                    self._check(connection)
                     add_patient(connection, issuer, patient_id, study, self.keys.id)
                     found = connection.scalars(sa.select(patient.c.key).where(*who)).one()
         return self.secret(found)
+
+    def _check(self, connection: sa.Connection) -> None:
+        # Made anew beside a node that runs, it has no patient, so that all who come are new to it.
+        if self.id not in (None, connection.scalar(sa.select(about.c.value).where(about.c.key == ID))):
+            raise CannotSucceed(NOT_THE_NODES)
 
     def secret(self, key_id: str) -> bytes:
         """A key by its fingerprint. Raises CannotSucceed when this process does not have it."""

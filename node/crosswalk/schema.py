@@ -16,7 +16,7 @@ metadata = sa.MetaData()
 about = sa.Table(
     "crosswalk_about",
     metadata,
-    sa.Column("key", sa.Text, primary_key=True),  # schema
+    sa.Column("key", sa.Text, primary_key=True),  # schema | id
     sa.Column("value", sa.Text, nullable=False),
 )
 
@@ -70,6 +70,6 @@ use = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("at", sa.Float, nullable=False),
     sa.Column("who", sa.Text, nullable=False),  # user@host
-    sa.Column("act", sa.Text, nullable=False),  # find | export | import | rotate
+    sa.Column("act", sa.Text, nullable=False),  # find | export | import | rotate | begin-anew
     sa.Column("entries", sa.Integer, nullable=False),  # shown, written, read, kept
 )
