@@ -13,6 +13,7 @@ from node.errors import CannotSucceed
 from node.model import Batch, Held, Item, ReceiptId, Step
 from node.pool import Bug, Pool, WorkerDied
 from node.run.notes import Note, lines
+from node.run.one_patient import of_one_patient
 from node.run.perform import perform
 from node.run.second_reading import SecondReader
 from node.run.supply import Supply
@@ -32,7 +33,7 @@ def perform_in_parts(
     """Run one step; what it gave, and its notes as lines. Raises what it raises for the whole batch; a member at
     fault alone is held alone."""
     made, notes = in_parts(pool, step, batch, out, given)
-    return made, lines(notes)
+    return of_one_patient(made), lines(notes)
 
 
 def in_parts(

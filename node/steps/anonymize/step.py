@@ -63,6 +63,9 @@ class Anonymize:
     lookup: Path | None = None
     """A CSV of patient_id,pseudonym (and issuer, where ids are of several): each patient's pseudonym. Who is not in it
     is held. Default: a keyed pseudonym."""
+    trial: str = ""
+    """The name of what the lookup table is for: a patient may have another pseudonym in each trial's table. Without a
+    name, all tables of the node must say the same of a patient."""
     numbers: str = ""
     """Patients are numbered from the crosswalk, with this before the number: `SITE-` gives SITE-0001."""
     reversible: Path | None = None
@@ -89,6 +92,10 @@ class Anonymize:
         found = []
         if self.lookup is not None and self.numbers:
             found.append("a patient has one pseudonym: from lookup, or from numbers")
+        if self.trial and self.lookup is None:
+            found.append("trial is the name of what a lookup table is for, and there is none")
+        if self.trial and not _PREFIX.fullmatch(self.trial):
+            found.append("a trial is letters, digits, - and _ of ASCII, at most 40")
         if self.numbers and not _PREFIX.fullmatch(self.numbers):
             found.append("numbers are letters, digits, - and _ of ASCII, at most 40")
         if self.lookup is not None:
@@ -100,7 +107,7 @@ class Anonymize:
     def naming(self) -> Naming:
         """Where the patients' names come from; of use only without problems."""
         if self.lookup is not None:
-            return Naming(load_lookup(self.lookup)[0], f"table:{self.lookup}")
+            return Naming(load_lookup(self.lookup)[0], f"table:{self.trial}" if self.trial else "table")
         return Naming(scheme=f"number:{self.numbers}") if self.numbers else Naming()
 
     def run(self, batch: Batch, work: Work) -> Batch:
@@ -130,7 +137,8 @@ class Anonymize:
             else:
                 masked += cleaned is not None and cleaned.of_pixels
                 account = recording.account(method)
-                items.append(Item(path=target, kind=Kind.DICOM, sources=item.sources, account=account))
+                whose = anonymizer.whose
+                items.append(Item(path=target, kind=Kind.DICOM, sources=item.sources, account=account, whose=whose))
         work.note("{} de-identified", len(items))
         if masked:
             work.note("{} with pixels cleaned", masked)
