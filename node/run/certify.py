@@ -183,7 +183,8 @@ def may_certify(batch: Batch) -> bool:
 
 def _performed(step: Step, outcomes: Outcomes, number: int, came_out: set[ReceiptId]) -> Performed:
     if not getattr(step, "deidentifies", False):
-        return Performed(name=step.name)
+        changes = getattr(step, "changes", None)  # what one behind it gives again is not removed
+        return Performed(name=step.name, changes=changes() if changes is not None else {})
     # What a later step held is not certified.
     items = [item for item in outcomes(number).items if item.kind is Kind.DICOM and came_out & set(item.sources)]
     if not all(item.account for item in items):

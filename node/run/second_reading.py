@@ -1,8 +1,9 @@
 """The second reader before anything leaves: what a route that de-identifies is about to forward, or gives at its end.
 
 A step that de-identifies says so with `deidentifies`, and with `second_reader` that its output is to be read. It gives
-`options` of PS3.15 and `keeps()`, the attributes that site rules leave, so that what stays on purpose is no leak; and
-may give `texts_of()`, what recognises characters in pixels, and `looks_at(header)`, in which images.
+`options` of PS3.15, and `keeps()` and `keeps_at()`, the attributes and the places that site rules leave, so that what
+stays on purpose is no leak; and may give `texts_of()`, what recognises characters in pixels, and `looks_at(header)`,
+in which images.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import and_
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from node.certificate.statement import NOT_READ, Reading
 from node.errors import CannotSucceed
@@ -135,7 +136,9 @@ class SecondReader:
 
 def kept_by(steps: Sequence[Step]) -> Kept:
     """What is left on purpose by all of these steps. In a worker: reading a recipe imports much."""
-    return reduce(and_, (Kept.of(getattr(step, "options", ()), _kept_tags(step)) for step in steps))
+    return reduce(
+        and_, (Kept.of(getattr(step, "options", ()), _kept(step, "keeps"), _kept(step, "keeps_at")) for step in steps)
+    )
 
 
 def read_part(steps: Sequence[Step], collected: Collected, kept: Kept, outputs: Sequence[Output]) -> Found:
@@ -151,8 +154,8 @@ def read_text(collected: Collected, kept: Kept, name: str, text: bytes) -> list[
     return Reader(collected, kept).said(text, name)
 
 
-def _kept_tags(step: Step) -> frozenset[int]:
-    keeps = getattr(step, "keeps", None)
+def _kept(step: Step, what: str) -> frozenset[Any]:
+    keeps = getattr(step, what, None)
     return frozenset(keeps()) if keeps is not None else frozenset()
 
 

@@ -113,6 +113,19 @@ def test_a_route_that_sends_nothing_is_certified_when_it_ends(working: Kit) -> N
     assert working.jobs() == {key: "done"}
 
 
+def test_what_a_step_behind_it_gives_again_is_said_to_be_given(working: Kit) -> None:
+    series = make.ct_series(1)
+    series[0].PatientComments = "old"
+    behind = '{set: {assign: {PatientComments: "TRIAL 7"}, copy: {StudyDescription: Modality}, remove: [KVP]}}'
+    key, _ = queued(working, rules("anonymize", behind), series)
+    working.run(key)
+    (content,) = documents(working)
+    first, second = content["statement"]["steps"]
+    assert first["methods"][0]["attributes"]["(0010,4000)"] == {"removed": 1}
+    assert second["changes"] == {"(0010,4000)": "assigned", "(0008,1030)": "copied", "(0018,0060)": "removed"}
+    assert "TRIAL 7" not in json.dumps(content)
+
+
 def test_what_is_held_on_the_way_is_counted_and_not_certified(working: Kit) -> None:
     good, bad = make.ct_series(2)
     bad.BurnedInAnnotation = "YES"

@@ -20,7 +20,8 @@ def batch(folder: Path) -> Batch:
     path = folder / "one.dcm"
     path.write_bytes(b"x")
     return Batch(
-        items=(Item(path=path, kind=Kind.DICOM, sources=(A,), whose=Whose("1.2", "p", True)),), held=(Held(sources=(B,), reason="broken"),),
+        items=(Item(path=path, kind=Kind.DICOM, sources=(A,), whose=Whose("1.2", "p", True)),),
+        held=(Held(sources=(B,), reason="broken"),),
         dropped=(C,), disclosure=Disclosure.DEIDENTIFIED,
     )  # fmt: skip
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom.dataset import FileDataset
+from pydicom import dcmread
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.sequence import Sequence as Items
 
 from node.certificate.statement import NOT_READ, Reading
 from node.errors import CannotSucceed
@@ -189,6 +191,21 @@ def test_what_a_rule_keeps_is_no_leak(pool: Pool, tmp_path: Path) -> None:
 
 
 # ---- decisions -----------------------------------------------------------------------------------------------
+
+
+def test_what_a_rule_keeps_in_one_place_is_no_leak_there_alone(pool: Pool, tmp_path: Path) -> None:
+    ds = original()
+    ds.RequestAttributesSequence, ds.PerformedProcedureStepID = Items([Dataset()]), "PPS-998877"
+    ds.RequestAttributesSequence[0].ScheduledProcedureStepID = "SPS-471182"
+    kept = ("RequestAttributesSequence", "RequestAttributesSequence.ScheduledProcedureStepID")
+    step = Anonymize(rules=({"keep": kept},))
+    made, notes = run_chain(pool, SUPPLY, [step], batch(tmp_path, [ds]), tmp_path / "work", partial="hold")
+    assert notes[-1] == READ.format(1)
+    after = dcmread(made.items[0].path)
+    assert after.RequestAttributesSequence[0].ScheduledProcedureStepID == "SPS-471182"
+    collected = collect([tmp_path / "in" / "0001.dcm"], kept_by([step]))
+    assert "PPS-998877" in {value for _, value in collected.identifiers}
+    assert "SPS-471182" not in {value for _, value in collected.identifiers}
 
 
 def test_only_steps_that_de_identify_are_read_and_only_where_one_of_them_asks_for_it() -> None:

@@ -36,6 +36,9 @@ BEYOND_THE_TABLE: Mapping[int, Do] = MappingProxyType(
     | {tag: Do.DUMMY for tag, vr in VR_BY_TAG.items() if vr == "PN" and tag not in deid_table.rows()}
 )
 
+_SAID_ANEW = MappingProxyType(dict.fromkeys((0x00120062, 0x00120063, 0x00120064, 0x00280303), Do.REMOVE))
+"""What an earlier node said of its own work: goes, and evidence.py writes what was done here."""
+
 _WRITTEN_BY_PEOPLE = re.compile("Description|Comment|Notes|Remarks|Reason")
 DESCRIPTORS: frozenset[int] = frozenset(
     tag
@@ -108,7 +111,7 @@ def _cleaned(row: deid_table.Row, options: frozenset[str]) -> Do | None:
 def at_top(options: frozenset[str], sop_class: str) -> Mapping[int, Do]:
     """The actions at the top of instances of a SOP class."""
     actions = {row.tag: by_profile(row, options, _type_at_top(row, sop_class)) for row in deid_table.rows().values()}
-    return MappingProxyType({**actions, **BEYOND_THE_TABLE, **_descriptors(options)})
+    return MappingProxyType({**actions, **BEYOND_THE_TABLE, **_descriptors(options), **_SAID_ANEW})
 
 
 def _type_at_top(row: deid_table.Row, sop_class: str) -> str:

@@ -56,6 +56,8 @@ class Ruling:
         """What the node writes itself, or changes when it cleans pixels; "" for everything else."""
         if done is Done.ADDED and tag in evidence.WRITTEN:
             return "says what was done, PS3.15 E.1.1"
+        if tag in evidence.WRITTEN:
+            return "says what was done before, and is said anew, PS3.15 E.1.1"
         if done is Done.ADDED and tag == ENCRYPTED_ATTRIBUTES:
             return "reversible: the original attributes for the owner of the certificate, PS3.15 E.1.1"
         if done in (Done.MASKED, Done.CLEANED) and tag in PIXELS:

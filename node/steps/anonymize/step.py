@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -159,6 +161,10 @@ class Anonymize:
         """Attributes that the recipe leaves as they are: the second reader takes their values for meant."""
         return frozenset(tag for tag, action in self.laid_over().actions.items() if action is Do.KEEP)
 
+    def keeps_at(self) -> frozenset[tuple[int, ...]]:
+        """The same of single places: the sequences from the top, then the attribute."""
+        return frozenset(place for place, action in self.laid_over().paths.items() if action is Do.KEEP)
+
     def texts_of(self) -> Callable[[Array], list[str]] | None:
         """What the second reader recognises characters in pixels by; None unless `pixels: ocr` is chosen."""
         return ocr.texts_of if CLEAN_PIXELS in self.options and self.pixels.ocr != "off" else None
@@ -194,6 +200,7 @@ class Anonymize:
         """By what it de-identifies, for the certificate: nothing of a patient, and no path."""
         cleaning = self.cleaning()
         said: dict[str, Any] = {
+            "keep_words": _digest(sorted({word.casefold() for word in self.keep_words})),
             "options": sorted(self.options),
             "profile": self.profile,
             "pseudonyms": self.naming().kind,
@@ -216,6 +223,11 @@ class Anonymize:
         from node.steps.anonymize.recipe import load  # only where there is a recipe: deid imports matplotlib
 
         return load(self.recipe, chosen)
+
+
+def _digest(words: list[str]) -> str:
+    """SHA-256 of a list; "" for an empty one."""
+    return hashlib.sha256(json.dumps(words).encode()).hexdigest() if words else ""
 
 
 def _file_name(source: Path) -> str:
