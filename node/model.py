@@ -214,6 +214,8 @@ class Plan:
     partial: str = "hold"
     fingerprint: str = ""
     """SHA-256 of the route as it was, for `explain`."""
+    passed: tuple[tuple[str, str], ...] = ()
+    """(what the second reader said, why a person let that pass): what it says beyond these holds the job."""
 
 
 # ---- obligations -----------------------------------------------------------------------------------

@@ -31,6 +31,8 @@ class Reading:
 
 
 NOT_READ = Reading(state="not run")
+SECOND_READER = "second reader: "
+"""Begins what it says of what it found, as the reason of what is held."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -182,11 +182,19 @@ def drop(subject: Subject, config: Rules = DEFAULT, json: Json = False) -> None:
 
 
 @app.command(epilog="Example: dicom-node release 1.2.840.113619.2.55.3")
-def release(subject: Subject, config: Rules = DEFAULT, json: Json = False) -> None:
+def release(
+    subject: Subject,
+    reason: Annotated[
+        str,
+        typer.Option(help="Why what the second reader found may go on; it stands in the certificate. No patient data."),
+    ] = "",
+    config: Rules = DEFAULT,
+    json: Json = False,
+) -> None:
     """Decide that what is held may go on as it is; match what no route took against the routes of today."""
     from node.cli.act import act
 
-    raise typer.Exit(act("release", subject, config, json))
+    raise typer.Exit(act("release", subject, config, json, reason))
 
 
 @app.command(epilog="Example: dicom-node backup ./backup-monday")

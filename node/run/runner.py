@@ -188,7 +188,9 @@ class Runner:
                 batch = results.read(folder, earlier, of)
                 known.update(item.path for item in (batch.items if batch else ()))
         before = functools.partial(self.ahead.forereads.take, thawed[0]) if number == 1 else nothing_yet
-        reader = SecondReader(self.pool, thawed[:number], lambda: self._received(job), below=folder, before=before)
+        reader = SecondReader(
+            self.pool, thawed[:number], lambda: self._received(job), below=folder, before=before, passed=job.plan.passed
+        )
         reading, notes = reader.read(leaving, known)
         last = max((n for n in range(number) if thawed[n].name != "forward"), default=-1)
 

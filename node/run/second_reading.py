@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from operator import and_
 from pathlib import Path
 from typing import Any, TypeVar
 
-from node.certificate.statement import NOT_READ, Reading
+from node.certificate.statement import NOT_READ, SECOND_READER, Reading
 from node.errors import CannotSucceed
 from node.leaks import Collected, Finding, Kept, Output, Reader, collect
 from node.leaks.pixels import LooksAt, TextsOf, at_all
@@ -28,6 +28,8 @@ _ORIGINALS, _OUTPUTS = 60, 30
 """Files given to a worker at once: what is looked for goes along with every part."""
 _MOST = 10
 """Findings told of one part; the others are only counted."""
+_PASSED = "let pass by a person: "
+_IN_CERTIFICATE = "stands in the certificate at"
 
 T = TypeVar("T")
 Sought = tuple[Collected, Kept]
@@ -60,14 +62,16 @@ class SecondReader:
     def __init__(
         self, pool: Pool, steps: Sequence[Step], originals: Callable[[], Batch], *, below: Path,
         before: Callable[[frozenset[ReceiptId]], Foreread | None] = nothing_yet,
+        passed: Sequence[tuple[str, str]] = (),
     ) -> None:  # fmt: skip
         """
         originals   what the unit was received as: held members too, for what they say may stand in others
         below       the folder in which steps write; names of files and folders in it are read too
         before      what was read already, where these and no others are the originals
+        passed      (what was found, why a person let it pass): this and nothing else is no reason to hold
         """
         self._pool, self._wanted, self._originals, self._below = pool, readers(steps), originals, below
-        self._before = before
+        self._before, self._passed = before, dict(passed)
 
     @cached_property
     def _sources(self) -> dict[ReceiptId, Path]:
@@ -92,7 +96,9 @@ class SecondReader:
 
         known   files that were read before
 
-        Raises CannotSucceed, which holds the unit, when a value of the originals stands in any output, and when an
+        Where something is known to be passed, files that were read before are read again: the certificate says of what
+        leaves whether it was clean. Raises CannotSucceed, which holds the unit, when a value of the originals
+        stands in any output, and when an
         output or its original cannot be read to its end. The reason names places, never values.
         """
         if not self._wanted or not leaving.items:
@@ -101,7 +107,7 @@ class SecondReader:
         outputs = [
             _output(number, item.path, item.sources, self._sources, self._below)
             for number, item in enumerate(leaving.items, 1)
-            if item.path not in known
+            if self._passed or item.path not in known
         ]
         if not outputs:
             return said, []
@@ -116,7 +122,9 @@ class SecondReader:
         total = sum(count for _, count in found)
         if total:
             first = min(finding for findings, _ in found for finding in findings)
-            raise CannotSucceed(_reason(first, total, leaving))
+            return self._let_pass(said, _reason(first, total, leaving), total)
+        if self._passed_in_certificate:
+            said = replace(said, state=f"{_PASSED}{self._passed_in_certificate}")
         return said, [f"second reader: {len(outputs)} files read, nothing of the originals found"]
 
     def foreread(self, made: Batch) -> Foreread:
@@ -130,8 +138,25 @@ class SecondReader:
         if self._wanted:
             findings = self._pool.call(read_text, *self._sought, name, text)
             if findings:
-                where = f"{findings[0].what.value} stands in the certificate at {findings[0].where}"
-                raise CannotSucceed(f"second reader: {where}; nothing of the unit goes on")
+                where = f"{findings[0].what.value} {_IN_CERTIFICATE} {findings[0].where}"
+                reason = f"{SECOND_READER}{where}; nothing of the unit goes on"
+                if reason not in self._passed:
+                    raise CannotSucceed(reason)
+
+    def _let_pass(self, said: Reading, reason: str, total: int) -> tuple[Reading, list[str]]:
+        """What is said of findings that a person let pass. Raises CannotSucceed where nobody did, or not these."""
+        because = self._passed.get(reason)
+        if because is None:
+            raise CannotSucceed(reason)
+        because = "; ".join(filter(None, (because, self._passed_in_certificate)))
+        state, counts = f"{_PASSED}{because}", {**said.counts, "places": total}
+        note = f"second reader: {total} places were let pass by a person: {because}"
+        return Reading(state=state, counts=counts), [note]
+
+    @property
+    def _passed_in_certificate(self) -> str:
+        """Why; it is said before the certificate is read, which says it."""
+        return "; ".join(because for found, because in self._passed.items() if _IN_CERTIFICATE in found)
 
 
 def kept_by(steps: Sequence[Step]) -> Kept:
@@ -181,7 +206,7 @@ def _reason(first: Finding, total: int, leaving: Batch) -> str:
     made_of = f", made of {item.sources[0]}" if len(item.sources) == 1 else ""
     more = f"; {total - 1} more such places" if total > 1 else ""
     return (
-        f"second reader: {first.what.value} stands in file {first.number} of {len(leaving.items)} "
+        f"{SECOND_READER}{first.what.value} stands in file {first.number} of {len(leaving.items)} "
         f"({item.kind}{made_of}) at {first.where}{more}; nothing of the unit goes on"
     )
 
