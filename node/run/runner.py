@@ -33,6 +33,7 @@ from node.run.certify import Certifier
 from node.run.goods import goods_of
 from node.run.notes import lines
 from node.run.one_patient import of_one_patient
+from node.run.one_version import of_one_version
 from node.run.parts import in_parts, needs_all, sources_held
 from node.run.second_reading import SecondReader, nothing_yet, readers
 from node.run.supply import Supply
@@ -168,7 +169,7 @@ class Runner:
             shutil.rmtree(out, ignore_errors=True)
             perform = self.ahead.perform if number == 0 else in_parts
             made, given = perform(self.pool, step, batch, out, self.supply.for_step(step))
-            made = of_one_patient(made)
+            made = of_one_patient(of_one_version(made))
             notes += lines(given)
         self.reach(f"step {number} made its files")
         self._account(job, step, number, batch, made, notes, time.monotonic() - began)

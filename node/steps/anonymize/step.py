@@ -106,6 +106,11 @@ class Anonymize:
             found += reversible.problems(self.reversible)
         return tuple(found)
 
+    @property
+    def gives_numbers(self) -> bool:
+        """Whether a run gives away what is never given again, and so is for jobs alone."""
+        return bool(self.numbers)
+
     def naming(self) -> Naming:
         """Where the patients' names come from; of use only without problems."""
         if self.lookup is not None:
@@ -124,8 +129,9 @@ class Anonymize:
         patients, seal = self.patients(work.given), self.seal()
         _check_names(batch)
         rules = self.laid_over()  # once: a recipe that is edited meanwhile is not the one that the account names
-        anonymizer = Anonymizer(self._plan_for(rules), patients, seal, self.cleaning())
-        accounts, method = Accounts(Keys(work.given["secret"]).value()), self.method(rules)
+        cleaning = self.cleaning()
+        anonymizer = Anonymizer(self._plan_for(rules), patients, seal, cleaning)
+        accounts, method = Accounts(Keys(work.given["secret"]).value()), self.method(rules, cleaning)
         masked = 0
         items: list[Item] = []
         held = list(batch.held)
@@ -196,9 +202,8 @@ class Anonymize:
         """What the recipe and the site's rules lay over the profile; of use when there are no `problems`."""
         return self._rules()[0]
 
-    def method(self, rules: Rules) -> dict[str, Any]:
+    def method(self, rules: Rules, cleaning: Cleaning | None) -> dict[str, Any]:
         """By what it de-identifies, for the certificate: nothing of a patient, and no path."""
-        cleaning = self.cleaning()
         said: dict[str, Any] = {
             "keep_words": _digest(sorted({word.casefold() for word in self.keep_words})),
             "options": sorted(self.options),

@@ -200,7 +200,7 @@ def test_the_step_gives_each_file_the_account_of_its_instance(tmp_path: Path) ->
 
 def test_words_that_a_site_keeps_are_told_by_their_digest_in_any_order_and_case(tmp_path: Path) -> None:
     def told(*words: str) -> str:
-        return str(Anonymize(keep_words=words).method(NO_RULES)["keep_words"])
+        return str(Anonymize(keep_words=words).method(NO_RULES, None)["keep_words"])
 
     assert told("Thorax", "TRIAL7") == told("trial7", "thorax")
     assert len({told(), told("Thorax"), told("Thorax", "Trial7")}) == 3
