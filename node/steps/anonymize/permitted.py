@@ -9,7 +9,7 @@ from node.dicom.deid_table import is_repeating, rows, safe_private
 from node.steps.anonymize.actions import Action, Do
 from node.steps.anonymize.changes import CLEANED, HASHED, SHIFTED
 from node.steps.anonymize.fields import NEVER_KEPT, FieldError
-from node.steps.anonymize.profile import BEYOND_THE_TABLE, by_profile
+from node.steps.anonymize.profile import beyond, by_profile
 from node.steps.anonymize.values import fits
 
 
@@ -73,5 +73,5 @@ def weakens(tag: int, action: Action, options: frozenset[str]) -> bool:
     row = rows().get(tag)
     if row is None:
         spared = action is Do.KEEP and VR_BY_TAG.get(tag) in CLEANED and bool(options & _CLEANING)
-        return tag in BEYOND_THE_TABLE or spared
+        return tag in beyond(options) or spared
     return by_profile(row, options, "3") not in (Do.KEEP, action)
