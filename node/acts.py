@@ -3,7 +3,8 @@
 retry     what failed is tried again: held jobs and deliveries, and deliveries that wait for their time.
 release   a person has decided that what is held may go on as it is: instances held at receipt, late arrivals,
           units that wait for the decision about a held member, deliveries. What no route took is held against
-          the routes of today, when it is named.
+          the routes of today, when it is named. What the second reader holds goes on with a reason alone, which
+          stands in the certificate, and with what it found then, no more.
 drop      a person gives it up: it is over, and the ledger says who is missing.
 
 A job that never began waits for a decision, and to try again decides nothing: only `release` begins it. The
@@ -13,13 +14,16 @@ guard at the exit is no one's to release: a delivery that its destination does n
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from node.certificate.statement import SECOND_READER
 from node.engine.engine import Engine
 from node.engine.runs import Task
+from node.errors import ConfigurationError
 from node.index import Database, jobs
 from node.index.generations import give_way
 from node.index.giving_up import drop_in_delivery, drop_in_job, held_in_job
@@ -29,6 +33,9 @@ from node.index.settle import settle
 from node.model import UnitKind
 from node.outbox import FILE_GONE
 
+log = logging.getLogger("node.acts")
+
+_LONGEST_REASON = 200
 Found = tuple[str, str]
 """(id, state)"""
 
@@ -66,10 +73,23 @@ class Acts:
         lines += [f"delivery {key} is tried now" for key in waiting if self.engine.hurry(Task.DELIVERY, key)]
         return Done(tuple(lines))
 
-    def release(self, subject: str) -> Done:
+    def release(self, subject: str, because: str = "", who: str = "a person") -> Done:
+        """
+        because   why what the second reader found may go on: at most 200 printable characters, nothing of a patient
+        who       decides it; for the history
+
+        Raises ConfigurationError for another `because`.
+        """
+        if len(because) > _LONGEST_REASON or not because.isprintable() or because != because.strip():
+            raise ConfigurationError(f"a reason is at most {_LONGEST_REASON} printable characters")
         with self.database.durable.begin() as connection:
             lines = [self._admit(connection, r) for r in self._receipts(connection, subject, ("held",))]
-            lines += [self._run_again(connection, j, "release") for j in self._held_jobs(connection, subject)]
+            lines += [
+                self._pass(connection, j, because if subject != "all" else "", who)
+                if self._is_read(connection, j)
+                else self._run_again(connection, j, "release")
+                for j in self._held_jobs(connection, subject)
+            ]
             lines += [
                 self._send_again(connection, key, "release")
                 for key, _ in self._deliveries(connection, subject, ("held",))
@@ -186,6 +206,26 @@ class Acts:
         self.engine.enqueue_job(connection, job_id, len(plan["steps"]), tries=tries)
         jobs.remember(connection, job_id, "act", f"{act} by a person", self.database.now(connection))
         return f"job {job_id} runs again" if row.tries else f"job {job_id} runs"
+
+    def _is_read(self, connection: sa.Connection, job_id: str) -> bool:
+        """Whether the second reader holds a job."""
+        reason = connection.scalar(sa.select(job.c.reason).where(job.c.id == job_id, job.c.state == "held"))
+        return f": {SECOND_READER}" in (reason or "")
+
+    def _pass(self, connection: sa.Connection, job_id: str, because: str, who: str) -> str:
+        """What the second reader found in a job, this and nothing more, holds it no longer."""
+        if not because:
+            return f"job {job_id} stays held by the second reader: name it alone, and say why with --reason"
+        row = connection.execute(sa.select(job.c.reason, job.c.plan).where(job.c.id == job_id)).one()
+        found = row.reason[row.reason.index(SECOND_READER) :]
+        plan = json.loads(row.plan)
+        plan["passed"] = [*([one, why] for one, why in plan.get("passed", ()) if one != found), [found, because]]
+        connection.execute(sa.update(job).where(job.c.id == job_id).values(plan=json.dumps(plan)))
+        text = f"{found}; let pass by {who}: {because}"
+        jobs.remember(connection, job_id, "act", text, self.database.now(connection))
+        # Without the person's words, which may say more than a log may have.
+        log.warning("job %s: %s; let pass by %s", job_id, found, who)
+        return self._run_again(connection, job_id, "retry")
 
     def _send_again(self, connection: sa.Connection, key: str, act: str) -> str:
         row = connection.execute(sa.select(delivery).where(delivery.c.id == key)).one()

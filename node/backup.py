@@ -27,6 +27,7 @@ import sqlalchemy as sa
 from node import __version__
 from node import secret as secrets
 from node.crosswalk import copies as copies_of_crosswalk
+from node.crosswalk import mark
 from node.crosswalk.doors import Doors
 from node.engine.engine import Engine
 from node.errors import ConfigurationError
@@ -98,6 +99,7 @@ def restore(
         named = set(connection.scalars(sa.select(parcel.c.path)))
     _remove(data / "outbox", but=named)
     copies_of_crosswalk.merge(crosswalk, patients)
+    mark.pair(database, crosswalk)
     _restore_secrets(data, folder)
     return rows
 

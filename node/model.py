@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, NewType, Protocol
+from typing import Any, ClassVar, NamedTuple, NewType, Protocol
 
 UID = NewType("UID", str)
 """PS3.5 9.1: at most 64 characters, digits and dots."""
@@ -101,6 +101,17 @@ class Disclosure(StrEnum):
     DEIDENTIFIED = "deidentified"
 
 
+class Whose(NamedTuple):
+    """Of which study and patient an instance became, so that one study is held against itself."""
+
+    study: str
+    """Study Instance UID of the output."""
+    patient: str
+    """Pseudonym."""
+    identified: bool
+    """Whether the original had a Patient ID."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
     """One file in a batch. Read-only to every step but the one that wrote it."""
@@ -112,6 +123,8 @@ class Item:
     account: str = ""
     """What a step that de-identifies did to it, as node.certificate.account writes it; the next step need not keep it.
     May let a patient's values be compared, not read: stays in the node."""
+    whose: Whose | None = None
+    """The same of who it became."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +229,8 @@ class Plan:
     partial: str = "hold"
     fingerprint: str = ""
     """SHA-256 of the route as it was, for `explain`."""
+    passed: tuple[tuple[str, str], ...] = ()
+    """(what the second reader said, why a person let that pass): what it says beyond these holds the job."""
 
 
 # ---- obligations -----------------------------------------------------------------------------------

@@ -191,7 +191,7 @@ def _ground(rules: Rules, files: Files, clock: Clock, reach: Callable[[str], Non
     return _Ground(
         rules=rules,
         database=database,
-        crosswalk=open_crosswalk(config, open_keys(config, database)),
+        crosswalk=open_crosswalk(config, open_keys(config, database), database),
         presence=Presence(data / "run", process),
         spool=spool,
         watermark=watermark,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import sqlalchemy as sa
 
 from node import secret as secrets
 from node.config import Config, Secret
-from node.crosswalk import Crosswalk, doors
+from node.crosswalk import Crosswalk, doors, mark
 from node.crosswalk.doors import Doors
 from node.errors import ConfigurationError
 from node.index import Database, connect
@@ -65,11 +67,17 @@ def open_keys(config: Config, database: Database) -> secrets.Keys:
     return found
 
 
-def open_crosswalk(config: Config, keys: secrets.Keys) -> Crosswalk:
-    """The crosswalk of this node, brought up to date, with keys that it knows. Raises ConfigurationError."""
+def open_crosswalk(config: Config, keys: secrets.Keys, database: Database) -> Crosswalk:
+    """The crosswalk of this node, brought up to date, with keys that it knows.
+
+    Raises ConfigurationError: also when it is not the one that the database knows, because that was lost.
+    """
     made = crosswalk_with(config, keys)
     made.prepare()
-    return made
+    try:
+        return replace(made, id=mark.hold_against(database, made.doors).id)
+    finally:
+        made.close()  # workers ask, and open it for themselves
 
 
 def crosswalk_with(config: Config, keys: secrets.Keys) -> Crosswalk:

@@ -77,14 +77,15 @@ def test_a_secret_file_of_the_rules_that_everyone_can_read_or_that_is_short_is_r
 
 
 def test_a_node_whose_crosswalk_knows_another_secret_does_not_start(config: Config) -> None:
-    found = read_keys(config)
-    crosswalk = open_crosswalk(config, found)
+    found, database = read_keys(config), open_database(config)
+    crosswalk = open_crosswalk(config, found, database)
     crosswalk.key("", "p", "")
     crosswalk.close()
     (config.node.data / "secret").unlink()
     with pytest.raises(ConfigurationError, match="crosswalk rotate"):
-        open_crosswalk(config, read_keys(config))
+        open_crosswalk(config, read_keys(config), database)
     crosswalk_with(config, found).close()
+    database.close()
 
 
 def test_the_time_of_a_restore_is_known_after_it(config: Config) -> None:

@@ -31,6 +31,8 @@ class Reading:
 
 
 NOT_READ = Reading(state="not run")
+SECOND_READER = "second reader: "
+"""Begins what it says of what it found, as the reason of what is held."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,8 @@ class Performed:
     name: str
     totals: tuple[Total, ...] = ()
     """Of a step that de-identifies: what it did."""
+    changes: Mapping[str, str] = field(default_factory=dict)
+    """Of another: attribute as `written` -> `assigned`, `copied` or `removed`, by its options; not whether it was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +128,7 @@ def _output(keys: Keys, one: Output) -> dict[str, Any]:
 
 def _step(one: Performed) -> dict[str, Any]:
     if not one.totals:
-        return {"step": one.name}
+        return {"step": one.name, "changes": dict(one.changes)} if one.changes else {"step": one.name}
     return {"step": one.name, "methods": [_method(total) for total in one.totals]}
 
 

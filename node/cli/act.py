@@ -7,10 +7,13 @@ import sys
 from pathlib import Path
 from typing import Literal
 
+from node.cli.crosswalk import who
 from node.cli.opened import opened
 
 
-def act(which: Literal["retry", "release", "drop"], subject: str, path: Path, as_json: bool) -> int:
+def act(
+    which: Literal["retry", "release", "drop"], subject: str, path: Path, as_json: bool, reason: str = ""
+) -> int:  # fmt: skip
     from node.acts import Acts
     from node.engine.engine import Engine
     from node.moment import process_name
@@ -22,7 +25,7 @@ def act(which: Literal["retry", "release", "drop"], subject: str, path: Path, as
                 database=node.database, engine=engine, kinds=node.config.kinds,
                 concurrent=lambda name: d.concurrent if (d := node.config.destinations.get(name)) else None,
             )  # fmt: skip
-            done = getattr(acts, which)(subject)
+            done = acts.release(subject, reason, who()) if which == "release" else getattr(acts, which)(subject)
         finally:
             engine.stop(1.0)
     if as_json:

@@ -201,11 +201,19 @@ def drop(subject: Subject, config: Rules = DEFAULT, json: Json = False) -> None:
 
 
 @app.command(epilog="Example: dicom-node release 1.2.840.113619.2.55.3")
-def release(subject: Subject, config: Rules = DEFAULT, json: Json = False) -> None:
+def release(
+    subject: Subject,
+    reason: Annotated[
+        str,
+        typer.Option(help="Why what the second reader found may go on; it stands in the certificate. No patient data."),
+    ] = "",
+    config: Rules = DEFAULT,
+    json: Json = False,
+) -> None:
     """Decide that what is held may go on as it is; match what no route took against the routes of today."""
     from node.cli.act import act
 
-    raise typer.Exit(act("release", subject, config, json))
+    raise typer.Exit(act("release", subject, config, json, reason))
 
 
 @app.command(epilog="Example: dicom-node backup ./backup-monday")
@@ -291,6 +299,15 @@ def read_in(
 def rotate(config: Rules = DEFAULT) -> None:
     """Take another secret for patients to come, with the node stopped. Those who are mapped keep theirs."""
     from node.cli.crosswalk import rotate as run
+
+    raise typer.Exit(run(config))
+
+
+@crosswalk.command("begin-anew", epilog="Example: dicom-node crosswalk begin-anew")
+def begin_anew(config: Rules = DEFAULT) -> None:
+    """Go on without a crosswalk that is lost and in no backup, with the node stopped. Who was mapped before gets
+    another pseudonym; numbers go on above those that were given."""
+    from node.cli.crosswalk import begin_anew as run
 
     raise typer.Exit(run(config))
 

@@ -10,10 +10,13 @@ from node.cli.opened import is_stopped, opened
 
 def backup(folder: Path, path: Path, as_json: bool) -> int:
     from node.backup import backup as make
+    from node.crosswalk.mark import hold_against
     from node.stores import crosswalk_doors
 
     with opened(path) as node:
-        rows = make(node.database, crosswalk_doors(node.config), node.config.node.data, folder)
+        doors = crosswalk_doors(node.config)
+        hold_against(node.database, doors)  # a lost one is not copied as if it were all there is
+        rows = make(node.database, doors, node.config.node.data, folder)
     print(json.dumps({"rows": rows, "folder": str(folder)}) if as_json else f"{rows} rows and their files in {folder}")
     return 0
 

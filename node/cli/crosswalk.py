@@ -1,4 +1,5 @@
-"""`dicom-node crosswalk find | export | import | rotate | uses`. What is shown is printed; each use is recorded."""
+"""`dicom-node crosswalk find | export | import | rotate | begin-anew | uses`. What is shown is printed;
+each use is recorded."""
 
 from __future__ import annotations
 
@@ -79,6 +80,23 @@ def rotate(path: Path) -> int:
     return 0
 
 
+def begin_anew(path: Path) -> int:
+    from node.cli.opened import opened
+    from node.crosswalk import mark
+    from node.stores import crosswalk_with, open_keys
+
+    with opened(path) as node:
+        if not is_stopped(node.config.node.data):
+            return 1
+        crosswalk = crosswalk_with(node.config, open_keys(node.config, node.database))
+        try:
+            begun = mark.begin_anew(node.database, crosswalk, who())
+        finally:
+            crosswalk.close()
+    print(f"another crosswalk is begun, with {begun.patients} patients; who was mapped before gets another pseudonym")
+    return 0
+
+
 def uses(path: Path, as_json: bool) -> int:
     from node.crosswalk import records
 
@@ -103,14 +121,16 @@ def who() -> str:
 
 def _crosswalk(path: Path) -> Crosswalk:
     """With the node's keys, which must be those that it knows. Raises ConfigurationError."""
+    from node.cli.opened import opened
     from node.config import load
     from node.steps import STEPS
-    from node.stores import open_crosswalk, read_keys
+    from node.stores import open_crosswalk, open_keys
 
     config = load(path, STEPS)
     if not (config.node.data / "secret").exists() and config.node.secret is None:
         raise ConfigurationError(f"there is no crosswalk in {config.node.data} yet: no node has run there")
-    return open_crosswalk(config, read_keys(config))
+    with opened(path) as node:
+        return open_crosswalk(node.config, open_keys(node.config, node.database), node.database)
 
 
 def _show(entries: Sequence[Entry], as_json: bool) -> None:

@@ -170,11 +170,15 @@ def _certify(certifier: Certifier, unit: FileUnit, route: Route, folder: Path) -
 def supply_for(config: Config, route: Route) -> Supply:
     """Made, with the secret and the crosswalk, only for a route that asks for one of them."""
     from node.run.supply import Supply, supply_of
-    from node.stores import open_crosswalk, read_keys
+    from node.stores import open_crosswalk
 
     if all(step.needs.isdisjoint({"secret", "crosswalk"}) for step in route.chain):
         return Supply({})
-    return supply_of(open_crosswalk(config, read_keys(config)))
+    database, keys = _ledger(config)
+    try:
+        return supply_of(open_crosswalk(config, keys, database))
+    finally:
+        database.close()
 
 
 def _facts(gathered: Gathered, results: Sequence[Result]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from node.crosswalk.doors import Doors
-from node.crosswalk.schema import key, metadata, name, number, patient, use
+from node.crosswalk.schema import key, metadata, name, number, patient, study, use
 from node.errors import ConfigurationError
 from node.index.database import insert
 
@@ -63,6 +63,8 @@ def merge(doors: Doors, rows: list[tuple[str, dict[str, Any]]]) -> None:
             connection.execute(
                 insert(connection, name).values({**row, "patient": ids[row["patient"]]}).on_conflict_do_nothing()
             )
+        for row in of[study.name]:
+            connection.execute(insert(connection, study).values(row).on_conflict_do_nothing())
         for row in of[use.name]:
             _use(connection, row)
         _numbers(connection, of[number.name])

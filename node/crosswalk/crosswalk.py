@@ -12,20 +12,25 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from node.crosswalk import doors
-from node.crosswalk.schema import key, name, number, patient
+from node.crosswalk import doors, studies
+from node.crosswalk.schema import about, key, name, number, patient
 from node.dicom.text import folded
 from node.errors import CannotSucceed, ConfigurationError
 from node.index.database import database_clock, insert
-from node.secret import FOLDER, Keys, another
+from node.secret import FOLDER, Keys, another, fingerprint
 
 KEYED = "key"
 """The scheme of pseudonyms that the patient's key gives."""
 NUMBERED = "number:"
 """Begins the scheme of numbers; the rest is what is written before the number."""
+TABLE = "table"
+"""The scheme of a lookup table; with a colon and a name where a patient has one pseudonym in each of several."""
+ID = "id"
+"""Of `about`: a random one, by which the node knows its crosswalk again; see mark.py."""
 
 OTHERWISE = "the crosswalk has another pseudonym for its patient; see dicom-node crosswalk find"
 ANOTHERS = "the pseudonym of its patient is another patient's already; see dicom-node crosswalk find"
+NOT_THE_NODES = "the crosswalk is not the one that the node started with; restart, and do what is said then"
 """Why a patient is held."""
 
 _DIGITS = 4
@@ -39,6 +44,8 @@ class Crosswalk:
     """`sqlite`, or the PostgreSQL's with its password."""
     data: Path
     keys: Keys
+    id: str | None = None
+    """That it must have to take in a patient; None for any."""
 
     @property
     def doors(self) -> doors.Doors:
@@ -75,7 +82,8 @@ class Crosswalk:
 
         study  the Study Instance UID; counts only where there is no patient_id: then each study has a patient
 
-        Raises CannotSucceed when this process does not have it, TryAgain when the database does not answer.
+        Raises CannotSucceed when this process does not have it, or the crosswalk was lost meanwhile, TryAgain when the
+        database does not answer.
         """
         who = row_of(issuer, patient_id, study)
         with doors.reaching():
@@ -83,8 +91,32 @@ class Crosswalk:
                 found = connection.scalar(sa.select(patient.c.key).where(*who))
             if found is None:
                 with self.doors.durable.begin() as connection:
+                    self._check(connection)
                     add_patient(connection, issuer, patient_id, study, self.keys.id)
                     found = connection.scalars(sa.select(patient.c.key).where(*who)).one()
+        return self.secret(found)
+
+    def _check(self, connection: sa.Connection) -> None:
+        # Made anew beside a node that runs, it has no patient, so that all who come are new to it.
+        if self.id not in (None, connection.scalar(sa.select(about.c.value).where(about.c.key == ID))):
+            raise CannotSucceed(NOT_THE_NODES)
+
+    def of_study(self, study: str, key: bytes, *, identified: bool) -> bytes:
+        """The secret that the UIDs of a study are replaced with: the key of the patient whom it came of first.
+
+        study        Study Instance UID
+        key          of the patient whom it is of now
+        identified   whether the instance has a Patient ID
+
+        Raises CannotSucceed as `key` does, and for an instance without Patient ID when others of its study have one;
+        TryAgain when the database does not answer.
+        """
+        with doors.reaching():
+            with self.doors.reader.connect() as connection:
+                found = studies.known(connection, study, identified=identified)
+            if found is None:
+                with self.doors.durable.begin() as connection:
+                    found = studies.told(connection, study, fingerprint(key), identified=identified)
         return self.secret(found)
 
     def secret(self, key_id: str) -> bytes:
@@ -155,18 +187,51 @@ def known_name(connection: sa.Connection, who: Sequence[sa.ColumnElement[bool]],
 def _give(
     connection: sa.Connection, who: Sequence[sa.ColumnElement[bool]], scheme: str, proposed: str | None
 ) -> str:  # fmt: skip
+    if connection.dialect.name == "postgresql" and scheme != KEYED:
+        # One after the other, as on SQLite: two schemes must not give two patients one name together.
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('dicom-node crosswalk names'))"))
     # Locks the patient: another process that gives the same one a name waits, and then finds this one.
     number_of = connection.scalars(sa.select(patient.c.id).where(*who).with_for_update()).one()
     known = known_name(connection, who, scheme)
     if known is not None:
         return known
-    pseudonym = proposed or _next_number(connection, scheme.removeprefix(NUMBERED))
+    if proposed is None:
+        pseudonym = _next_number(connection, scheme.removeprefix(NUMBERED))
+        while is_anothers(connection, number_of, scheme, pseudonym):  # of a table
+            pseudonym = _next_number(connection, scheme.removeprefix(NUMBERED))
+    else:
+        pseudonym = proposed
+    if is_anothers(connection, number_of, scheme, pseudonym):
+        raise CannotSucceed(ANOTHERS)
+    _check_former(connection, number_of, scheme, pseudonym)
     row = insert(connection, name).values(
         patient=number_of, scheme=scheme, pseudonym=pseudonym, since=database_clock(connection).timestamp()
     )
     if connection.scalar(row.on_conflict_do_nothing().returning(name.c.patient)) is None:
         raise CannotSucceed(ANOTHERS)
     return pseudonym
+
+
+def is_anothers(connection: sa.Connection, person: int | None, scheme: str, pseudonym: str) -> bool:
+    """Whether another patient than `person` has a pseudonym, in any scheme: under which name a table goes, or that it
+    is another file, makes no two patients of one name right. Case makes no difference to who reads it.
+
+    Keyed ones are not held against all others: 64 bits of HMAC meet none by chance.
+    """
+    taken = sa.select(name.c.patient).where(sa.func.upper(name.c.pseudonym) == pseudonym.upper())
+    if scheme == KEYED:
+        taken = sa.select(name.c.patient).where(name.c.scheme == scheme, name.c.pseudonym == pseudonym)
+    return any(one != person for one in connection.scalars(taken))
+
+
+def _check_former(connection: sa.Connection, person: int, scheme: str, pseudonym: str) -> None:
+    """Raise CannotSucceed where a table of an older program, which told them apart by their paths, says otherwise."""
+    if scheme != TABLE:
+        return
+    former = sa.select(name.c.pseudonym).where(name.c.patient == person, name.c.scheme.startswith(f"{TABLE}:/"))
+    known = connection.scalars(former).all()
+    if known and pseudonym not in known:
+        raise CannotSucceed(OTHERWISE)
 
 
 def _next_number(connection: sa.Connection, prefix: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from node.crosswalk import doors
-from node.crosswalk.crosswalk import Crosswalk, add_patient, in_use, raise_number
+from node.crosswalk.crosswalk import Crosswalk, add_patient, in_use, is_anothers, raise_number
 from node.crosswalk.schema import name, patient, use
 from node.crosswalk.table import Entry, entries_of, moment
 from node.dicom.text import folded
@@ -105,6 +105,8 @@ def _take(connection: sa.Connection, entry: Entry, key_id: str, replace: bool) -
         return ""
     if known is not None and not replace:
         return "its patient has another pseudonym in this scheme"
+    if is_anothers(connection, here.id, entry.scheme, entry.pseudonym):
+        return "its pseudonym is another patient's"
     connection.execute(sa.delete(name).where(*mine))
     row = insert(connection, name).values(
         patient=here.id, scheme=entry.scheme, pseudonym=entry.pseudonym,

@@ -16,7 +16,7 @@ metadata = sa.MetaData()
 about = sa.Table(
     "crosswalk_about",
     metadata,
-    sa.Column("key", sa.Text, primary_key=True),  # schema
+    sa.Column("key", sa.Text, primary_key=True),  # schema | id
     sa.Column("value", sa.Text, nullable=False),
 )
 
@@ -47,12 +47,23 @@ patient = sa.Table(
 name = sa.Table(
     "crosswalk_name",
     metadata,
-    # A patient's pseudonym in one scheme: `key`, `number:SITE-`, `table:/path/of.csv`.
+    # A patient's pseudonym in one scheme: `key`, `number:SITE-`, `table`, `table:TRIAL`. Of two
+    # patients none has the same in any scheme but `key`; see crosswalk.py. Older programs wrote `table:/path/of.csv`.
     sa.Column("patient", sa.Integer, sa.ForeignKey(patient.c.id), primary_key=True),
     sa.Column("scheme", sa.Text, primary_key=True),
     sa.Column("pseudonym", sa.Text, nullable=False),
     sa.Column("since", sa.Float, nullable=False),
     sa.UniqueConstraint("scheme", "pseudonym"),
+)
+
+study = sa.Table(
+    "crosswalk_study",
+    metadata,
+    # With which key the UIDs of a study are replaced, and whether any of its instances had a Patient ID.
+    sa.Column("study", sa.Text, primary_key=True),  # Study Instance UID, as received
+    sa.Column("key", sa.Text, sa.ForeignKey(key.c.id), nullable=False),
+    sa.Column("identified", sa.Boolean, nullable=False),
+    sa.Column("since", sa.Float, nullable=False),
 )
 
 number = sa.Table(
@@ -70,6 +81,6 @@ use = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("at", sa.Float, nullable=False),
     sa.Column("who", sa.Text, nullable=False),  # user@host
-    sa.Column("act", sa.Text, nullable=False),  # find | export | import | rotate
+    sa.Column("act", sa.Text, nullable=False),  # find | export | import | rotate | begin-anew
     sa.Column("entries", sa.Integer, nullable=False),  # shown, written, read, kept
 )

@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime
 
 from node import listing
-from node.crosswalk.crosswalk import KEYED, NUMBERED
+from node.crosswalk.crosswalk import KEYED, NUMBERED, TABLE
 from node.dicom.text import folded
 from node.listing import Problem
 
@@ -77,6 +77,6 @@ def _wrong(entry: Entry) -> str:
         return "an entry is of a patient_id, or of a study"
     if not entry.pseudonym or not entry.pseudonym.isascii() or not entry.pseudonym.isprintable():
         return "a pseudonym is printable ASCII"
-    if entry.scheme != KEYED and not entry.scheme.startswith((NUMBERED, "table:")):
-        return f"a scheme is {KEYED}, {NUMBERED}PREFIX or table:FILE"
+    if entry.scheme not in (KEYED, TABLE) and not entry.scheme.startswith((NUMBERED, f"{TABLE}:")):
+        return f"a scheme is {KEYED}, {NUMBERED}PREFIX, {TABLE} or {TABLE}:TRIAL"
     return ""

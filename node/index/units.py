@@ -251,4 +251,5 @@ def plan_of(text: str) -> Plan:
     return Plan(
         route=stored["route"], unit=UnitKind(stored["unit"]), partial=stored["partial"],
         fingerprint=stored["fingerprint"], steps=tuple((name, options) for name, options in stored["steps"]),
+        passed=tuple((found, because) for found, because in stored.get("passed", ())),
     )  # fmt: skip

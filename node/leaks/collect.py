@@ -13,7 +13,7 @@ from node.leaks.dates import Date, parsed
 from node.leaks.dicom import NotDicom, read_dicom, readings
 from node.leaks.fold import fold
 from node.leaks.kept import Kept
-from node.leaks.parse import Value
+from node.leaks.parse import Value, steps, written
 from node.leaks.patterns import tokens_of
 from node.leaks.what import What
 
@@ -63,12 +63,13 @@ class _Collecting:
     makes: set[str] = field(default_factory=set)
     charsets: set[str] = field(default_factory=set)
     unread: set[Path] = field(default_factory=set)
-    seen: set[tuple[int, int, str, bytes, bytes]] = field(default_factory=set)
+    seen: set[tuple[int | str, int, str, bytes, bytes]] = field(default_factory=set)
     left: set[str] = field(default_factory=set)
     """Values of attributes that the route leaves as they are: another attribute with the same one tells no more."""
 
     def take(self, value: Value) -> None:
-        sequence = value.path[1] if value.path else 0
+        # Of a place that a rule keeps the whole path counts.
+        sequence = written(value.path, 0) if self.kept.places else value.path[1] if value.path else 0
         if not value.raw or (key := (sequence, value.tag, value.vr, value.raw, value.charset)) in self.seen:
             return
         self.seen.add(key)
@@ -79,7 +80,12 @@ class _Collecting:
         for text in readings(value.raw, value.charset)[:1]:
             for one in text.split("\\"):
                 if one := one.strip(" \0"):
-                    self.left.add(one) if value.tag in self.kept.tags else self._add(what, found, one)
+                    self.left.add(one) if self._stays(value) else self._add(what, found, one)
+
+    def _stays(self, value: Value) -> bool:
+        if value.tag in self.kept.tags:
+            return True
+        return bool(self.kept.places) and (*(tag for tag, _ in steps(value.path)), value.tag) in self.kept.places
 
     def _into(self, value: Value) -> tuple[What, str] | None:
         """What the value of an element is, and the collection for it."""

@@ -28,17 +28,27 @@ class Kept:
 
     whats: frozenset[What] = frozenset()
     tags: frozenset[int] = frozenset()
+    places: frozenset[tuple[int, ...]] = frozenset()
+    """The same in one place: the sequences from the top, then the attribute."""
     shifted: bool = False
     """Dates are shifted: one of the originals may be, by chance, the shifted one of another."""
 
     def __and__(self, other: Kept) -> Kept:
         """What two steps one after the other leave."""
-        return Kept(self.whats & other.whats, self.tags & other.tags, self.shifted or other.shifted)
+        return Kept(
+            self.whats & other.whats, self.tags & other.tags, self._both(other) | other._both(self),
+            self.shifted or other.shifted,
+        )  # fmt: skip
+
+    def _both(self, other: Kept) -> frozenset[tuple[int, ...]]:
+        return frozenset(place for place in self.places if place in other.places or place[-1] in other.tags)
 
     @classmethod
-    def of(cls, options: Collection[str], tags: Collection[int] = ()) -> Kept:
-        """From the options of PS3.15 E.3 and from what site rules keep by name. Options that keep nothing which is
-        searched for have no effect."""
+    def of(
+        cls, options: Collection[str], tags: Collection[int] = (), places: Collection[tuple[int, ...]] = ()
+    ) -> Kept:  # fmt: skip
+        """From the options of PS3.15 E.3 and from what site rules keep by name or by place. Options that keep nothing
+        which is searched for have no effect."""
         whats = frozenset[What]().union(*(_LEAVES[name] for name in options if name in _LEAVES))
         device = DEVICE_UIDS if "retain_device_identity" in options else frozenset[int]()
-        return cls(whats, frozenset(tags) | device, "retain_long_modified_dates" in options)
+        return cls(whats, frozenset(tags) | device, frozenset(places), "retain_long_modified_dates" in options)

@@ -22,7 +22,7 @@ IDENTIFIERS = _tags(
 )
 DEVICES = _tags(
     """
-    DeviceSerialNumber StationName GantryID DetectorID PlateID CassetteID GeneratorID
+    DeviceSerialNumber DeviceID StationName GantryID DetectorID PlateID CassetteID GeneratorID
     ScheduledStationName PerformedStationName
     """
 )

@@ -6,6 +6,7 @@ It is in the database, in its place in the chain, before it is a file. A repeat 
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
@@ -85,6 +86,7 @@ class Certifier:
         if not may_certify(batch):
             return None
         beside = f"{last}-certificate"
+        of = hashlib.sha256(f"{of}{[_as_it_is(item.path) for item in batch.items]}".encode()).hexdigest()
         known = results.read(folder, beside, of)
         if known is not None:
             return known.items[0]
@@ -181,9 +183,16 @@ def may_certify(batch: Batch) -> bool:
     return batch.disclosure is Disclosure.DEIDENTIFIED and bool(batch.items)
 
 
+def _as_it_is(path: Path) -> tuple[str, int, int, int]:
+    """Changes when a file is made again: by another recipe perhaps, of which an older certificate says nothing."""
+    about = path.stat()
+    return path.name, about.st_ino, about.st_size, about.st_mtime_ns
+
+
 def _performed(step: Step, outcomes: Outcomes, number: int, came_out: set[ReceiptId]) -> Performed:
     if not getattr(step, "deidentifies", False):
-        return Performed(name=step.name)
+        changes = getattr(step, "changes", None)  # what one behind it gives again is not removed
+        return Performed(name=step.name, changes=changes() if changes is not None else {})
     # What a later step held is not certified.
     items = [item for item in outcomes(number).items if item.kind is Kind.DICOM and came_out & set(item.sources)]
     if not all(item.account for item in items):

@@ -13,6 +13,8 @@ from node.errors import CannotSucceed
 from node.model import Batch, Held, Item, Kind, ReceiptId, Step
 from node.pool import Bug, Pool, WorkerDied
 from node.run.notes import Note, lines
+from node.run.one_patient import of_one_patient
+from node.run.one_version import of_one_version
 from node.run.perform import perform
 from node.run.second_reading import SecondReader
 from node.run.supply import Supplier, Supply
@@ -30,10 +32,10 @@ Made = tuple[Batch, list[Note]]
 def perform_in_parts(
     pool: Pool, step: Step, batch: Batch, out: Path, given: Mapping[str, object]
 ) -> tuple[Batch, list[str]]:
-    """Run one step; what it gave, and its notes as lines. Raises what it raises for the whole batch; a member at
-    fault alone is held alone."""
+    """Run one step; what it gave, and its notes as lines. Raises what it raises for the whole batch, and TryAgain where
+    files that it names were edited meanwhile; a member at fault alone is held alone."""
     made, notes = in_parts(pool, step, batch, out, given)
-    return made, lines(notes)
+    return of_one_patient(of_one_version(made)), lines(notes)
 
 
 def in_parts(

@@ -19,9 +19,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from node.model import Batch, Disclosure, Held, Item, Kind, Plan, ReceiptId
+from node.model import Batch, Disclosure, Held, Item, Kind, Plan, ReceiptId, Whose
 
-_ITEM = ("path", "kind", "sources", "account")
+_ITEM = ("path", "kind", "sources", "account", "whose")
 
 
 def boot() -> str:
@@ -58,7 +58,7 @@ def write(folder: Path, number: int | str, batch: Batch, notes: list[str], of: s
         "boot": boot(),
         "of": of,
         "disclosure": batch.disclosure.value,
-        "items": [[str(i.path), i.kind.value, list(i.sources), i.account] for i in batch.items],
+        "items": [[str(i.path), i.kind.value, list(i.sources), i.account, i.whose] for i in batch.items],
         "held": [[list(h.sources), h.reason] for h in batch.held],
         "dropped": list(batch.dropped),
         "notes": notes,
@@ -80,8 +80,14 @@ def read(folder: Path, number: int | str, of: str) -> Batch | None:
     if any(len(item) != len(_ITEM) for item in content["items"]):
         return None  # of an older program, which kept no accounts
     items = tuple(
-        Item(path=Path(path), kind=Kind(kind), sources=tuple(ReceiptId(s) for s in sources), account=account)
-        for path, kind, sources, account in content["items"]
+        Item(
+            path=Path(path),
+            kind=Kind(kind),
+            sources=tuple(ReceiptId(s) for s in sources),
+            account=account,
+            whose=None if whose is None else Whose(*whose),
+        )
+        for path, kind, sources, account, whose in content["items"]
     )
     if not all(os.access(item.path, os.R_OK) for item in items):
         return None

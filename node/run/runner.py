@@ -35,6 +35,8 @@ from node.run.ahead import Ahead, may_go_ahead
 from node.run.certify import Certifier
 from node.run.goods import goods_of
 from node.run.notes import lines
+from node.run.one_patient import of_one_patient
+from node.run.one_version import of_one_version
 from node.run.parts import in_parts, needs_all, sources_held
 from node.run.referenced import InTheIndex, referenced
 from node.run.second_reading import SecondReader, nothing_yet, readers
@@ -180,6 +182,7 @@ class Runner:
             }
             given = self.supply.for_step(step, own)
             made, said = perform(self.pool, step, batch, out, given)
+            made = of_one_patient(of_one_version(made))
             notes += lines(said)
         self.reach(f"step {number} made its files")
         self._account(job, step, number, batch, made, notes, time.monotonic() - began)
@@ -199,7 +202,9 @@ class Runner:
                 batch = results.read(folder, earlier, of)
                 known.update(item.path for item in (batch.items if batch else ()))
         before = functools.partial(self.ahead.forereads.take, thawed[0]) if number == 1 else nothing_yet
-        reader = SecondReader(self.pool, thawed[:number], lambda: self._received(job), below=folder, before=before)
+        reader = SecondReader(
+            self.pool, thawed[:number], lambda: self._received(job), below=folder, before=before, passed=job.plan.passed
+        )
         reading, notes = reader.read(leaving, known)
         last = max((n for n in range(number) if thawed[n].name != "forward"), default=-1)
 

@@ -1,21 +1,22 @@
 """The second reader before anything leaves: what a route that de-identifies is about to forward, or gives at its end.
 
 A step that de-identifies says so with `deidentifies`, and with `second_reader` that its output is to be read. It gives
-`options` of PS3.15 and `keeps()`, the attributes that site rules leave, so that what stays on purpose is no leak; and
-may give `texts_of()`, what recognises characters in pixels, and `looks_at(header)`, in which images.
+`options` of PS3.15, and `keeps()` and `keeps_at()`, the attributes and the places that site rules leave, so that what
+stays on purpose is no leak; and may give `texts_of()`, what recognises characters in pixels, and `looks_at(header)`,
+in which images.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from operator import and_
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from node.certificate.statement import NOT_READ, Reading
+from node.certificate.statement import NOT_READ, SECOND_READER, Reading
 from node.errors import CannotSucceed
 from node.leaks import Collected, Finding, Kept, Output, Reader, collect
 from node.leaks.pixels import LooksAt, TextsOf, at_all
@@ -27,6 +28,8 @@ _ORIGINALS, _OUTPUTS = 60, 30
 """Files given to a worker at once: what is looked for goes along with every part."""
 _MOST = 10
 """Findings told of one part; the others are only counted."""
+_PASSED = "let pass by a person: "
+_IN_CERTIFICATE = "stands in the certificate at"
 
 T = TypeVar("T")
 Sought = tuple[Collected, Kept]
@@ -59,14 +62,16 @@ class SecondReader:
     def __init__(
         self, pool: Pool, steps: Sequence[Step], originals: Callable[[], Batch], *, below: Path,
         before: Callable[[frozenset[ReceiptId]], Foreread | None] = nothing_yet,
+        passed: Sequence[tuple[str, str]] = (),
     ) -> None:  # fmt: skip
         """
         originals   what the unit was received as: held members too, for what they say may stand in others
         below       the folder in which steps write; names of files and folders in it are read too
         before      what was read already, where these and no others are the originals
+        passed      (what was found, why a person let it pass): this and nothing else is no reason to hold
         """
         self._pool, self._wanted, self._originals, self._below = pool, readers(steps), originals, below
-        self._before = before
+        self._before, self._passed = before, dict(passed)
 
     @cached_property
     def _sources(self) -> dict[ReceiptId, Path]:
@@ -91,7 +96,9 @@ class SecondReader:
 
         known   files that were read before
 
-        Raises CannotSucceed, which holds the unit, when a value of the originals stands in any output, and when an
+        Where something is known to be passed, files that were read before are read again: the certificate says of what
+        leaves whether it was clean. Raises CannotSucceed, which holds the unit, when a value of the originals
+        stands in any output, and when an
         output or its original cannot be read to its end. The reason names places, never values.
         """
         if not self._wanted or not leaving.items:
@@ -100,7 +107,7 @@ class SecondReader:
         outputs = [
             _output(number, item.path, item.sources, self._sources, self._below)
             for number, item in enumerate(leaving.items, 1)
-            if item.path not in known
+            if self._passed or item.path not in known
         ]
         if not outputs:
             return said, []
@@ -115,7 +122,9 @@ class SecondReader:
         total = sum(count for _, count in found)
         if total:
             first = min(finding for findings, _ in found for finding in findings)
-            raise CannotSucceed(_reason(first, total, leaving))
+            return self._let_pass(said, _reason(first, total, leaving), total)
+        if self._passed_in_certificate:
+            said = replace(said, state=f"{_PASSED}{self._passed_in_certificate}")
         return said, [f"second reader: {len(outputs)} files read, nothing of the originals found"]
 
     def foreread(self, made: Batch) -> Foreread:
@@ -129,13 +138,32 @@ class SecondReader:
         if self._wanted:
             findings = self._pool.call(read_text, *self._sought, name, text)
             if findings:
-                where = f"{findings[0].what.value} stands in the certificate at {findings[0].where}"
-                raise CannotSucceed(f"second reader: {where}; nothing of the unit goes on")
+                where = f"{findings[0].what.value} {_IN_CERTIFICATE} {findings[0].where}"
+                reason = f"{SECOND_READER}{where}; nothing of the unit goes on"
+                if reason not in self._passed:
+                    raise CannotSucceed(reason)
+
+    def _let_pass(self, said: Reading, reason: str, total: int) -> tuple[Reading, list[str]]:
+        """What is said of findings that a person let pass. Raises CannotSucceed where nobody did, or not these."""
+        because = self._passed.get(reason)
+        if because is None:
+            raise CannotSucceed(reason)
+        because = "; ".join(filter(None, (because, self._passed_in_certificate)))
+        state, counts = f"{_PASSED}{because}", {**said.counts, "places": total}
+        note = f"second reader: {total} places were let pass by a person: {because}"
+        return Reading(state=state, counts=counts), [note]
+
+    @property
+    def _passed_in_certificate(self) -> str:
+        """Why; it is said before the certificate is read, which says it."""
+        return "; ".join(because for found, because in self._passed.items() if _IN_CERTIFICATE in found)
 
 
 def kept_by(steps: Sequence[Step]) -> Kept:
     """What is left on purpose by all of these steps. In a worker: reading a recipe imports much."""
-    return reduce(and_, (Kept.of(getattr(step, "options", ()), _kept_tags(step)) for step in steps))
+    return reduce(
+        and_, (Kept.of(getattr(step, "options", ()), _kept(step, "keeps"), _kept(step, "keeps_at")) for step in steps)
+    )
 
 
 def read_part(steps: Sequence[Step], collected: Collected, kept: Kept, outputs: Sequence[Output]) -> Found:
@@ -151,8 +179,8 @@ def read_text(collected: Collected, kept: Kept, name: str, text: bytes) -> list[
     return Reader(collected, kept).said(text, name)
 
 
-def _kept_tags(step: Step) -> frozenset[int]:
-    keeps = getattr(step, "keeps", None)
+def _kept(step: Step, what: str) -> frozenset[Any]:
+    keeps = getattr(step, what, None)
     return frozenset(keeps()) if keeps is not None else frozenset()
 
 
@@ -178,7 +206,7 @@ def _reason(first: Finding, total: int, leaving: Batch) -> str:
     made_of = f", made of {item.sources[0]}" if len(item.sources) == 1 else ""
     more = f"; {total - 1} more such places" if total > 1 else ""
     return (
-        f"second reader: {first.what.value} stands in file {first.number} of {len(leaving.items)} "
+        f"{SECOND_READER}{first.what.value} stands in file {first.number} of {len(leaving.items)} "
         f"({item.kind}{made_of}) at {first.where}{more}; nothing of the unit goes on"
     )
 

@@ -20,6 +20,7 @@ from pydicom.dataset import FileDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.valuerep import validate_value
 
+from node.certificate.actions import written
 from node.dicom.attributes import VR_BY_TAG, PrivateTag, describe, parse_tag, suggestions
 from node.dicom.dataset import read, write
 from node.dicom.encoding import Malformed
@@ -59,6 +60,11 @@ class Set:
         named = [*self.assign, *self.copy, *self.remove]
         twice = sorted({name for name in named if [parse_tag(n) for n in named].count(parse_tag(name)) > 1})
         return (*found, *(f'"{name}" is changed more than once' for name in twice))
+
+    def changes(self) -> dict[str, str]:
+        """What it does to attributes, for the certificate of what it is given de-identified: no value, no creator."""
+        done = {"assigned": self.assign, "copied": self.copy, "removed": self.remove}
+        return {_told(parse_tag(name)): word for word, names in done.items() for name in names}
 
     def run(self, batch: Batch, work: Work) -> Batch:
         """Write each instance with the changes; hold one that cannot be read, or that a value does not fit."""
@@ -114,6 +120,12 @@ class Set:
 
 class _Misfit(Exception):  # a finding about one instance, which run() turns into a reason
     """A value to copy does not fit where it should go. Names attributes, never values."""
+
+
+def _told(tag: int | PrivateTag | None) -> str:
+    if isinstance(tag, PrivateTag):
+        return f"({tag.group:04X},xx{tag.element:02X})"
+    return written((tag,)) if tag is not None else ""
 
 
 def _tag(name: str) -> int:

@@ -150,6 +150,19 @@ def test_nothing_is_rotated_under_a_node_that_runs(rules: Path) -> None:
     assert (rules.parent / "data" / "secret").read_bytes() == secret
 
 
+def test_a_lost_crosswalk_stops_every_command_until_its_loss_is_accepted(rules: Path) -> None:
+    ran(rules, "uses")  # each command notes how far it is
+    for path in (rules.parent / "data").glob("crosswalk.db*"):
+        path.unlink()
+    again = ("process", rules.parent / "first.dcm", "--route", "numbered", "--out", rules.parent / "x", "-c", rules)
+    for arguments in (again, ("crosswalk", "uses", "-c", rules), ("backup", rules.parent / "copy", "-c", rules)):
+        lost = dicom_node(*arguments)
+        assert (lost.code, "crosswalk begin-anew" in lost.err) == (2, True)
+    assert "another crosswalk is begun" in ran(rules, "begin-anew")
+    assert [use["act"] for use in dicom_node("crosswalk", "uses", "--config", rules, "--json").json] == ["begin-anew"]
+    assert processed(rules, "q", "second").PatientID == "SITE-1002"
+
+
 def test_where_no_node_has_run_there_is_none_and_none_is_made(tmp_path: Path) -> None:
     path = tmp_path / "rules.yaml"
     path.write_text(RULES.replace("EXTRA", ""))
@@ -158,7 +171,7 @@ def test_where_no_node_has_run_there_is_none_and_none_is_made(tmp_path: Path) ->
     assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.parametrize("command", ["find", "export", "import", "rotate", "uses"])
+@pytest.mark.parametrize("command", ["find", "export", "import", "rotate", "begin-anew", "uses"])
 def test_every_command_has_help_with_an_example(command: str) -> None:
     assert f"Example: dicom-node crosswalk {command}" in " ".join(
         dicom_node("crosswalk", command, "--help").out.split()

@@ -70,7 +70,27 @@ def test_a_proposed_name_is_kept_and_another_one_refused(crosswalk: Crosswalk) -
         assert crosswalk.name("", "p", "", "table:t.csv", "P1") == "P1"
     with pytest.raises(CannotSucceed, match="another pseudonym for its patient"):
         crosswalk.name("", "p", "", "table:t.csv", "P2")
-    assert crosswalk.name("", "p", "", "table:other.csv", "P2") == "P2"
+    assert crosswalk.name("", "p", "", "table:other", "P2") == "P2"
+
+
+def test_a_table_of_an_older_program_which_was_told_by_its_path_counts(crosswalk: Crosswalk) -> None:
+    crosswalk.key("", "p", "")
+    crosswalk.name("", "p", "", "table:/srv/a.csv", "P1")
+    with pytest.raises(CannotSucceed, match="another pseudonym for its patient"):
+        crosswalk.name("", "p", "", "table", "P2")
+    assert crosswalk.name("", "p", "", "table", "P1") == "P1"
+
+
+def test_no_two_patients_share_a_name_whatever_scheme_it_is_of(crosswalk: Crosswalk) -> None:
+    for one in ("p", "q", "r"):
+        crosswalk.key("", one, "")
+    crosswalk.name("", "p", "", "table:A", "site-0001")
+    with pytest.raises(CannotSucceed, match="another patient's already"):
+        crosswalk.name("", "q", "", "table:B", "SITE-0001")
+    assert crosswalk.name("", "q", "", "number:SITE-", None) == "SITE-0002"
+    assert crosswalk.name("", "p", "", "table:B", "site-0001") == "site-0001"
+    with pytest.raises(CannotSucceed, match="another patient's already"):
+        crosswalk.name("", "r", "", "table:B", "SITE-0002")
 
 
 def test_two_patients_never_share_a_name(crosswalk: Crosswalk) -> None:

@@ -60,6 +60,8 @@ def test_what_would_be_refused_is_refused(crosswalk: Crosswalk) -> None:
     with pytest.raises(CannotSucceed, match="another patient's already"):
         ahead.name("", "q", "", "table:a", "TRIAL-1")
     assert ahead.name("", "q", "", "table:a", "TRIAL-3") == "TRIAL-3"
+    with pytest.raises(CannotSucceed, match="another patient's already"):
+        ahead.name("", "q", "", "table:b", "trial-1")
     crosswalk.close()
     later = Crosswalk(url=crosswalk.url, data=crosswalk.data, keys=Keys(OTHER))
     with pytest.raises(CannotSucceed, match=f"the secret {fingerprint(SECRET)[:8]}"):

@@ -27,4 +27,6 @@ def test_uids_of_the_device_stay_with_its_identity() -> None:
 def test_two_steps_leave_what_both_leave() -> None:
     one, other = Kept.of(["retain_uids", "retain_device_identity"], [1, 2]), Kept.of(["retain_uids"], [2, 3])
     assert one & other == Kept(frozenset({What.UID}), frozenset({2}))
+    one, other = Kept.of([], [1], [(5, 2), (5, 3)]), Kept.of([], [2], [(5, 1), (5, 3)])
+    assert (one & other).places == {(5, 2), (5, 1), (5, 3)}
     assert (Kept.of(["retain_long_modified_dates"]) & Kept()).shifted

@@ -177,6 +177,7 @@ def test_what_nobody_takes_is_removed(pool: Pool, tmp_path: Path, monkeypatch: p
 
 def test_only_what_depends_on_nothing_else_goes_ahead(tmp_path: Path) -> None:
     assert may_go_ahead(STEPS["anonymize"]())
+    assert not may_go_ahead(STEPS["anonymize"](numbers="SITE-")), "a number is given once, and to whose job comes"
     assert may_go_ahead(STEPS["decompress"]())
     assert not may_go_ahead(STEPS["anonymize"](recipe=tmp_path / "recipe")), "it may be edited meanwhile"
     rules = PixelOptions(rules=(tmp_path / "us.script",))

@@ -87,6 +87,28 @@ def test_what_is_made_again_after_a_crash_has_the_same_certificate(working: Kit)
     assert len(documents(working)) == 1
 
 
+def test_a_certificate_is_of_the_files_that_leave_and_not_of_those_that_were_lost(working: Kit) -> None:
+    recipe = working.data / "recipe"
+    recipe.write_text("FORMAT dicom\n%header\nREMOVE KVP\n")
+    key, _ = queued(working, rules(f"{{anonymize: {{recipe: {recipe}}}}}", "{forward: a}"), make.ct_series(1))
+    working.runner().step(key, 0)
+
+    def killed(point: str) -> None:
+        if point == "step 1 made its files":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        replace(working.runner(), reach=killed).step(key, 1)
+    (output,) = (working.data / "work").rglob("*.dcm")
+    output.unlink()
+    recipe.write_text("FORMAT dicom\n%header\nKEEP KVP\nREMOVE StudyID\n")
+    working.runner().step(key, 1)
+    sha256 = {row["content"] for row in working.rows(parcel) if row["kind"] == "report"}
+    last = documents(working)[-1]
+    assert last["statement"]["steps"][0]["methods"][0]["recipe"] == hashlib.sha256(recipe.read_bytes()).hexdigest()
+    assert sha256 == {hashlib.sha256(working.rows(certificate)[-1]["document"].encode()).hexdigest()}
+
+
 def test_each_forward_is_of_what_was_certified_and_two_of_the_same_share_it(working: Kit) -> None:
     key, _ = queued(
         working, rules("anonymize", "{forward: a}", "{forward: a}", "nifti", "{forward: a}"), make.ct_series(3)
@@ -111,6 +133,19 @@ def test_a_route_that_sends_nothing_is_certified_when_it_ends(working: Kit) -> N
     assert [step["step"] for step in content["statement"]["steps"]] == ["anonymize", "decompress"]
     assert content["statement"]["instances"]["certified"] == 2
     assert working.jobs() == {key: "done"}
+
+
+def test_what_a_step_behind_it_gives_again_is_said_to_be_given(working: Kit) -> None:
+    series = make.ct_series(1)
+    series[0].PatientComments = "old"
+    behind = '{set: {assign: {PatientComments: "TRIAL 7"}, copy: {StudyDescription: Modality}, remove: [KVP]}}'
+    key, _ = queued(working, rules("anonymize", behind), series)
+    working.run(key)
+    (content,) = documents(working)
+    first, second = content["statement"]["steps"]
+    assert first["methods"][0]["attributes"]["(0010,4000)"] == {"removed": 1}
+    assert second["changes"] == {"(0010,4000)": "assigned", "(0008,1030)": "copied", "(0018,0060)": "removed"}
+    assert "TRIAL 7" not in json.dumps(content)
 
 
 def test_what_is_held_on_the_way_is_counted_and_not_certified(working: Kit) -> None:

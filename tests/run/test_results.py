@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from node.model import Batch, Disclosure, Held, Item, Kind, Plan, ReceiptId, UnitKind
+from node.model import Batch, Disclosure, Held, Item, Kind, Plan, ReceiptId, UnitKind, Whose
 from node.run import results
 from node.run.results import job_folder, mark, read, write
 
@@ -20,7 +20,8 @@ def batch(folder: Path) -> Batch:
     path = folder / "one.dcm"
     path.write_bytes(b"x")
     return Batch(
-        items=(Item(path=path, kind=Kind.DICOM, sources=(A,)),), held=(Held(sources=(B,), reason="broken"),),
+        items=(Item(path=path, kind=Kind.DICOM, sources=(A,), whose=Whose("1.2", "p", True)),),
+        held=(Held(sources=(B,), reason="broken"),),
         dropped=(C,), disclosure=Disclosure.DEIDENTIFIED,
     )  # fmt: skip
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from pydicom.dataset import FileDataset
+import sqlalchemy as sa
+from pydicom import dcmread
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.sequence import Sequence as Items
 
+from node.acts import Acts
 from node.certificate.statement import NOT_READ, Reading
-from node.errors import CannotSucceed
+from node.errors import CannotSucceed, ConfigurationError
 from node.imaging import ocr
 from node.imaging.mask import Rectangle
 from node.imaging.ocr import Picture
 from node.imaging.pixels import read_header
-from node.index.schema import history, parcel
+from node.index import jobs
+from node.index.schema import certificate, history, job, parcel
 from node.leaks import Finding, Output, What, collect
 from node.model import Batch, Item, Kind, ReceiptId
 from node.pool import Pool
@@ -69,6 +76,16 @@ def notes(kit: Kit, key: str) -> list[str]:
     return [row["text"] for row in rows if "second reader" in row["text"]]
 
 
+def release(kit: Kit, subject: str, because: str = "") -> list[str]:
+    acts = Acts(database=kit.database, engine=kit.engine, kinds=kit.config.kinds, concurrent=lambda _: 2)
+    return list(acts.release(subject, because, "anna@host").lines)
+
+
+def statement(kit: Kit) -> Any:
+    (row,) = kit.rows(certificate)
+    return json.loads(row["document"])["statement"]
+
+
 # ---- in a job ------------------------------------------------------------------------------------------------
 
 
@@ -88,6 +105,48 @@ def test_one_name_holds_the_whole_unit_before_anything_is_handed_over(working: K
     assert reason.endswith("nothing of the unit goes on")
     assert "kowal" not in reason.lower()
     assert working.balance() == {"held": 3}
+
+
+def test_what_a_person_lets_pass_goes_on_and_the_certificate_says_why(
+    working: Kit, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = queued(working, "careless, {forward: a}, {forward: b}", patients("", "Kowalczyk"))
+    assert release(working, "all", "all of it") == release(working, key) == [
+        f"job {key} stays held by the second reader: name it alone, and say why with --reason"
+    ]  # fmt: skip
+    assert working.jobs() == {key: "held"}
+    assert release(working, key, "a street") == [f"job {key} runs again"]
+    assert "let pass by anna@host" in caplog.text
+    assert "a street" not in caplog.text
+    working.run(key)
+    assert working.jobs() == {key: "done"}
+    assert sorted(working.deliveries()) == [f"{key}>a", f"{key}>b"]
+    said = statement(working)["second_reader"]
+    assert said == {
+        "state": "let pass by a person: a street", "counts": {"files": 2, "originals": 2, "places": 1},
+    }  # fmt: skip
+    acts = [row["text"] for row in working.rows(history, history.c.subject == key, history.c.what == "act")]
+    assert any(one.endswith("let pass by anna@host: a street") for one in acts)
+    assert notes(working, key)[-2:] == ["forward: second reader: 1 places were let pass by a person: a street"] * 2
+
+
+def test_what_a_person_lets_pass_is_what_was_found_and_nothing_more(working: Kit) -> None:
+    key = queued(working, "careless, {forward: a}", patients("", "Kowalczyk"))
+    with working.database.durable.begin() as connection:
+        other = jobs.read(connection, key)
+        assert other is not None
+        reason = other.reason.replace("file 2 of 2", "file 1 of 2")
+        connection.execute(sa.update(job).where(job.c.id == key).values(reason=reason))
+    assert release(working, key, "a street") == [f"job {key} runs again"]
+    working.run(key)
+    assert working.jobs() == {key: "held"}
+    assert working.rows(parcel) == []
+
+
+@pytest.mark.parametrize("because", ["a\nb", "x" * 201, " "])
+def test_a_reason_that_cannot_stand_in_a_certificate_is_refused(working: Kit, because: str) -> None:
+    with pytest.raises(ConfigurationError, match="printable"):
+        release(working, "r", because)
 
 
 def test_what_was_forwarded_before_de_identification_is_not_read(working: Kit) -> None:
@@ -168,6 +227,20 @@ def test_a_certificate_is_read_as_what_it_certifies_is(pool: Pool, tmp_path: Pat
     SecondReader(pool, (Obey(),), lambda: given, below=tmp_path).read_certificate("kowalczyk", b"")
 
 
+def test_what_a_certificate_says_is_let_pass_as_what_it_certifies_is(pool: Pool, tmp_path: Path) -> None:
+    originals = batch(tmp_path, patients(""))
+    text = b'{"name": "Kowalczyk"}'
+    with pytest.raises(CannotSucceed) as raised:
+        SecondReader(pool, [Anonymize()], lambda: originals, below=tmp_path).read_certificate("c.json", text)
+    passed = [(str(raised.value), "a street")]
+    again = SecondReader(pool, [Anonymize()], lambda: originals, below=tmp_path, passed=passed)
+    made, _ = run_chain(pool, SUPPLY, [Anonymize()], originals, tmp_path / "work", partial="hold")
+    assert again.read(made)[0].state == "let pass by a person: a street"
+    again.read_certificate("c.json", text)
+    with pytest.raises(CannotSucceed):
+        again.read_certificate("c.json", b'{"other": {"name": "Kowalczyk"}}')
+
+
 def test_findings_of_many_files_are_counted_and_the_first_is_named(pool: Pool, tmp_path: Path) -> None:
     comments = [""] * 40 + ["Kowalczyk"] * 40
     with pytest.raises(CannotSucceed, match=r"stands in file 41 of 80 .*; 39 more such places; nothing"):
@@ -189,6 +262,21 @@ def test_what_a_rule_keeps_is_no_leak(pool: Pool, tmp_path: Path) -> None:
 
 
 # ---- decisions -----------------------------------------------------------------------------------------------
+
+
+def test_what_a_rule_keeps_in_one_place_is_no_leak_there_alone(pool: Pool, tmp_path: Path) -> None:
+    ds = original()
+    ds.RequestAttributesSequence, ds.PerformedProcedureStepID = Items([Dataset()]), "PPS-998877"
+    ds.RequestAttributesSequence[0].ScheduledProcedureStepID = "SPS-471182"
+    kept = ("RequestAttributesSequence", "RequestAttributesSequence.ScheduledProcedureStepID")
+    step = Anonymize(rules=({"keep": kept},))
+    made, notes = run_chain(pool, SUPPLY, [step], batch(tmp_path, [ds]), tmp_path / "work", partial="hold")
+    assert notes[-1] == READ.format(1)
+    after = dcmread(made.items[0].path)
+    assert after.RequestAttributesSequence[0].ScheduledProcedureStepID == "SPS-471182"
+    collected = collect([tmp_path / "in" / "0001.dcm"], kept_by([step]))
+    assert "PPS-998877" in {value for _, value in collected.identifiers}
+    assert "SPS-471182" not in {value for _, value in collected.identifiers}
 
 
 def test_only_steps_that_de_identify_are_read_and_only_where_one_of_them_asks_for_it() -> None:

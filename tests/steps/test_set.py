@@ -58,6 +58,11 @@ def test_attributes_are_removed_by_keyword_tag_and_creator(tmp_path: Path) -> No
     assert [str(element.value) for element in after if element.tag.is_private] == ["ACME", "stays"]
 
 
+def test_a_certificate_is_told_what_is_changed_without_values_and_creators() -> None:
+    step = Set(assign={"KVP": "100"}, copy={"StudyDescription": "Modality"}, remove=('(0019,"SIEMENS MR HEADER",0C)',))
+    assert step.changes() == {"(0018,0060)": "assigned", "(0008,1030)": "copied", "(0019,xx0C)": "removed"}
+
+
 def test_nothing_else_changes(tmp_path: Path) -> None:
     before = make.ct_series(1)[0]
     after = _set(tmp_path, assign={"StudyID": "7"})

@@ -29,6 +29,10 @@ _TOKEN = re.compile(
     | (?P<word>\w+)""",
     re.VERBOSE,
 )
+_LIKE_A_NUMBER = re.compile(r"\s*[-+]?[0-9OoIlSB]{1,6}(?:\.\d*)?\s*")
+"""With letters that are taken for digits."""
+_NUMBERS = re.compile(r"\d\s*[,;]\s*\d+\s*[,;]\s*\d")
+_WHOLE_NUMBERS = "a region is (left,top,width,height) in whole numbers"
 _METHODS = frozenset(name for name in METHODS if not name.startswith("deid "))
 
 Problems = list[tuple[int, str]]
@@ -72,6 +76,12 @@ def parse(text: str, name: str) -> tuple[tuple[PixelRule, ...], Problems]:
         if len(problems) == before:
             words = " ".join(match[1].split())
             rules.append(PixelRule(name=words, where=f"{name}:{line}", condition=condition, cuts=tuple(cuts)))
+    first = signatures[0].start() if signatures else 0
+    problems += [(_line(text, at), "a region before any signature") for at, _ in _regions(text, 0, first)]
+    left = [(m.end(), end) for m, end in zip(signatures, ends, strict=True)]
+    for begin, end in ((0, first), *left):
+        if (at := text.find("}", begin, end)) >= 0:
+            problems.append((_line(text, at), "a signature without its beginning"))
     unclosed = text.find("{", signatures[-1].end() if signatures else 0)
     if unclosed >= 0:
         problems.append((_line(text, unclosed), "a signature without its end"))
@@ -83,14 +93,31 @@ def _line(text: str, at: int) -> int:
 
 
 def _regions(text: str, start: int, end: int) -> Iterator[tuple[int, Rectangle | str]]:
-    """Regions by their place; words in parentheses are for the reader, numbers that are no region a mistake."""
+    """Regions by their place; words in parentheses are for the reader, numbers that are no region a mistake: also where
+    a letter stands in them, or a parenthesis is missing, for what is taken for words blacks nothing."""
+    after = start
     for match in _PARENTHESES.finditer(text, start, end):
         numbers = _REGION.fullmatch(match[1])
         if numbers:
             left, top, width, height = map(int, numbers.groups())
             yield match.start(), Rectangle(left, top, left + width, top + height)
-        elif _NUMERIC.fullmatch(match[1]):
-            yield match.start(), "a region is (left,top,width,height) in whole numbers"
+        elif _NUMERIC.fullmatch(match[1]) or _is_meant(match[1]):
+            yield match.start(), _WHOLE_NUMBERS
+        yield from _outside(text, after, match.start())
+        after = match.end()
+    yield from _outside(text, after, end)
+
+
+def _is_meant(words: str) -> bool:
+    """Whether words in parentheses were to be a region."""
+    parts = re.split("[,;]", words)
+    return len(parts) > 2 and sum(_LIKE_A_NUMBER.fullmatch(part) is not None for part in parts) > 1
+
+
+def _outside(text: str, start: int, end: int) -> Iterator[tuple[int, str]]:
+    """Numbers in a row that no parentheses, or only one, are around."""
+    for match in _NUMBERS.finditer(text, start, end):
+        yield match.start(), _WHOLE_NUMBERS
 
 
 class _Reader:

@@ -33,6 +33,8 @@ _COMMENT = re.compile(r"(?:^|\s)#.*")
 _JOINED = re.compile(rf"\s*(\+|\|\|)\s*(?=(?:{'|'.join(_FILTERS)})\s)", re.IGNORECASE)
 _FORMAT = re.compile(r"(?im)^\s*format\s")
 _SECTION = re.compile(r"%\s*(\w*)\s*(.*)")
+_SECTIONS = ("filter", "header", "fields", "values", "labels")
+"""Those of deid; what is in one that it has not would be passed over, and what it should black left."""
 _FROM = "from:SequenceOfUltrasoundRegions"
 
 Problems = list[tuple[int, str]]
@@ -82,6 +84,12 @@ def _labels(text: str, problems: Problems) -> Iterator[_Label]:
             section = match[1].lower(), match[2].strip().lower()
             if section[0] == "filter" and not section[1]:
                 problems.append((number, "a %filter section needs a name"))
+            if section[0] not in _SECTIONS:
+                near = difflib.get_close_matches(section[0], _SECTIONS, n=1)
+                hint = f'. Did you mean "%{near[0]}"?' if near else ""
+                problems.append((number, f'unknown section "%{section[0]}"{hint}'))
+        elif line and section[0] == "" and not _FORMAT.match(line):
+            problems.append((number, "a line before any section"))
         if not line or line.startswith("%") or section[0] != "filter":
             if label is not None and line.startswith("%"):
                 yield label

@@ -65,7 +65,10 @@ def mark(ds: Dataset, plan: Plan) -> None:
         del ds.DeidentificationMethodCodeSequence
     if not plan.weakened:
         ds.DeidentificationMethodCodeSequence = Items(_code(name) for name in ("basic", *sorted(plan.options)))
-    ds.LongitudinalTemporalInformationModified = plan.dates
+    if plan.dates is not None:
+        ds.LongitudinalTemporalInformationModified = plan.dates
+    elif "LongitudinalTemporalInformationModified" in ds:
+        del ds.LongitudinalTemporalInformationModified
 
 
 def mark_pixels(ds: Dataset, digests: Sequence[str] = ()) -> None:

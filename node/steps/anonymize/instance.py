@@ -15,6 +15,7 @@ from node.dicom.alike import Alike
 from node.dicom.attributes import VR_BY_TAG
 from node.dicom.encoding import Malformed, Parse
 from node.errors import CannotSucceed
+from node.model import Whose
 from node.steps.anonymize import by_value, evidence, output, pixels, text
 from node.steps.anonymize.answers import Decisions
 from node.steps.anonymize.burned_in import burned_in, facts
@@ -62,6 +63,8 @@ class Anonymizer:
         self._treatments = Decisions[pixels.Treatment | pixels.Refusal | None]()
         self._plans: dict[tuple[int, by_value.Places, by_value.PrivatePlaces], Plan] = {}
         self._added: dict[tuple[int, Parse], dict[int, Remembered]] = {}
+        self.whose: Whose | None = None
+        """Of whom the last instance became."""
 
     def anonymize(self, source: Path, target: Path, recorder: Recorder | None = None) -> pixels.Cleaned | None:
         """Write the de-identified instance of `source` to `target`, or raise HoldError and write nothing.
@@ -133,6 +136,8 @@ class Anonymizer:
             *map(source.raw, (CHARACTER_SET, ISSUER, PATIENT_ID, PATIENT_NAME))
         )
         patient = self._patients.find(issuer, patient_id, uids[_STUDY])
+        study = patient.pseudonyms.uid(uids[_STUDY]) if plan.maps_uids else uids[_STUDY]
+        self.whose = Whose(study, patient.name, bool(patient.patient_id))
         return Scope(
             plan=self._meant(plan, by_value.found_in(source.header, plan, encodings)) if plan.by_value else plan,
             patients=self._patients,

@@ -25,6 +25,13 @@ class Crosswalk(Protocol):
         """The patient's secret. Raises CannotSucceed, TryAgain."""
         ...
 
+    def of_study(self, study: str, key: bytes, *, identified: bool) -> bytes:
+        """The secret of the study's UIDs, `key` for a new one. Raises CannotSucceed, TryAgain.
+
+        identified   whether the instance has a Patient ID
+        """
+        ...
+
     def name(self, issuer: str, patient_id: str, study: str, scheme: str, proposed: str | None) -> str:
         """The patient's pseudonym in a scheme: the proposed one, or the next number.
 
@@ -43,7 +50,7 @@ class Naming:
 
     lookup: Lookup | None = None
     scheme: str = "key"
-    """Tells the names of one source from those of another: `key`, `number:SITE-`, `table:/path/of.csv`."""
+    """Tells the names of one source from those of another: `key`, `number:SITE-`, `table`, `table:TRIAL`."""
 
     @property
     def kind(self) -> str:
@@ -61,7 +68,7 @@ class Patient:
 
     name: str
     pseudonyms: Pseudonyms = field(repr=False)
-    """Under the patient's own key."""
+    """Under the patient's own key; of an instance, under that of its study."""
     days: int
     """That its dates move by; see `shifting.shift`."""
     patient_id: str = field(default="", repr=False)
@@ -90,22 +97,24 @@ class Patients:
     def find(self, issuer: str, patient_id: str, study: str) -> Patient:
         """Who a patient becomes; where there is no Patient ID, each study has a patient of its own.
 
-        Raises UnmappedError for a patient who is not in the lookup table, or has another name in the crosswalk;
+        study   Study Instance UID; "" for a patient who is named within another one's instance
+
+        Raises UnmappedError for a patient who is not in the lookup table, or has another name in the crosswalk, and for
+        an instance without Patient ID of a study in which others have one;
         CannotSucceed when its key is not known, TryAgain when the crosswalk does not answer.
         """
-        # More is not known of a patient without an id; an issuer alone tells nobody apart.
-        who = (folded(issuer), folded(patient_id), "") if folded(patient_id) else ("", "", study)
+        if not folded(patient_id):
+            issuer = ""  # an issuer alone tells nobody apart
+        who = (folded(issuer), folded(patient_id), study)
         found = self._found.get(who)
         if found is None:
-            found = self._found[who] = self._find(issuer if who[1] else "", patient_id, study)
+            found = self._found[who] = self._find(issuer, patient_id, study)
         return found
 
     def _find(self, issuer: str, patient_id: str, study: str) -> Patient:
         listed = self._listed(issuer, patient_id)
         secret = self._secret if self._crosswalk is None else self._crosswalk.key(issuer, patient_id, study)
-        pseudonyms = self._keyed.get(secret)
-        if pseudonyms is None:
-            pseudonyms = self._keyed[secret] = Pseudonyms(secret)
+        pseudonyms = of_study = self._under(secret)
         if folded(patient_id):
             name, days = pseudonyms.patient(issuer, patient_id), pseudonyms.days(issuer, patient_id)
         else:
@@ -113,11 +122,20 @@ class Patients:
         if self._crosswalk is not None:
             proposed = None if self._naming.numbered else listed or name
             try:
+                if study:
+                    known = self._crosswalk.of_study(study, secret, identified=bool(folded(patient_id)))
+                    of_study = self._under(known)
                 given = self._crosswalk.name(issuer, patient_id, study, self._naming.scheme, proposed)
             except CannotSucceed as error:
                 raise UnmappedError(str(error)) from None
-            return Patient(given, pseudonyms, days, folded(patient_id))
+            return Patient(given, of_study, days, folded(patient_id))
         return Patient(listed or name, pseudonyms, days, folded(patient_id))
+
+    def _under(self, secret: bytes) -> Pseudonyms:
+        found = self._keyed.get(secret)
+        if found is None:
+            found = self._keyed[secret] = Pseudonyms(secret)
+        return found
 
     def _listed(self, issuer: str, patient_id: str) -> str | None:
         if self._naming.lookup is None:

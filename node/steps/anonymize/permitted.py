@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from node.dicom.attributes import VR_BY_TAG, PrivateTag, describe
 from node.dicom.deid_table import is_repeating, rows, safe_private
 from node.steps.anonymize.actions import Action, Do
 from node.steps.anonymize.changes import CLEANED, HASHED, SHIFTED
 from node.steps.anonymize.fields import NEVER_KEPT, FieldError
-from node.steps.anonymize.profile import BEYOND_THE_TABLE, by_profile
+from node.steps.anonymize.profile import beyond, by_profile
 from node.steps.anonymize.values import fits
 
 
@@ -46,6 +48,8 @@ def check_representation(tag: int, action: Do, options: frozenset[str]) -> None:
         raise FieldError(f"{describe(tag)} is {vr}; {_NAMES[action]} takes {', '.join(sorted(takes))}")
 
 
+_CLEANING = frozenset({"clean_descriptors", "clean_structured_content", "clean_graphics"})
+
 _NAMES = {Do.SHIFT: "shift", Do.CLEAN: "clean", Do.HASH: "hash"}
 
 
@@ -54,11 +58,20 @@ def is_safe(tag: PrivateTag, options: frozenset[str]) -> bool:
     return "retain_safe_private" in options and (tag.group, tag.creator, tag.element) in safe_private()
 
 
+def keeps_a_date(kept: Iterable[int], options: frozenset[str]) -> bool:
+    """Whether, of attributes that rules keep, one is a date or time that stays as it is by that alone."""
+    return any(VR_BY_TAG.get(tag) in SHIFTED and weakens(tag, Do.KEEP, options) for tag in kept)
+
+
 def weakens(tag: int, action: Action, options: frozenset[str]) -> bool:
-    """Whether an action leaves more of an attribute than the profile would have left in some data set."""
+    """Whether an action leaves more of an attribute than the profile would have left in some data set.
+
+    Where texts are cleaned, to keep one that the table leaves alone takes it out of that (PS3.15 E.3.5).
+    """
     if action not in (Do.KEEP, Do.CLEAN, Do.SHIFT):
         return False
     row = rows().get(tag)
     if row is None:
-        return tag in BEYOND_THE_TABLE
+        spared = action is Do.KEEP and VR_BY_TAG.get(tag) in CLEANED and bool(options & _CLEANING)
+        return tag in beyond(options) or spared
     return by_profile(row, options, "3") not in (Do.KEEP, action)

@@ -62,6 +62,8 @@ def pixel_problems(options: Sequence[str], pixels: PixelOptions, recipe: Path | 
         return [] if pixels == AS_USUAL else [f'pixels: is of use only with the option "{CLEAN_PIXELS}"']
     found = [problem for path in pixels.rules for problem in pixel_rules.load(path)[1]]
     found += pixel_rules.of_recipe(recipe)[1] if recipe is not None else ()
+    if pixels.bundled and not pixel_rules.bundled().rules:
+        found.append("pixels: the rules that deid ships are not found; install deid again, or say bundled: false")
     if pixels.ocr != "off" and not ocr.is_installed():
         found.append("pixels: ocr needs a package that is not installed: pip install dicom-node[ocr]")
     if isinstance(pixels.ocr, tuple):

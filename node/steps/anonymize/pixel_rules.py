@@ -56,6 +56,8 @@ class RuleFile:
     rules: tuple[PixelRule, ...]
     digest: str = ""
     """The first 12 digits of the file's SHA-256; "" for rules that come with the program."""
+    bundled: str = ""
+    """The SHA-256 of those that come with deid: another version has others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,5 +187,9 @@ def bundled() -> RuleFile:
     if spec is None or not spec.submodule_search_locations:
         return RuleFile(())
     path = Path(spec.submodule_search_locations[0]) / "data" / "deid.dicom"
-    rules, _ = deid_filter.parse(path.read_text(encoding="utf-8"), "deid.dicom")
-    return RuleFile(tuple(rule for rule in rules if rule.cuts))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return RuleFile(())
+    rules, _ = deid_filter.parse(text, "deid.dicom")
+    return RuleFile(tuple(rule for rule in rules if rule.cuts), bundled=hashlib.sha256(text.encode()).hexdigest())

@@ -99,6 +99,7 @@ class Cleaning:
         """By what pixels are cleaned, for the certificate: no name of a file."""
         return {
             "ocr": self.ocr if isinstance(self.ocr, str) else sorted(self.ocr),
+            "bundled": next((one.bundled for one in self.files if one.bundled), ""),
             "rules": [one.digest or "bundled" for one in self.files],
             "text_found": "mask" if self.mask_found else "hold",
         }

@@ -19,6 +19,7 @@ from node.steps.anonymize.actions import Action as Action
 from node.steps.anonymize.actions import Do as Do
 from node.steps.anonymize.options import AVAILABLE as AVAILABLE
 from node.steps.anonymize.options import UNAVAILABLE as UNAVAILABLE
+from node.steps.anonymize.permitted import keeps_a_date
 
 PrivatePlace = tuple[int, str, int]
 """(group, creator, low byte) of a private element."""
@@ -111,6 +112,8 @@ class Plan:
     options: frozenset[str]
     digest: str
     weakened: bool
+    keeps_dates: bool = False
+    """Whether a date stays as it is by a rule alone."""
     items: Mapping[tuple[int, int], Action] = field(default_factory=dict, repr=False)
     """(sequence, attribute in its items) -> action, where PS3.3 makes it another than in `nested`."""
     paths: Mapping[tuple[int, ...], Action] = field(default_factory=dict, repr=False)
@@ -149,10 +152,15 @@ class Plan:
         return "retain_uids" not in self.options
 
     @property
-    def dates(self) -> str:
-        """The value of (0028,0303) Longitudinal Temporal Information Modified (PS3.15 E.3.6)."""
+    def dates(self) -> str | None:
+        """The value of (0028,0303) Longitudinal Temporal Information Modified (PS3.15 E.3.6), of Type 3.
+
+        None where none is true: a rule keeps some dates as they are, and the others are removed or moved.
+        """
         if "retain_long_full_dates" in self.options:
             return "UNMODIFIED"
+        if self.keeps_dates:
+            return None
         return "MODIFIED" if self.shifts else "REMOVED"
 
 
@@ -181,11 +189,17 @@ def compile_plan(
         digest=rules.digest,
         rules_digest=rules.rules_digest,
         weakened=rules.weakens,
+        keeps_dates=keeps_a_date(_kept_by(rules), options),
         by_value=tuple(replace(line, spoken_for=_spoken_for(rules, line.word)) for line in rules.by_value),
         cleans=bool(used & {Do.CLEAN, Do.CONTENT}),
         shifts=Do.SHIFT in used,
     )
     return replace(plan, of_animals=replace(plan, top=MappingProxyType(conditions.of_animals(top, ruled))))
+
+
+def _kept_by(rules: Rules) -> list[int]:
+    places = [*rules.actions.items(), *((p[-1], a) for p, a in rules.paths.items())]
+    return [tag for tag, action in places if action is Do.KEEP]
 
 
 _WEAKER = {"REPLACE": (Do.REMOVE, Do.EMPTY), "REMOVE": (Do.EMPTY,), "BLANK": ()}

@@ -12,7 +12,7 @@ from node.dicom.attributes import VR_BY_TAG, keyword_of
 from node.steps.anonymize import content
 from node.steps.anonymize.actions import PATIENT_ID, PATIENT_NAME, Do
 
-TIMEZONE, UNFORMATTED_TEXT = 0x00080201, 0x00700006
+TIMEZONE, UNFORMATTED_TEXT, _DEVICE_ID = 0x00080201, 0x00700006, 0x00181003
 
 # Not in Table E.1-1, and yet they identify or have lost their meaning once the data set has changed:
 BEYOND_THE_TABLE: Mapping[int, Do] = MappingProxyType(
@@ -32,9 +32,14 @@ BEYOND_THE_TABLE: Mapping[int, Do] = MappingProxyType(
         0x00081190: Do.REMOVE,  # Retrieve URL: names a server, and in it a study
         0x00181803: Do.REMOVE,  # NTP Source Address: of the hospital's network
         0x21000160: Do.REMOVE,  # Owner ID: of who printed it
+        _DEVICE_ID: Do.REMOVE,  # Device Serial Number (0018,1000) by another name
+        0x00080108: Do.REMOVE,  # Extended Code Meaning: free text, where Code Meaning has a term of a scheme
     }
     | {tag: Do.DUMMY for tag, vr in VR_BY_TAG.items() if vr == "PN" and tag not in deid_table.rows()}
 )
+
+_SAID_ANEW = MappingProxyType(dict.fromkeys((0x00120062, 0x00120063, 0x00120064, 0x00280303), Do.REMOVE))
+"""What an earlier node said of its own work: goes, and evidence.py writes what was done here."""
 
 _WRITTEN_BY_PEOPLE = re.compile("Description|Comment|Notes|Remarks|Reason")
 DESCRIPTORS: frozenset[int] = frozenset(
@@ -108,7 +113,7 @@ def _cleaned(row: deid_table.Row, options: frozenset[str]) -> Do | None:
 def at_top(options: frozenset[str], sop_class: str) -> Mapping[int, Do]:
     """The actions at the top of instances of a SOP class."""
     actions = {row.tag: by_profile(row, options, _type_at_top(row, sop_class)) for row in deid_table.rows().values()}
-    return MappingProxyType({**actions, **BEYOND_THE_TABLE, **_descriptors(options)})
+    return MappingProxyType({**actions, **beyond(options), **_descriptors(options), **_SAID_ANEW})
 
 
 def _type_at_top(row: deid_table.Row, sop_class: str) -> str:
@@ -121,7 +126,14 @@ def in_items(options: frozenset[str]) -> Mapping[int, Do]:
     actions = {
         row.tag: by_profile(row, options, iod_types.type_in_any_item(row.tag)) for row in deid_table.rows().values()
     }
-    return MappingProxyType({**actions, **BEYOND_THE_TABLE, **_descriptors(options)})
+    return MappingProxyType({**actions, **beyond(options), **_descriptors(options)})
+
+
+def beyond(options: frozenset[str]) -> Mapping[int, Do]:
+    """What BEYOND_THE_TABLE says beside some options: Device ID goes and stays with Device Serial Number (E.3.8)."""
+    if "retain_device_identity" not in options:
+        return BEYOND_THE_TABLE
+    return {tag: action for tag, action in BEYOND_THE_TABLE.items() if tag != _DEVICE_ID}
 
 
 def _descriptors(options: frozenset[str]) -> Mapping[int, Do]:

@@ -14,7 +14,7 @@ from node.steps.anonymize.actions import PATIENT_ID, PATIENT_NAME, Action, Do
 from node.steps.anonymize.changes import CLEANED
 from node.steps.anonymize.conditions import BESIDE
 from node.steps.anonymize.plan import Plan, Rules
-from node.steps.anonymize.profile import BEYOND_THE_TABLE, DESCRIPTORS, UNFORMATTED_TEXT
+from node.steps.anonymize.profile import DESCRIPTORS, UNFORMATTED_TEXT, beyond
 from node.steps.anonymize.reversible import ENCRYPTED_ATTRIBUTES
 from node.steps.anonymize.telling import WITH_PIXELS
 
@@ -56,6 +56,8 @@ class Ruling:
         """What the node writes itself, or changes when it cleans pixels; "" for everything else."""
         if done is Done.ADDED and tag in evidence.WRITTEN:
             return "says what was done, PS3.15 E.1.1"
+        if tag in evidence.WRITTEN:
+            return "says what was done before, and is said anew, PS3.15 E.1.1"
         if done is Done.ADDED and tag == ENCRYPTED_ATTRIBUTES:
             return "reversible: the original attributes for the owner of the certificate, PS3.15 E.1.1"
         if done in (Done.MASKED, Done.CLEANED) and tag in PIXELS:
@@ -125,7 +127,7 @@ class Ruling:
             return "option clean_descriptors: text that somebody writes, in no row of Table E.1-1"
         if done is Done.CLEANED and VR_BY_TAG.get(tag) in CLEANED:
             return "text within a sequence that is cleaned"
-        if tag in BEYOND_THE_TABLE:
+        if tag in beyond(self.plan.options):
             return "precaution: identifies, or says nothing any more; not in Table E.1-1"
         return "in no row of Table E.1-1" if tag in VR_BY_TAG else "not in PS3.6"
 

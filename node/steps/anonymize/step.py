@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -63,6 +65,9 @@ class Anonymize:
     lookup: Path | None = None
     """A CSV of patient_id,pseudonym (and issuer, where ids are of several): each patient's pseudonym. Who is not in it
     is held. Default: a keyed pseudonym."""
+    trial: str = ""
+    """The name of what the lookup table is for: a patient may have another pseudonym in each trial's table. Without a
+    name, all tables of the node must say the same of a patient."""
     numbers: str = ""
     """Patients are numbered from the crosswalk, with this before the number: `SITE-` gives SITE-0001."""
     reversible: Path | None = None
@@ -89,6 +94,10 @@ class Anonymize:
         found = []
         if self.lookup is not None and self.numbers:
             found.append("a patient has one pseudonym: from lookup, or from numbers")
+        if self.trial and self.lookup is None:
+            found.append("trial is the name of what a lookup table is for, and there is none")
+        if self.trial and not _PREFIX.fullmatch(self.trial):
+            found.append("a trial is letters, digits, - and _ of ASCII, at most 40")
         if self.numbers and not _PREFIX.fullmatch(self.numbers):
             found.append("numbers are letters, digits, - and _ of ASCII, at most 40")
         if self.lookup is not None:
@@ -97,10 +106,15 @@ class Anonymize:
             found += reversible.problems(self.reversible)
         return tuple(found)
 
+    @property
+    def gives_numbers(self) -> bool:
+        """Whether a run gives away what is never given again, and so is for jobs alone."""
+        return bool(self.numbers)
+
     def naming(self) -> Naming:
         """Where the patients' names come from; of use only without problems."""
         if self.lookup is not None:
-            return Naming(load_lookup(self.lookup)[0], f"table:{self.lookup}")
+            return Naming(load_lookup(self.lookup)[0], f"table:{self.trial}" if self.trial else "table")
         return Naming(scheme=f"number:{self.numbers}") if self.numbers else Naming()
 
     def run(self, batch: Batch, work: Work) -> Batch:
@@ -115,8 +129,9 @@ class Anonymize:
         patients, seal = self.patients(work.given), self.seal()
         _check_names(batch)
         rules = self.laid_over()  # once: a recipe that is edited meanwhile is not the one that the account names
-        anonymizer = Anonymizer(self._plan_for(rules), patients, seal, self.cleaning())
-        accounts, method = Accounts(Keys(work.given["secret"]).value()), self.method(rules)
+        cleaning = self.cleaning()
+        anonymizer = Anonymizer(self._plan_for(rules), patients, seal, cleaning)
+        accounts, method = Accounts(Keys(work.given["secret"]).value()), self.method(rules, cleaning)
         masked = 0
         items: list[Item] = []
         held = list(batch.held)
@@ -130,7 +145,8 @@ class Anonymize:
             else:
                 masked += cleaned is not None and cleaned.of_pixels
                 account = recording.account(method)
-                items.append(Item(path=target, kind=Kind.DICOM, sources=item.sources, account=account))
+                whose = anonymizer.whose
+                items.append(Item(path=target, kind=Kind.DICOM, sources=item.sources, account=account, whose=whose))
         work.note("{} de-identified", len(items))
         if masked:
             work.note("{} with pixels cleaned", masked)
@@ -150,6 +166,10 @@ class Anonymize:
     def keeps(self) -> frozenset[int]:
         """Attributes that the recipe leaves as they are: the second reader takes their values for meant."""
         return frozenset(tag for tag, action in self.laid_over().actions.items() if action is Do.KEEP)
+
+    def keeps_at(self) -> frozenset[tuple[int, ...]]:
+        """The same of single places: the sequences from the top, then the attribute."""
+        return frozenset(place for place, action in self.laid_over().paths.items() if action is Do.KEEP)
 
     def texts_of(self) -> Callable[[Array], list[str]] | None:
         """What the second reader recognises characters in pixels by; None unless `pixels: ocr` is chosen."""
@@ -184,10 +204,10 @@ class Anonymize:
         """What the recipe and the site's rules lay over the profile; of use when there are no `problems`."""
         return self._rules()[0]
 
-    def method(self, rules: Rules) -> dict[str, Any]:
+    def method(self, rules: Rules, cleaning: Cleaning | None) -> dict[str, Any]:
         """By what it de-identifies, for the certificate: nothing of a patient, and no path."""
-        cleaning = self.cleaning()
         said: dict[str, Any] = {
+            "keep_words": _digest(sorted({word.casefold() for word in self.keep_words})),
             "options": sorted(self.options),
             "profile": self.profile,
             "pseudonyms": self.naming().kind,
@@ -216,6 +236,11 @@ class Anonymize:
 def _of_profile(options: frozenset[str], words: frozenset[str]) -> Callable[[str], Plan]:
     """Plans that a worker has once for all parts that it is given: they depend on nothing that is edited."""
     return lru_cache(maxsize=64)(partial(compile_plan, options, NO_RULES, keep_words=words))
+
+
+def _digest(words: list[str]) -> str:
+    """SHA-256 of a list; "" for an empty one."""
+    return hashlib.sha256(json.dumps(words).encode()).hexdigest() if words else ""
 
 
 def _file_name(source: Path) -> str:

@@ -84,6 +84,14 @@ def test_a_chain_means_an_attribute_of_the_first_item() -> None:
         ("{ true } (0,0,1,1)", 1, "ends too early"),
         ('{ ::Modality.equals("CT") } (0,0,1,1)', 1, "where an attribute is expected"),
         ('{ Modality.equals("CT") } (0,0,1,1)\n{ Rows', 2, "without its end"),
+        ('{ Modality.equals("CT") } (0,0,1,1)\n(O,0,512,110)', 2, "in whole numbers"),
+        ('{ Modality.equals("CT") } (0,0,1,1)\n(O,O,SO,11O)', 2, "in whole numbers"),
+        ('{ Modality.equals("CT") } (0,0,1,1)\n(0,0,half,110)', 2, "in whole numbers"),
+        ('{ Modality.equals("CT") } (0,0,1,1)\n[0,0,512,110]', 2, "in whole numbers"),
+        ('{ Modality.equals("CT") } (0,0,1,1)\n(0,0,512,110\n', 2, "in whole numbers"),
+        ('{ Modality.equals("CT") } (0,0,1,1)\n(0,0,5,5 (1,1,1,1)\n', 2, "in whole numbers"),
+        ('Modality.equals("MR")\n(0,0,5,5) { Modality.equals("CT") } (0,0,1,1)', 2, "before any signature"),
+        ('{ Modality.equals("CT") } (0,0,1,1)\nModality.equals("MR") } (0,0,5,5)', 2, "without its beginning"),
         ("{ " + "(" * 60 + " } (0,0,1,1)", 1, "nested too deep"),
     ],
 )
@@ -91,7 +99,13 @@ def test_what_is_not_understood_is_a_problem_with_its_line(script: str, line: in
     rules, problems = parse(script, "a.script")
     assert [number for number, _ in problems] == [line]
     assert why in problems[0][1]
-    assert len(rules) == (1 if "without its end" in why else 0)
+    assert len(rules) == (1 if why in ("without its end", "without its beginning", "before any signature") else 0)
+
+
+def test_words_in_parentheses_are_for_the_reader() -> None:
+    script = 'GE (CT, 512 x 512, 4 screens) { Modality.equals("CT") } (0,0,1,1) (as of 2019, all) (of 3; see 1.2.3)'
+    (rule,), problems = parse(script, "a")
+    assert (len(rule.cuts), problems) == (1, [])
 
 
 def test_a_signature_with_a_problem_is_no_rule_and_the_others_are() -> None:

@@ -93,6 +93,23 @@ def test_what_is_not_understood_is_a_problem_with_its_line(text: str, line: int,
     assert why in found[0][1]
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "why"),
+    [
+        (
+            "FORMAT dicom\n%fliter a\nLABEL a\ncoordinates all\n",
+            2,
+            'unknown section "%fliter". Did you mean "%filter"?',
+        ),
+        ("FORMAT dicom\nfilter a\n%filter b\nLABEL a\ncoordinates all\n", 2, "before any section"),
+        ("LABEL a\n\nFORMAT dicom\n%filter b\nLABEL a\ncoordinates all\n", 1, "before any section"),
+    ],
+)
+def test_what_stands_in_no_section_that_is_known_is_a_problem(text: str, line: int, why: str) -> None:
+    (found,) = parse(text, "a")[1]
+    assert (found[0], why in found[1]) == (line, True)
+
+
 def test_a_label_with_a_problem_is_no_rule() -> None:
     found, _ = parse("FORMAT dicom\n%filter a\nLABEL a\nnothing\ncoordinates all\nLABEL b\ncoordinates all\n", "a")
     assert [rule.name for rule in found] == ["b"]

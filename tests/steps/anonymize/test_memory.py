@@ -41,6 +41,9 @@ class KeyForEach:
     def key(self, issuer: str, patient_id: str, study: str) -> bytes:
         return hashlib.sha256(f"{issuer}|{patient_id}|{'' if patient_id else study}".encode()).digest()
 
+    def of_study(self, study: str, key: bytes, *, identified: bool) -> bytes:
+        return key
+
     def name(self, issuer: str, patient_id: str, study: str, scheme: str, proposed: str | None) -> str:
         assert proposed is not None
         return proposed

@@ -26,7 +26,7 @@ from tests.steps.anonymize.driver import SECRET
 from tests.steps.run_step import batch_of, run_step
 
 OTHER = b"another secret of thirty-two bytes"
-TABLE = Naming(parse("issuer,patient_id,pseudonym\nH,p,P1\n")[0], "table:t.csv")
+TABLE = Naming(parse("issuer,patient_id,pseudonym\nH,p,P1\n")[0], "table")
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def turned(crosswalk: Crosswalk) -> Crosswalk:
 def test_without_a_crosswalk_and_with_a_new_one_a_patient_is_the_same(crosswalk: Crosswalk) -> None:
     """So that what was sent before there was one goes on."""
     alone, known = Patients(SECRET), Patients(SECRET, crosswalk)
-    for who in (("H", "p", "1.2"), ("", "", "1.2")):
+    for who in (("H", "p", "1.2"), ("", "", "1.3")):
         one, other = alone.find(*who), known.find(*who)
         assert (one.name, one.days, one.pseudonyms.uid("1.2")) == (other.name, other.days, other.pseudonyms.uid("1.2"))
     assert alone.find("H", "p", "1.2").name == Pseudonyms(SECRET).patient("H", "p")
@@ -66,11 +66,25 @@ def test_a_patient_is_one_over_studies_and_an_unknown_one_is_one_of_each(pid: st
 def test_after_a_rotation_known_patients_keep_all_that_is_keyed(crosswalk: Crosswalk) -> None:
     before = Patients(SECRET, crosswalk).find("H", "p", "1.2")
     patients = Patients(OTHER, turned(crosswalk))
-    after, new = patients.find("h", "P", "1.9"), patients.find("H", "q", "1.2")
+    after, new = patients.find("h", "P", "1.9"), patients.find("H", "q", "1.4")
     assert (after.name, after.days) == (before.name, before.days)
     assert after.pseudonyms.uid("1.2.3") == before.pseudonyms.uid("1.2.3")
     assert new.name == Pseudonyms(OTHER).patient("H", "q")
     assert new.pseudonyms.uid("1.2.3") != before.pseudonyms.uid("1.2.3")
+
+
+def test_after_a_rotation_a_study_stays_one_study_whoever_it_is_said_to_be_of(crosswalk: Crosswalk) -> None:
+    before = Patients(SECRET, crosswalk).find("H", "p", "1.2")
+    unknown = Patients(SECRET, crosswalk).find("", "", "1.3")
+    patients = Patients(OTHER, turned(crosswalk))
+    for issuer, patient_id in (("", "p"), ("H", "corrected")):
+        after = patients.find(issuer, patient_id, "1.2")
+        assert after.pseudonyms.uid("1.2") == before.pseudonyms.uid("1.2")
+        assert after.name == Pseudonyms(OTHER).patient(issuer, patient_id), "but no two patients are taken for one"
+    assert patients.find("H", "p", "1.3").pseudonyms.uid("1.3") == unknown.pseudonyms.uid("1.3")
+    for study in ("1.2", "1.3"):
+        with pytest.raises(UnmappedError, match="others of its study have one"):
+            patients.find("", "", study)
 
 
 def test_numbers_come_from_the_crosswalk_and_survive_a_rotation(crosswalk: Crosswalk) -> None:
@@ -110,14 +124,18 @@ def test_the_crosswalk_is_asked_once_for_all_instances_of_a_patient() -> None:
             asked.append("key")
             return SECRET
 
+        def of_study(self, study: str, key: bytes, *, identified: bool) -> bytes:
+            asked.append(study)
+            return key
+
         def name(self, issuer: str, patient_id: str, study: str, scheme: str, proposed: str | None) -> str:
             asked.append(scheme)
             return str(proposed)
 
     patients = Patients(SECRET, Counting())
     for number in range(9):
-        patients.find("H", "p ", f"1.{number}")
-    assert asked == ["key", "key"]
+        patients.find("H", "p ", f"1.{number % 2}")
+    assert asked == ["key", "1.0", "key", "key", "1.1", "key"], "once for each of the studies"
 
 
 # ---- through the step ------------------------------------------------------------------------------

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from node.dicom.attributes import PrivateTag, tag_of
+from node.steps.anonymize.evidence import mark
 from node.steps.anonymize.plan import NO_RULES, Do, Rules, compile_plan, laid_over
 from tests import make
 from tests.steps.anonymize.driver import result
@@ -43,13 +45,26 @@ def test_a_plan_says_what_it_needs() -> None:
 
 
 def test_the_state_of_dates_is_that_of_the_options_and_rules() -> None:
-    def dates(options: frozenset[str], rules: Rules = NO_RULES) -> str:
+    def dates(options: frozenset[str], rules: Rules = NO_RULES) -> str | None:
         return compile_plan(options, rules, make.CT_IMAGE).dates
 
     assert dates(BASIC) == "REMOVED"
     assert dates(frozenset({"retain_long_full_dates"})) == "UNMODIFIED"
     assert dates(frozenset({"retain_long_modified_dates"})) == "MODIFIED"
     assert dates(BASIC, Rules(actions={tag("StudyDate"): Do.SHIFT})) == "MODIFIED"
+
+
+@pytest.mark.parametrize("options", [BASIC, frozenset({"retain_long_modified_dates"})], ids=["removed", "moved"])
+def test_nothing_is_said_of_dates_where_a_rule_keeps_some(options: frozenset[str]) -> None:
+    place = (0x00400275, tag("StudyDate"))
+    for rules in (Rules(actions={tag("StudyDate"): Do.KEEP}), Rules(paths={place: Do.KEEP})):
+        plan = compile_plan(options, rules, make.CT_IMAGE)
+        assert plan.dates is None
+        ds = Dataset()
+        ds.LongitudinalTemporalInformationModified = "REMOVED"
+        mark(ds, plan)
+        assert "LongitudinalTemporalInformationModified" not in ds
+    assert compile_plan(options, Rules(actions={tag("SeriesDescription"): Do.KEEP}), make.CT_IMAGE).dates
 
 
 def test_private_elements_are_kept_by_the_option_and_by_rules() -> None:

@@ -125,12 +125,19 @@ def test_every_name_of_a_person_is_replaced_also_where_no_table_names_it() -> No
         "PatientBirthDateInAlternativeCalendar", "PatientDeathDateInAlternativeCalendar", "PatientAlternativeCalendar",
         "PlacerOrderNumberProcedure", "FillerOrderNumberProcedure", "PlacerOrderNumberImagingServiceRequestRetired",
         "FillerOrderNumberImagingServiceRequestRetired", "CommentsOnTheScheduledProcedureStep", "RetrieveURL",
-        "NTPSourceAddress", "OwnerID",
+        "NTPSourceAddress", "OwnerID", "DeviceID", "ExtendedCodeMeaning",
     ],
 )  # fmt: skip
 def test_what_tells_of_a_patient_or_a_site_goes_where_no_table_names_it(keyword: str) -> None:
     assert profile.at_top(BASIC, make.MR_IMAGE)[tag(keyword)] is Do.REMOVE
     assert profile.in_items(BASIC)[tag(keyword)] is Do.REMOVE
+
+
+def test_the_id_of_a_device_stays_with_its_identity() -> None:
+    options = frozenset({"retain_device_identity"})
+    for actions in (profile.at_top(options, make.MR_IMAGE), profile.in_items(options)):
+        assert tag("DeviceID") not in actions
+        assert actions[tag("ExtendedCodeMeaning")] is Do.REMOVE
 
 
 def test_what_cannot_be_cleaned_falls_back_to_the_basic_profile_of_the_stricter_type() -> None:

@@ -63,6 +63,14 @@ def test_stricter_rules_weaken_nothing() -> None:
     assert not compile_rules(shifted, frozenset({"retain_long_modified_dates"}))[0].weakens
 
 
+def test_a_text_that_is_kept_out_of_cleaning_weakens_what_cleans() -> None:
+    rule: list[Written] = [{"keep": "ContentDescription"}]
+    assert not compile_rules(rule, BASIC)[0].weakens
+    for option in ("clean_descriptors", "clean_structured_content", "clean_graphics"):
+        assert compile_rules(rule, frozenset({option}))[0].weakens
+    assert not compile_rules([{"keep": "KVP"}], frozenset({"clean_descriptors"}))[0].weakens
+
+
 def test_a_rule_by_representation_leaves_what_no_rule_may_touch() -> None:
     rules, wrong = compile_rules([{"remove": "vr:UI"}], BASIC)
     assert wrong == ()

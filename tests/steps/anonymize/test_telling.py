@@ -18,6 +18,7 @@ from node.certificate.actions import Done, Recorder
 from node.certificate.actions import Path as TagPath
 from node.dicom import dataset
 from node.dicom.attributes import tag_of
+from node.steps.anonymize import Anonymize
 from node.steps.anonymize.instance import Anonymizer, HoldError
 from node.steps.anonymize.patients import Patients
 from node.steps.anonymize.plan import NO_RULES, Do, compile_plan
@@ -188,10 +189,27 @@ def test_the_step_gives_each_file_the_account_of_its_instance(tmp_path: Path) ->
     (total,) = add_up(item.account for item in batch.items)
     assert isinstance(total, Total)
     assert total.method == {
-        "options": [], "profile": "basic", "pseudonyms": "key", "recipe": "", "reversible": False, "rules": "",
-        "table": "PS3.15 2026d Table E.1-1",
+        "keep_words": "", "options": [], "profile": "basic", "pseudonyms": "key", "recipe": "", "reversible": False,
+        "rules": "", "table": "PS3.15 2026d Table E.1-1",
     }  # fmt: skip
     assert total.actions["(0010,0010)"] == {"replaced": 1}
     text = batch.items[0].account
     assert "M\\u00fcster" not in text
     assert "Invented" not in text
+
+
+def test_words_that_a_site_keeps_are_told_by_their_digest_in_any_order_and_case(tmp_path: Path) -> None:
+    def told(*words: str) -> str:
+        return str(Anonymize(keep_words=words).method(NO_RULES, None)["keep_words"])
+
+    assert told("Thorax", "TRIAL7") == told("trial7", "thorax")
+    assert len({told(), told("Thorax"), told("Thorax", "Trial7")}) == 3
+    assert len(told("Thorax")) == 64
+
+
+def test_what_an_earlier_node_said_of_its_own_work_is_told_to_be_removed(tmp_path: Path) -> None:
+    ds = make.ct_series(1)[0]
+    ds.PatientIdentityRemoved, ds.DeidentificationMethod = "YES", "by hand"
+    (total,) = add_up(item.account for item in run(ds, tmp_path).items)
+    assert total.actions["(0012,0062)"] == total.actions["(0012,0063)"] == {"removed": 1, "added": 1}
+    assert total.actions["(0012,0064)"] == {"added": 1}

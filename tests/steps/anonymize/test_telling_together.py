@@ -18,6 +18,7 @@ from node.certificate.keys import Keys
 from node.dicom.attributes import tag_of
 from node.steps.anonymize import Anonymize
 from node.steps.anonymize.instance import Anonymizer
+from node.steps.anonymize.pixel_rules import bundled
 from node.steps.anonymize.telling import UntilCleaned
 from tests import make
 from tests.dicom.certificates import written
@@ -190,7 +191,10 @@ def test_the_encrypted_originals_are_told_of_and_no_value_of_them(tmp_path: Path
 def test_the_account_has_what_was_done_to_pixels_and_by_which_rules(tmp_path: Path) -> None:
     (total,) = add_up(one.account for one in run(us.image(), tmp_path, options=("clean_pixel_data",)).items)
     assert isinstance(total, Total)
-    assert total.method["pixels"] == {"ocr": "off", "rules": ["bundled"], "text_found": "hold"}
+    assert total.method["pixels"] == {
+        "bundled": bundled().bundled, "ocr": "off", "rules": ["bundled"], "text_found": "hold",
+    }  # fmt: skip
+    assert len(bundled().bundled) == 64
     assert total.actions["(7FE0,0010)"] == {"masked": 1}
     rules = ({"keep": "StudyDescription"},)
     (total,) = add_up(one.account for one in run(make.ct_series(1)[0], tmp_path, rules=rules, numbers="").items)
