@@ -155,16 +155,19 @@ def check_representation(tag: int, vr: str, *, there: bool) -> None:
 
 def _kept(tag: int, vr: str, value: bytes, scope: Scope) -> Change:
     """A value that the plan leaves: without the instance's own UIDs, its patient's name and id, and great ages."""
-    if vr == "UI" and scope.plan.maps_uids:
-        return vr, mapped(tag, value, scope, always=False)
+    if vr == "UI":
+        if not values.is_uids(value):
+            raise UndecidableError(f"{describe(tag)} is no UID")
+        return (vr, mapped(tag, value, scope, always=False)) if scope.plan.maps_uids else None
     if vr == "AS":
         return vr, _age(tag, value, scope)
     if vr in values.FREE_TEXT and (scope.in_dummy or _said(text.decode(value, scope.encodings), scope)):
         return vr, dummy(tag, vr)
     if vr in values.CODES and _said(text.decode(value, scope.encodings), scope):
         return vr, _without_words(tag, vr, value, scope, anybodys=False)
-    if vr in values.NUMERALS and _is_no_number_and_names(value, scope):
-        return vr, dummy(tag, vr)
+    if vr in values.NUMERALS and not values.is_numeral(value):
+        # Put there by somebody, about whomever; a dummy would be a number that nobody measured.
+        raise UndecidableError(f"{describe(tag)} is no valid {vr}")
     return None
 
 
@@ -218,11 +221,6 @@ def _without_words(tag: int, vr: str, value: bytes, scope: Scope, *, anybodys: b
 
     kept = [other if names(one) and not coding.is_term(one) else one for one in said]
     return values.padded("\\".join(kept).encode("ascii", "replace"), vr)
-
-
-def _is_no_number_and_names(value: bytes, scope: Scope) -> bool:
-    """A number that equals a Patient ID is a number; a name in its place was put there by somebody."""
-    return not values.is_numeral(value) and _said(text.decode(value, scope.encodings), scope)
 
 
 def _is_about_somebody(value: bytes, scope: Scope) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from node.dicom.attributes import describe
 from node.dicom.uids import MEDIA_STORAGE_DIRECTORY
 from node.dicom.wholeness import native_length
+from node.steps.anonymize import values
 from node.steps.anonymize.burned_in import PIXELS
 from node.steps.anonymize.pseudonyms import STANDARD_ROOT
 from node.steps.anonymize.scope import IDENTITY_UIDS, UndecidableError
@@ -64,6 +65,6 @@ def identity(source: Source) -> dict[int, str]:
 def one_uid(source: Source, tag: int) -> str:
     """The UID in an attribute, "" for none. Raises UndecidableError where it is not one."""
     value = source.raw(tag)
-    if not value.isascii() or b"\\" in value or len(value) > _LONGEST_UID:
+    if not values.is_uids(value) or b"\\" in value or len(value) > _LONGEST_UID:
         raise UndecidableError(f"{describe(tag)} is not one UID")
     return value.decode("ascii").strip(" \0")

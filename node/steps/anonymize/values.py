@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from functools import lru_cache
 
@@ -41,7 +42,10 @@ CODES = frozenset({"AE", "CS"})
 NUMERALS = frozenset({"AS", "DA", "DS", "DT", "IS", "TM"})
 """Text representations of numbers, dates and times."""
 
-_NUMERALS_HAVE = b"0123456789+-.:eE \\\0DWMY"
+_NUMERALS_HAVE = b"0123456789+-.:,/eE \\\0DWMY"
+"""With what devices write that do not keep to PS3.5 6.2: it says nothing of anybody either."""
+_NO_NUMBER = re.compile(rb"(?i)[ +-]*(nan|inf|infinity)[ \0]*")
+_UIDS = re.compile(rb"[0-9. \0\\]*")
 
 OPAQUE = frozenset(_BULK)
 """Representations that hide what is in them."""
@@ -65,8 +69,15 @@ def padded(value: bytes, vr: str) -> bytes:
 
 
 def is_numeral(value: bytes) -> bool:
-    """Whether a value has only characters that numbers, dates and times are written with (PS3.5 6.2)."""
-    return not value.translate(None, _NUMERALS_HAVE)
+    """Whether a value has only what numbers, dates and times are written with (PS3.5 6.2), or says that it is none."""
+    if not value.translate(None, _NUMERALS_HAVE):
+        return True
+    return all(not one.translate(None, _NUMERALS_HAVE) or _NO_NUMBER.fullmatch(one) for one in value.split(b"\\"))
+
+
+def is_uids(value: bytes) -> bool:
+    """Whether a value has only what UIDs are written with (PS3.5 9.1)."""
+    return _UIDS.fullmatch(value) is not None
 
 
 def put(ds: Dataset, tag: int, value: str) -> None:

@@ -60,8 +60,8 @@ def deidentified(
 def scope_of(ds: Dataset, plan: Plan, patients: Patients) -> Scope:
     def uid(tag: int) -> str:
         value = raw_bytes(ds, tag).decode("ascii").strip(" \0")
-        if "\\" in value:
-            raise UndecidableError("it has several identities")
+        if "\\" in value or not values.is_uids(value.encode()):
+            raise UndecidableError("its identity is not one UID")
         return value
 
     if not all(map(uid, (0x00080016, *IDENTITY_UIDS[:3]))):

@@ -47,8 +47,8 @@ SCOPE = Scope(
         (MANUFACTURER, "LO", b"ACME", Do.EMPTY, ("LO", b"")),
         (MANUFACTURER, "LO", b"ACME", "OURS!", ("LO", b"OURS! ")),
         (BODY_PART, "CS", b"HEAD\\4711-X", Do.KEEP, ("CS", b"HEAD\\ANONYMIZED ")),
-        (THICKNESS, "DS", b"x,y ", None, None),
-        (THICKNESS, "DS", "Müster".encode(), None, ("DS", b"0 ")),
+        (THICKNESS, "DS", b"1,5 ", None, None),
+        (THICKNESS, "DS", b"1.5\\nan ", Do.KEEP, None),
         (CONTEXT_UID, "UI", b"1.2.840.10008.1\0", None, ("UI", b"1.2.840.10008.1\0")),
         (0x00100010, "PN", b"Anna", Do.PATIENT, ("PN", b"0123456789abcdef")),
         (0x00080020, "DA", b"20200102", Do.DUMMY, ("DA", b"19000101")),
@@ -180,7 +180,31 @@ def test_what_it_cannot_tell_is_undecidable(tag: int, vr: str, value: bytes, act
     assert "Smith" not in str(raised.value)
 
 
-@pytest.mark.parametrize(("tag", "vr"), [(MANUFACTURER, "LO"), (BODY_PART, "CS"), (THICKNESS, "DS")])
+@pytest.mark.parametrize("action", [None, Do.KEEP])
+@pytest.mark.parametrize(
+    ("tag", "vr", "value"),
+    [
+        (THICKNESS, "DS", b"seen by Dr Weber"),
+        (THICKNESS, "DS", b"1.5\\Weber"),
+        (0x00200013, "IS", b"Weber "),
+        (0x00080020, "DA", b"2020 by Weber "),
+        (0x00080030, "TM", b"10 Weber"),
+        (0x0008002A, "DT", b"2020 Weber"),
+        (CONTEXT_UID, "UI", b"MUELLER^ANNEGRET"),
+        (CONTEXT_UID, "UI", b"1.2.840.10008.1\\MUELLER "),
+    ],
+)
+def test_what_stays_in_the_place_of_a_number_or_a_uid_must_be_one(
+    tag: int, vr: str, value: bytes, action: Do | None
+) -> None:
+    """Whoever it names: nobody can tell whether a surname is one, and a dummy would be a number nobody measured."""
+    for plan in (SCOPE.plan, compile_plan(frozenset({"retain_uids"}), NO_RULES, make.CT_IMAGE)):
+        with pytest.raises(UndecidableError, match=f"no (valid )?{'UID' if vr == 'UI' else vr}") as raised:
+            new_value(tag, vr, value, action, replace(SCOPE, plan=plan))
+        assert "eber" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("tag", "vr"), [(MANUFACTURER, "LO"), (BODY_PART, "CS")])
 def test_text_that_stays_must_decode(tag: int, vr: str) -> None:
     with pytest.raises(UnreadableTextError):
         new_value(tag, vr, b"M\xfcster", None, SCOPE)
