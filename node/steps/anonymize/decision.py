@@ -12,11 +12,13 @@ from typing import Final
 
 from node.dicom.attributes import VR_BY_TAG, describe, private_vr
 from node.dicom.deid_table import is_repeating
-from node.steps.anonymize import coding, text, values
+from node.dicom.uids import STANDARD_ROOT
+from node.steps.anonymize import coding, representation, text, values, vocabulary
 from node.steps.anonymize.ages import InvalidAgeError, cap_age
 from node.steps.anonymize.changes import CLEANED, changed
+from node.steps.anonymize.cleaning import cleaner_for
+from node.steps.anonymize.known import Known
 from node.steps.anonymize.plan import Action, Do, Plan
-from node.steps.anonymize.pseudonyms import STANDARD_ROOT
 from node.steps.anonymize.scope import Scope, UndecidableError
 from node.steps.anonymize.vocabulary import folded
 
@@ -27,6 +29,7 @@ Outcome = tuple[Change, Action | None]
 """What becomes of a value, and the action that was carried out in the end: not every value can be moved or cleaned."""
 
 _SAYING = values.FREE_TEXT | values.CODES | values.NUMERALS | {"UI"}
+_NOBODY = Known()
 _CHANGING = frozenset({Do.SHIFT, Do.CLEAN, Do.HASH, Do.CONTENT})
 _SHORT, _SHORT_LENGTH = frozenset({"AE", "CS", "SH"}), 16
 
@@ -69,7 +72,7 @@ def goes(tag: int, action: Action | None) -> bool:
 
 
 def looked_at(vr: str, action: Action | None) -> bool:
-    """Whether `new_value` reads the value; of what it does not read, it need only be told whether there is any."""
+    """Whether `new_value` reads the value; of what it does not read, it need only be told how long it is."""
     return vr in _SAYING or action not in (None, Do.KEEP)
 
 
@@ -89,7 +92,9 @@ def new_value(tag: int, vr: str, value: bytes, action: Action | None, scope: Sco
     """
     known = VR_BY_TAG.get(tag, vr)
     if action in (None, Do.KEEP):
-        check_representation(tag, vr, there=bool(value))
+        representation.check_encoding(tag, vr, len(value))
+        if vr in representation.FORMED:
+            representation.check_form(tag, vr, value)
         if action is None and vr in CLEANED and not scope.in_dummy and not coding.is_code(tag):
             if scope.in_clean:
                 return _changed(tag, vr, value, Do.CLEAN, scope)
@@ -139,35 +144,21 @@ def mapped(tag: int, value: bytes, scope: Scope, *, always: bool) -> bytes:
     except UnicodeDecodeError:
         raise UndecidableError(f"{describe(tag)} is no UID") from None
     of = scope.patient.pseudonyms.uid
-    return values.padded("\\".join(of(uid) if always or uid in scope.own_uids else uid for uid in uids).encode(), "UI")
-
-
-def check_representation(tag: int, vr: str, *, there: bool) -> None:
-    """A value that stays must be what PS3.6 says it is: text in the place of a number, or a sequence
-    hidden in bytes, would pass unseen."""
-    known = VR_BY_TAG.get(tag, vr)
-    if vr == known or not there:
-        return
-    for family in (values.FREE_TEXT, values.OPAQUE):
-        if vr in family and known not in family:
-            raise UndecidableError(f"{describe(tag)} is encoded as {vr}, not {known}")
+    # Under the standard's root too, where `of` leaves what the standard has: nobody else has UIDs there.
+    new = (of(uid) if always or uid in scope.own_uids or uid.startswith(STANDARD_ROOT) else uid for uid in uids)
+    return values.padded("\\".join(new).encode(), "UI")
 
 
 def _kept(tag: int, vr: str, value: bytes, scope: Scope) -> Change:
     """A value that the plan leaves: without the instance's own UIDs, its patient's name and id, and great ages."""
-    if vr == "UI":
-        if not values.is_uids(value):
-            raise UndecidableError(f"{describe(tag)} is no UID")
-        return (vr, mapped(tag, value, scope, always=False)) if scope.plan.maps_uids else None
+    if vr == "UI" and scope.plan.maps_uids:
+        return vr, mapped(tag, value, scope, always=False)
     if vr == "AS":
         return vr, _age(tag, value, scope)
     if vr in values.FREE_TEXT and (scope.in_dummy or _said(text.decode(value, scope.encodings), scope)):
         return vr, dummy(tag, vr)
-    if vr in values.CODES and _said(text.decode(value, scope.encodings), scope):
+    if vr in values.CODES and any(_tells(vr, one, scope) for one in text.decode(value, scope.encodings).split("\\")):
         return vr, _without_words(tag, vr, value, scope, anybodys=False)
-    if vr in values.NUMERALS and not values.is_numeral(value):
-        # Put there by somebody, about whomever; a dummy would be a number that nobody measured.
-        raise UndecidableError(f"{describe(tag)} is no valid {vr}")
     return None
 
 
@@ -217,10 +208,22 @@ def _without_words(tag: int, vr: str, value: bytes, scope: Scope, *, anybodys: b
     people = scope.cleaner if anybodys else None
 
     def names(one: str) -> bool:
-        return _said(one, scope) or (people is not None and people.is_about_somebody(one))
+        if people is not None and people.is_about_somebody(one) and not coding.is_term(one):
+            return True
+        return _tells(vr, one, scope)
 
-    kept = [other if names(one) and not coding.is_term(one) else one for one in said]
+    kept = [other if names(one) else one for one in said]
     return values.padded("\\".join(kept).encode("ascii", "replace"), vr)
+
+
+def _tells(vr: str, one: str, scope: Scope) -> bool:
+    """Whether a value of a code names the patient, or is no code but words that are not all of the vocabulary."""
+    if _said(one, scope):
+        return not coding.is_term(one)
+    if representation.is_code(vr, one.strip(" \0")) or not any(map(str.isalnum, one)):
+        return False
+    words = vocabulary.with_words(scope.plan.keep_words)
+    return cleaner_for(_NOBODY, words, keep_characteristics=True).clean(one) != one
 
 
 def _is_about_somebody(value: bytes, scope: Scope) -> bool:

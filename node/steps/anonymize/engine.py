@@ -16,7 +16,7 @@ from node.dicom.attributes import VR_BY_TAG, describe, is_creator
 from node.dicom.encoding import UNDEFINED, Parse
 from node.dicom.levels import EXPLICIT, Element, Item, Level
 from node.dicom.recurring import Lately
-from node.steps.anonymize import coding, decision
+from node.steps.anonymize import coding, decision, representation
 from node.steps.anonymize.decision import REMOVED, Change
 from node.steps.anonymize.header import Encoded, read_as
 from node.steps.anonymize.memory import LONGEST, Memory, Remembered
@@ -125,7 +125,7 @@ class _Rewriting:
         if known is None and vr in ("", "UN"):
             return self._gone(each, scope)  # newer than our PS3.6 and of unknown representation: no dummy is valid
         if not decision.looked_at(vr, action):
-            decision.check_representation(tag, vr, there=value < end)
+            representation.check_encoding(tag, vr, end - value)
             return self._changed(each, vr, None, action, parse, scope)
         raw = self._data[value:end]
         self._passing += not decision.lasting(vr, raw, action, scope)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from functools import lru_cache
 
@@ -42,10 +41,8 @@ CODES = frozenset({"AE", "CS"})
 NUMERALS = frozenset({"AS", "DA", "DS", "DT", "IS", "TM"})
 """Text representations of numbers, dates and times."""
 
-_NUMERALS_HAVE = b"0123456789+-.:,/eE \\\0DWMY"
-"""With what devices write that do not keep to PS3.5 6.2: it says nothing of anybody either."""
-_NO_NUMBER = re.compile(rb"(?i)[ +-]*(nan|inf|infinity)[ \0]*")
-_UIDS = re.compile(rb"[0-9. \0\\]*")
+NUMBERS = frozenset(_NUMBERS)
+"""Numbers in binary."""
 
 OPAQUE = frozenset(_BULK)
 """Representations that hide what is in them."""
@@ -66,18 +63,6 @@ def dummy(tag: int, vr: str, *, little_endian: bool) -> bytes:
 def padded(value: bytes, vr: str) -> bytes:
     """`value` at even length: UI with a null, text with a space (PS3.5 6.2)."""
     return value if len(value) % 2 == 0 else value + (b"\0" if vr in ("UI", "OB", "UN") else b" ")
-
-
-def is_numeral(value: bytes) -> bool:
-    """Whether a value has only what numbers, dates and times are written with (PS3.5 6.2), or says that it is none."""
-    if not value.translate(None, _NUMERALS_HAVE):
-        return True
-    return all(not one.translate(None, _NUMERALS_HAVE) or _NO_NUMBER.fullmatch(one) for one in value.split(b"\\"))
-
-
-def is_uids(value: bytes) -> bool:
-    """Whether a value has only what UIDs are written with (PS3.5 9.1)."""
-    return _UIDS.fullmatch(value) is not None
 
 
 def put(ds: Dataset, tag: int, value: str) -> None:

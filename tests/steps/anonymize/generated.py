@@ -56,7 +56,7 @@ _CONCEPTS = [concept for concept in deid_content.rows() if concept[2] in VALUES]
 ]
 _OTHER_CONCEPTS = [concept for concept in deid_content.rows() if concept[2] not in VALUES]
 _UIDS = ["", STUDY, SERIES, INSTANCE, make.MR_IMAGE, "2.25.7", f"{STUDY}\\2.25.7", "1.2.3.9 "]
-_NUMBERS = {"DS": ["", "1.5", "-1\\2e-3", " 7 ", "nan"], "IS": ["", "1", "19770707", "-4\\5"]}
+_NUMBERS = {"DS": ["", "1.5", "-1\\2e-3", " 7 ", "1,5"], "IS": ["", "1", "19770707", "-4\\5"]}
 _SCHEMES = ["SCT", "DCM ", "99LOCAL", ""]
 _CHARACTER_SETS = [b"ISO_IR 192", b"ISO_IR 100", b"", b"\\ISO 2022 IR 87"]
 

@@ -113,6 +113,34 @@ def test_a_code_that_says_anybodys_name_is_replaced_where_texts_are_cleaned_and_
     assert new_value(BODY_PART, "CS", b"DR GRUBER ", None, replace(scope, cleaner=None))[0] is None
 
 
+@pytest.mark.parametrize(
+    ("value", "becomes"),
+    [
+        (b"seen by Dr Weber", b"ANONYMIZED"),
+        (b"HEAD\\Dr Weber", b"HEAD\\ANONYMIZED "),
+        (b"PHONE 030 1234567 WEBER ", b"ANONYMIZED"),
+        (b"Chest", None),
+        (b"T2-weighted\\M \\-", None),
+        (b"male", None),
+        (b"WEBER ", None),
+    ],
+)
+def test_what_is_no_code_stays_as_far_as_its_words_are_of_the_vocabulary(value: bytes, becomes: bytes | None) -> None:
+    """Devices write codes in small letters; who writes a sentence there may name anybody."""
+    for action in (None, Do.KEEP):
+        assert new_value(BODY_PART, "CS", value, action, SCOPE)[0] == (becomes and ("CS", becomes))
+    ours = compile_plan(frozenset(), NO_RULES, make.CT_IMAGE, keep_words=frozenset({"Weber"}))
+    assert new_value(BODY_PART, "CS", b"Weber ", None, replace(SCOPE, plan=ours))[0] is None
+
+
+def test_a_uid_that_is_none_of_the_standards_is_replaced_under_its_root_too() -> None:
+    made_up = "1.2.840.10008.774213.19500102.101112"
+    other = values.padded(SCOPE.patient.pseudonyms.uid(made_up).encode(), "UI")
+    assert other.startswith(b"2.25.")
+    for action in (None, Do.KEEP, Do.UID):
+        assert new_value(CONTEXT_UID, "UI", made_up.encode(), action, SCOPE)[0] == ("UI", other)
+
+
 def test_the_patients_name_is_found_in_other_spellings() -> None:
     for said in ("MUSTER", "Muester ", "müster"):
         assert new_value(0x00700081, "LO", said.encode("utf8"), None, SCOPE)[0] == ("LO", b"ANONYMIZED")
@@ -246,7 +274,7 @@ def test_what_lasts_is_the_same_for_an_instance_with_other_uids(tag: int, value:
     if lasting(vr, value, action, SCOPE):
         assert _outcome(tag, vr, value, action, SCOPE) == _outcome(tag, vr, value, action, other)
     if not looked_at(vr, action) and value:
-        assert _outcome(tag, vr, value, action, SCOPE) == _outcome(tag, vr, b"other", action, SCOPE)
+        assert _outcome(tag, vr, value, action, SCOPE) == _outcome(tag, vr, b"?" * len(value), action, SCOPE)
 
 
 def _outcome(tag: int, vr: str, value: bytes, action: Do | None, scope: Scope) -> object:
