@@ -155,9 +155,9 @@ def _kept(tag: int, vr: str, value: bytes, scope: Scope) -> Change:
         return vr, mapped(tag, value, scope, always=False)
     if vr == "AS":
         return vr, _age(tag, value, scope)
-    if vr in values.FREE_TEXT and (scope.in_dummy or _said(text.decode(value, scope.encodings), scope)):
+    if vr in values.FREE_TEXT and (scope.in_dummy or names_patient(text.decode(value, scope.encodings), scope)):
         return vr, dummy(tag, vr)
-    if vr in values.CODES and any(_tells(vr, one, scope) for one in text.decode(value, scope.encodings).split("\\")):
+    if vr in values.CODES and any(tells(vr, one, scope) for one in text.decode(value, scope.encodings).split("\\")):
         return vr, _without_words(tag, vr, value, scope, anybodys=False)
     return None
 
@@ -175,7 +175,7 @@ def _changed(tag: int, vr: str, value: bytes, action: Do, scope: Scope) -> Outco
 def _without_people(tag: int, vr: str, value: bytes, scope: Scope) -> Outcome:
     """A text that nobody has to clean, and that says who somebody is: cleaned as others are, or a dummy."""
     new = changed(Do.CLEAN, vr, value, scope.encodings, scope.means)
-    if new is None or _said(text.decode(new, scope.encodings), scope):
+    if new is None or names_patient(text.decode(new, scope.encodings), scope):
         return (vr, dummy(tag, vr)), Do.DUMMY
     return (vr, new), Do.CLEAN
 
@@ -210,15 +210,15 @@ def _without_words(tag: int, vr: str, value: bytes, scope: Scope, *, anybodys: b
     def names(one: str) -> bool:
         if people is not None and people.is_about_somebody(one) and not coding.is_term(one):
             return True
-        return _tells(vr, one, scope)
+        return tells(vr, one, scope)
 
     kept = [other if names(one) else one for one in said]
     return values.padded("\\".join(kept).encode("ascii", "replace"), vr)
 
 
-def _tells(vr: str, one: str, scope: Scope) -> bool:
+def tells(vr: str, one: str, scope: Scope) -> bool:
     """Whether a value of a code names the patient, or is no code but words that are not all of the vocabulary."""
-    if _said(one, scope):
+    if names_patient(one, scope):
         return not coding.is_term(one)
     if representation.is_code(vr, one.strip(" \0")) or not any(map(str.isalnum, one)):
         return False
@@ -231,7 +231,7 @@ def _is_about_somebody(value: bytes, scope: Scope) -> bool:
     return scope.cleaner is not None and scope.cleaner.is_about_somebody(text.decode(value, scope.encodings))
 
 
-def _said(said: str, scope: Scope) -> bool:
+def names_patient(said: str, scope: Scope) -> bool:
     """Whether a text says the patient's name or id, with accents or without."""
     if scope.own_words is None:
         return False

@@ -16,7 +16,7 @@ from node.dicom.attributes import VR_BY_TAG, describe, is_creator
 from node.dicom.encoding import UNDEFINED, Parse
 from node.dicom.levels import EXPLICIT, Element, Item, Level
 from node.dicom.recurring import Lately
-from node.steps.anonymize import coding, decision, representation
+from node.steps.anonymize import coding, decision, private, representation
 from node.steps.anonymize.decision import REMOVED, Change
 from node.steps.anonymize.header import Encoded, read_as
 from node.steps.anonymize.memory import LONGEST, Memory, Remembered
@@ -67,15 +67,15 @@ class _Rewriting:
     def level(self, elements: Level, parse: Parse, scope: Scope, depth: int) -> dict[int, Written]:
         data, header, account = self._data, Encoded(self._data, elements, parse, depth), self._account
         scope = entered(scope, header)
-        private = decision.kept_private(elements, header.raw, scope.plan)
+        safe = decision.kept_private(elements, header.raw, scope.plan)
         meanings_stay = coding.is_standard(header.raw(coding.SCHEME))
         memory = self._memory.of(scope, parse, telling=account is not None)
         gone = None if account is None else self._memory.of(scope, parse, telling=True, gone=True)
         known, written = memory.latest.get, dict[int, Written]()
         for tag, each in elements.items():
             if tag & 0x10000:
-                if tag in private:
-                    written[tag] = self._private(each, *private[tag], parse, scope, depth)
+                if tag in safe:
+                    written[tag] = self._private(each, *safe[tag], parse, scope, depth)
                     continue
                 if account is not None and gone is not None:
                     found = gone.latest.get(data[each[2] : each[4]]) if each[4] - each[2] <= LONGEST else None
@@ -143,23 +143,27 @@ class _Rewriting:
         memory.keep(self._data[each[2] : each[4]], (b"", again := Again(told)))
         return again
 
-    def _private(self, each: Element, vr: str, action: Action, parse: Parse, scope: Scope, depth: int) -> Written:
-        """A private element on the list: its sequences are walked, its UIDs replaced (PS3.15 E.3.10)."""
+    def _private(
+        self, each: Element, vr: str, action: Action | None, parse: Parse, scope: Scope, depth: int
+    ) -> Written:
+        """A private element on the list: what private.py says; its sequences are walked (PS3.15 E.3.10)."""
         tag, _, _, value, end, _ = each
         found = read_as(each, None)
         if is_creator(tag):
             return self._changed(each, found, None, scope.action(tag), parse, scope)
         change: Change = None
+        done: Action | None = action
         if action is not Do.KEEP:
             as_read = vr if found in ("", "UN") else found
             change = decision.new_private_value(as_read, self._data[value:end], action, scope)
         elif "SQ" in (vr, found):
-            if found == "SQ" or value == end or self._data[value : value + 4] == _ITEM:
+            readable = found == "SQ" or value == end or self._data[value : value + 4] == _ITEM
+            if private.may_be_sequence(vr, found) and readable:
                 return self._sequence(each, Do.KEEP, parse, scope, depth)
             return self._gone(each, scope)  # listed as a sequence, but not readable as one
-        elif "UI" in (vr, found) and scope.plan.maps_uids:
-            change = found or "UI", decision.mapped(tag, self._data[value:end], scope, always=True)
-        return self._changed(each, found, change, action, parse, scope)
+        else:
+            change, done = private.kept_value(tag, vr, found, self._data[value:end], scope)
+        return self._changed(each, found, change, done, parse, scope)
 
     def _sequence(self, each: Element, action: Action | None, parse: Parse, scope: Scope, depth: int) -> Written:
         tag, _, start, value, _, _ = each

@@ -68,7 +68,7 @@ def check_encoding(tag: int, vr: str, length: int) -> None:
     """That a value of `length` bytes can be what PS3.6 says it is: text in the place of a number, or a sequence
     hidden in bytes, would pass unseen. Raises UndecidableError."""
     known = VR_BY_TAG.get(tag, vr)
-    if not _are_numbers(tag, vr, length):
+    if not are_numbers(tag, vr, length):
         raise UndecidableError(f"{describe(tag)} is no valid {vr}")
     if vr == known or not length:
         return
@@ -88,7 +88,7 @@ def check_form(tag: int, vr: str, value: bytes) -> None:
             raise UndecidableError(f"{describe(tag)} is no {'UID' if form == 'UI' else f'valid {form}'}")
 
 
-def _are_numbers(tag: int, vr: str, length: int) -> bool:
+def are_numbers(tag: int, vr: str, length: int) -> bool:
     """By the size of one, and by the column VM of PS3.6 where that says how many; True for what is no number in
     binary."""
     size = _SIZES.get(vr)
