@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from node.steps.anonymize import coding, patterns
+from node.steps.anonymize.ages import OLDEST
 from node.steps.anonymize.known import Known
 from node.steps.anonymize.vocabulary import MARKS, folded, plain
 
@@ -53,7 +54,7 @@ class Cleaner:
     """Their names and long numbers, for folded text: what makes a text that nobody has to clean one that is cleaned."""
     keep_dates: bool = False
     keep_characteristics: bool = False
-    """Leave ages and the patient's sex."""
+    """Leave ages up to `ages.OLDEST`, and the patient's sex."""
     cleaned: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
     """What texts came to: the instances of a series have most of theirs in common."""
 
@@ -98,9 +99,11 @@ class Cleaner:
                 yield match.span()
         forms = [patterns.UIDS, patterns.ADDRESSES, patterns.NUMBERED]
         forms += [] if self.keep_dates else [patterns.DATES]
-        forms += [] if self.keep_characteristics else [patterns.AGES]
         for form in forms:
             yield from (match.span() for match in form.finditer(low))
+        for match in patterns.AGES.finditer(low):
+            if not self.keep_characteristics or int(patterns.NUMBER.findall(match[0])[0]) > OLDEST:
+                yield match.span()
 
     def _by_phrase(self, low: str) -> Iterator[Span]:
         if self.phrases is not None:

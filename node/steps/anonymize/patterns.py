@@ -42,6 +42,8 @@ AGES = re.compile(
     r"|(?<![\d.])\d{2,3}y\b|\b(?:aged?|alter|edad|eta)\W{0,3}\d{1,3}\b"
 )
 
+NUMBER = re.compile(r"\d+")
+
 CONTACTS = re.compile(
     "|".join(
         (

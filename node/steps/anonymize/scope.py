@@ -125,6 +125,8 @@ def _of_item(item: Header, scope: Scope) -> Do:
     """What is done to a content item. Raises UndecidableError where one that must go holds others in their place."""
     concept = content.concept_of(item)
     action = content.action_of(concept, scope.plan.content)
+    if action is Do.KEEP and content.is_great_age(concept, item):
+        action = Do.REMOVE
     if action is not Do.REMOVE or not scope.by_place:
         return action
     if concept[2] not in content.VALUES:

@@ -114,6 +114,9 @@ def test_what_an_option_keeps_stays_in_text_too() -> None:
     assert dates.clean("Follow up of 12.03.2019") == "Follow up of 12.03.2019"
     assert dates.clean("born 5.4.1961, seen 12.03.2019") == "seen 12.03.2019"
     assert cleaner(PATIENT, keep_characteristics=True).clean("female, 45 years") == "female, 45 years"
+    for great in ("95 yo", "age 97", "103 Jahre", "095Y"):
+        assert cleaner(PATIENT, keep_characteristics=True).clean(f"CT head, {great}, male") == "CT head, male"
+    assert cleaner(PATIENT, keep_characteristics=True).clean("CT head 89 yo") == "CT head 89 yo"
     assert CLEANER.clean("female, 45 years, CT") == "CT"
 
 
