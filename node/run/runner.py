@@ -24,7 +24,7 @@ from node.engine.runs import DONE, STOP, Outcome
 from node.errors import CannotSucceed, TryAgain
 from node.index import Database, jobs
 from node.index.jobs import Job
-from node.model import Batch, Item, Kind, ReceiptId, Step
+from node.model import Batch, Item, Kind, Origin, ReceiptId, Step
 from node.outbox import Outbox, delivery_id
 from node.pool import WORLD, Bug, Pool
 from node.run import results
@@ -64,6 +64,8 @@ class Runner:
     """Destination name -> deliveries side by side."""
     reach: Reach
     certifier: Certifier
+    charset: Callable[[Origin], str | None] = lambda _: None
+    """Who sent -> the character set of its data sets that name none, or another than they are in."""
     ahead: Ahead = field(default_factory=Ahead)
 
     def begin(self, chain: Sequence[Step], items: Sequence[Item]) -> None:
@@ -150,6 +152,19 @@ class Runner:
             )
         )
 
+    def _given(self, job: Job, step: Step) -> dict[str, object]:
+        """What the step asked for, and if it reads text strictly the character sets of the peers that sent, by receipt.
+
+        A step that is run ahead has none of these: what it gave all the same is what it gives with them, for they
+        count only where it would hold the instance."""
+        given: dict[str, object] = self.supply.for_step(step)
+        if getattr(step, "deidentifies", False):
+            with self.database.reader.connect() as connection:
+                sources = jobs.sources(connection, job.id)
+            sent = {one.receipt: self.charset(one.origin) for one in sources}
+            given["charsets"] = {receipt: charset for receipt, charset in sent.items() if charset}
+        return given
+
     def _run(self, job: Job, thawed: tuple[Step, ...], number: int, batch: Batch, folder: Path, of: str) -> None:
         began, step = time.monotonic(), thawed[number]
         needs_all(step, batch, job.plan.partial)
@@ -166,8 +181,8 @@ class Runner:
             # under the courier's eyes, what is being sent.
             shutil.rmtree(out, ignore_errors=True)
             perform = self.ahead.perform if number == 0 else in_parts
-            made, given = perform(self.pool, step, batch, out, self.supply.for_step(step))
-            notes += lines(given)
+            made, told = perform(self.pool, step, batch, out, self._given(job, step))
+            notes += lines(told)
         self.reach(f"step {number} made its files")
         self._account(job, step, number, batch, made, notes, time.monotonic() - began)
         results.write(folder, number, made, notes, of)

@@ -143,9 +143,7 @@ class _Rewriting:
         memory.keep(self._data[each[2] : each[4]], (b"", again := Again(told)))
         return again
 
-    def _private(
-        self, each: Element, vr: str, action: Action | None, parse: Parse, scope: Scope, depth: int
-    ) -> Written:
+    def _private(self, each: Element, vr: str, action: Action, parse: Parse, scope: Scope, depth: int) -> Written:
         """A private element on the list: what private.py says; its sequences are walked (PS3.15 E.3.10)."""
         tag, _, _, value, end, _ = each
         found = read_as(each, None)

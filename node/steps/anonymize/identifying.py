@@ -22,7 +22,7 @@ def identifying(header: Header, encodings: Sequence[str]) -> Iterator[Found]:
     encodings    of what the data set lies in
     """
     if CHARACTER_SET in header.tags:
-        encodings = text.encodings(header.raw(CHARACTER_SET))
+        encodings = text.encodings(header.raw(CHARACTER_SET), encodings[1:])
     for tag in sorted(ROLES.keys() & header.tags):
         if value := header.raw(tag):
             yield tag, encodings, value

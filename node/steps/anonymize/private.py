@@ -30,7 +30,7 @@ def kept_value(tag: int, vr: str, found: str, value: bytes, scope: Scope) -> Out
     """What becomes of one that stays and is no sequence, and what was done. `vr` and `found` as above.
 
     What a site's own rule keeps, of any VR, stays as it is but for UIDs: a person has looked at it. Raises
-    UndecidableError for one of those that is no UID.
+    UndecidableError for one of those that is no UID, UnreadableTextError as `new_value` does.
     """
     read_as = vr or found if found in _UNSAID else found
     if not vr:
@@ -39,10 +39,7 @@ def kept_value(tag: int, vr: str, found: str, value: bytes, scope: Scope) -> Out
     if read_as != vr or not of_its_form:
         return REMOVED, Do.REMOVE
     if vr in values.FREE_TEXT | values.CODES:
-        try:
-            return _text(vr, found, value, scope)
-        except text.UnreadableTextError:
-            return REMOVED, Do.REMOVE
+        return _text(vr, found, value, scope)
     if vr in values.OPAQUE and names_patient(value.decode("latin-1"), scope):
         return REMOVED, Do.REMOVE
     return _with_uids(tag, vr, found, value, scope), Do.KEEP

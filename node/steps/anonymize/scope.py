@@ -28,7 +28,8 @@ class Scope:
 
     plan: Plan
     patients: Patients
-    encodings: Sequence[str]
+    encodings: tuple[str, ...]
+    """As text.encodings gives them."""
     patient: Patient
     own_uids: frozenset[str]
     """The instance's own UIDs: replaced wherever they stand, also in attributes that the table does not name."""
@@ -70,7 +71,7 @@ def entered(scope: Scope, header: Header) -> Scope:
     """The scope within a data set or an item: its own character set and patient, where it declares them, and its
     value, where it is a content item. Raises UndecidableError and UnreadableTextError."""
     if CHARACTER_SET in header.tags:
-        encodings = text.encodings(header.raw(CHARACTER_SET))
+        encodings = text.encodings(header.raw(CHARACTER_SET), scope.encodings[1:])
         if encodings != scope.encodings:
             scope = replace(scope, encodings=encodings)
     if not scope.nested:

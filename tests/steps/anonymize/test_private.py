@@ -17,7 +17,7 @@ from node.steps.anonymize.plan import NO_RULES, Do, compile_plan
 from node.steps.anonymize.private import kept_value, may_be_sequence
 from node.steps.anonymize.pseudonyms import Pseudonyms
 from node.steps.anonymize.scope import Scope, UndecidableError
-from node.steps.anonymize.text import words
+from node.steps.anonymize.text import UnreadableTextError, words
 from node.steps.anonymize.vocabulary import shipped
 from tests import make
 from tests.steps.anonymize.driver import SECRET
@@ -73,7 +73,6 @@ def test_it_stays_as_it_is_where_it_is_what_its_row_says_or_a_rule_keeps_it(vr: 
         ("LO", "LO", "for Müster".encode()),
         ("LO", "SQ", b""),
         ("ST", "UN", b"for Muester, Anna "),
-        ("LO", "LO", b"K\xf6ln"),
         ("OB", "OB", b"\0\1 4711-X\0"),
         ("UI", "UI", b"Weber "),
     ],
@@ -107,6 +106,11 @@ def test_its_uids_are_replaced_as_the_options_say() -> None:
     assert kept_value(TAG, "UI", "UI", b"1.2.3\0", retained) == (None, Do.KEEP)
     with pytest.raises(UndecidableError):
         kept_value(TAG, "", "UI", b"\xff\xfe", SCOPE)
+
+
+def test_text_that_its_character_set_does_not_decode_is_never_passed_on() -> None:
+    with pytest.raises(UnreadableTextError):
+        kept_value(TAG, "LO", "LO", b"K\xf6ln", SCOPE)
 
 
 def test_a_sequence_stays_one_only_where_it_is_listed_as_one_or_kept_by_a_rule() -> None:
