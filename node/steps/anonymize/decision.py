@@ -16,7 +16,7 @@ from node.dicom.uids import STANDARD_ROOT
 from node.steps.anonymize import coding, representation, text, values, vocabulary
 from node.steps.anonymize.ages import InvalidAgeError, cap_age
 from node.steps.anonymize.changes import CLEANED, changed
-from node.steps.anonymize.cleaning import cleaner_for
+from node.steps.anonymize.cleaning import cleaner_for, is_personal
 from node.steps.anonymize.known import Known
 from node.steps.anonymize.plan import Action, Do, Plan
 from node.steps.anonymize.scope import Scope, UndecidableError
@@ -102,6 +102,8 @@ def new_value(tag: int, vr: str, value: bytes, action: Action | None, scope: Sco
                 return _without_people(tag, vr, value, scope)
         if action is None and vr in values.CODES and _is_about_somebody(value, scope):
             return (vr, _without_words(tag, vr, value, scope, anybodys=True)), action
+        if action is None and tag == coding.MEANING and is_personal(text.decode(value, scope.encodings)):
+            return (vr, dummy(tag, vr)), action
         return _kept(tag, vr, value, scope), action
     if action in _CHANGING and isinstance(action, Do):
         return _changed(tag, vr, value, action, scope)

@@ -99,3 +99,6 @@ tr te ti jpeg b bval bvalue fa bw kv kvp ma mas fov sl bh d f n w l wl ww hu
 """
 PARAMETERS = frozenset(_PARAMETERS_ARE.split())
 """What stands before a number of four digits that is no number of a person."""
+
+OF_SOMEBODY = (ADDRESSES, NUMBERED, DATES, UIDS)
+"""Forms that no term has."""

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import re
 from codecs import lookup
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from pydicom.charset import CODES_TO_ENCODINGS
 
 from node.dicom.text import codec_of
 from node.steps.anonymize.known import spellings
+from node.steps.anonymize.vocabulary import folded
 
+_LEAST = 4
+"""Characters of a part of a name, or of an id, that is looked for alone."""
 _FRAGMENT = re.compile(rb"\x1b[^\x1b]*|[^\x1b]+")
 _STRIPS_ITS_ESCAPE = frozenset({"iso2022_jp", "iso2022_jp_2"})  # the codec itself reads the escape sequence
 
@@ -76,14 +80,24 @@ def words(name: str, patient_id: str) -> re.Pattern[str] | None:
     """What finds the parts of a Patient's Name and a Patient ID in other text, as it is and `folded`; None when they
     are too short. Names also as they are spelled without their accents, and with ue for ü.
 
-    Parts of fewer than four characters would hit by chance: Li, Ray, MR.
+    Parts of fewer than four characters would hit by chance: Li, Ray, MR. Two beside each other, in either order, do
+    not.
     """
-    of_name = [part for part in re.split(r"[\^=\s,\\-]+", name) if len(part) >= 4]
-    parts = {form for part in of_name for form in (part, *spellings(part)) if len(form) >= 4}
-    parts |= {patient_id.strip()} if len(patient_id.strip()) >= 4 else set()
-    if not parts:
+    of_name = [part for part in re.split(r"[\^=\s,\\-]+", name) if part]
+    parts = {form for part in of_name for form in (part, *spellings(part)) if len(form) >= _LEAST}
+    parts |= {patient_id.strip()} if len(patient_id.strip()) >= _LEAST else set()
+    found = {re.escape(part) for part in parts} | {form for two in pairwise(of_name) for form in _together(*two)}
+    if not found:
         return None
-    return re.compile(r"(?<![^\W_])(?:" + "|".join(map(re.escape, sorted(parts))) + r")(?![^\W_])", re.IGNORECASE)
+    return re.compile(r"(?<![^\W_])(?:" + "|".join(sorted(found)) + r")(?![^\W_])", re.IGNORECASE)
+
+
+def _together(one: str, other: str) -> Iterator[str]:
+    if min(len(one), len(other)) < 2 or len(one) + len(other) < _LEAST or max(len(one), len(other)) >= _LEAST:
+        return
+    for first, second in ((one, other), (folded(one), folded(other))):
+        yield re.escape(first) + r"[\W_]+" + re.escape(second)
+        yield re.escape(second) + r"[\W_]+" + re.escape(first)
 
 
 def _fragment(piece: bytes, codec: str) -> str:

@@ -133,6 +133,12 @@ def test_what_is_no_code_stays_as_far_as_its_words_are_of_the_vocabulary(value: 
     assert new_value(BODY_PART, "CS", b"Weber ", None, replace(SCOPE, plan=ours))[0] is None
 
 
+def test_a_meaning_that_somebody_added_to_is_replaced_whatever_the_options() -> None:
+    for scope in (SCOPE, replace(SCOPE, cleaner=cleaner_for(Known(), shipped()))):
+        assert new_value(0x00080104, "LO", b"Thorax, ask Dr Jonas Weber", None, scope)[0] == ("LO", b"ANONYMIZED")
+        assert new_value(0x00080104, "LO", b"Thorax", None, scope)[0] is None
+
+
 def test_a_uid_that_is_none_of_the_standards_is_replaced_under_its_root_too() -> None:
     made_up = "1.2.840.10008.774213.19500102.101112"
     other = values.padded(SCOPE.patient.pseudonyms.uid(made_up).encode(), "UI")

@@ -105,4 +105,13 @@ def test_a_spelling_that_is_short_is_not_looked_for() -> None:
     found = words("Bøe^Gaal", "")  # boe, gal
     assert found is not None
     assert not found.search("boe gal")
-    assert words("Li^Bo", "17") is None
+    assert words("Li", "17") is None
+    assert words("T^Bo", "17") is None
+
+
+@pytest.mark.parametrize("written", ["Bo Li", "LI^BO", "li_bo", "seen: Li, Bo."])
+def test_two_short_parts_are_looked_for_beside_each_other(written: str) -> None:
+    found = words("Li^Bo", "17")
+    assert found is not None
+    assert found.search(written)
+    assert not found.search("Li and Bo, bo, Lib o")
