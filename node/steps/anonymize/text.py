@@ -81,12 +81,14 @@ def words(name: str, patient_id: str) -> re.Pattern[str] | None:
     are too short. Names also as they are spelled without their accents, and with ue for ü.
 
     Parts of fewer than four characters would hit by chance: Li, Ray, MR. Two beside each other, in either order, do
-    not.
+    not, nor does one that is a whole value, and written as a name is: May, not MAY.
     """
     of_name = [part for part in re.split(r"[\^=\s,\\-]+", name) if part]
     parts = {form for part in of_name for form in (part, *spellings(part)) if len(form) >= _LEAST}
     parts |= {patient_id.strip()} if len(patient_id.strip()) >= _LEAST else set()
     found = {re.escape(part) for part in parts} | {form for two in pairwise(of_name) for form in _together(*two)}
+    alone = {re.escape(part.title()) for part in of_name if 2 <= len(part) < _LEAST and part.isalpha()}
+    found |= {rf"(?-i:(?:\A|(?<=\\))\s*{part}\s*(?=\\|\Z))" for part in alone}
     if not found:
         return None
     return re.compile(r"(?<![^\W_])(?:" + "|".join(sorted(found)) + r")(?![^\W_])", re.IGNORECASE)

@@ -105,8 +105,14 @@ def test_a_spelling_that_is_short_is_not_looked_for() -> None:
     found = words("Bøe^Gaal", "")  # boe, gal
     assert found is not None
     assert not found.search("boe gal")
-    assert words("Li", "17") is None
-    assert words("T^Bo", "17") is None
+    assert words("L", "17") is None
+
+
+@pytest.mark.parametrize(("value", "hit"), [("May", True), ("B30\\May ", True), ("MAY", False), ("May be", False)])
+def test_a_short_part_is_found_where_it_is_a_whole_value_written_as_a_name(value: str, hit: bool) -> None:
+    found = words("MAY", "17")
+    assert found is not None
+    assert bool(found.search(value)) is hit
 
 
 @pytest.mark.parametrize("written", ["Bo Li", "LI^BO", "li_bo", "seen: Li, Bo."])
