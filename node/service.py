@@ -334,6 +334,7 @@ def _runner(ground: _Ground) -> Runner:
         database=ground.database, spool=ground.spool, outbox=ground.outbox, engine=ground.engine,
         work=rules.current().node.data / "work", pool=ground.pool, reach=ground.reach,
         supply=supply_of(ground.crosswalk), steps=STEPS,
+        charset=lambda origin: rules.current().charset_of(origin),
         takes=lambda name: rules.current().takes(name),
         concurrent=lambda name: rules.current().destinations[name].concurrent, ahead=ahead,
         certifier=Certifier(

@@ -167,6 +167,7 @@ class Kit:
             takes=lambda name: self.config.takes(name),
             concurrent=lambda name: self.config.destinations[name].concurrent, reach=self.reach,
             certifier=Certifier(database=self.database, pool=self.pool, secret=lambda: SECRET, process="kit"),
+            charset=lambda origin: self.config.charset_of(origin),
         )  # fmt: skip
 
     def crosswalk(self) -> Crosswalk:

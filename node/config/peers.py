@@ -114,7 +114,7 @@ class Peer(Section):
     port: Annotated[Count, Field(le=65535)] | None = None
     """Where it listens: for C-ECHO, C-FIND, C-MOVE, C-GET, and for answers to its requests for storage commitment."""
     charset: Annotated[Text, AfterValidator(_charset), Shown("Specific Character Set")] | None = None
-    """Character set of its data sets that name none (PS3.3 C.12.1.1.2)."""
+    """Character set of its data sets that name none (PS3.3 C.12.1.1.2), or one that their text is not in."""
     idle: PositiveDuration | None = None
     """As in `node.limits`, for this peer."""
     associations: Count | None = None

@@ -60,16 +60,17 @@ def character_set(terms: Sequence[str], fallback: str | None = None) -> Characte
     """
     own = None
     if terms and (terms[0] or len(terms) > 1):
-        own = _codec(terms[0]) if terms[0] else "ascii"
-    return CharacterSet(own, _codec(fallback) if fallback else None)
+        own = codec_of(terms[0]) if terms[0] else "ascii"
+    return CharacterSet(own, codec_of(fallback) if fallback else None)
 
 
 def known_term(term: str) -> bool:
     """Whether `charset: term` of a peer can be used."""
-    return _codec(term) is not None
+    return codec_of(term) is not None
 
 
-def _codec(term: str) -> str | None:
+def codec_of(term: str) -> str | None:
+    """Python's name of the character set of a defined term, in whatever spelling; None for one unknown."""
     name = _TERMS.get(re.sub(r"[^A-Z0-9]", "", term.upper()))
     # pydicom reads ISO_IR 6 as Latin-1 so that nothing fails; here failing is what leads to the fallback.
     return "ascii" if name == "iso8859" else name

@@ -35,6 +35,10 @@ NOT_DATA_SETS = frozenset({f"{_PREFIX}.6.1", f"{_PREFIX}.6.2"})
 """MIME and XML, both retired: what they encode cannot be read as PS3.5 says."""
 _STORAGE_ARC = "1.2.840.10008.5.1.4.1.1."
 _GE_IMPLICIT = "1.2.840.113619.5.2"
+STANDARD_ROOT = "1.2.840.10008."
+"""Under it the standard registers (PS3.6 Annex A), and nobody else."""
+_REGISTERED = re.compile(r"1\.2\.840\.10008\.(?:6\.1(?:\.[1-9]\d{0,3})?|(?:[1-9]|1\d)(?:\.(?:0|[1-9]\d{0,2})){0,9})")
+"""The form of those in PS3.6: no component of more than three digits, but for context groups."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +74,12 @@ def valid_uid(text: str) -> bool:
 def tolerable_uid(text: str) -> bool:
     """Like valid_uid, but components may begin with zeros: devices send those, and they are unique all the same."""
     return len(text) <= 64 and _TOLERABLE.fullmatch(text) is not None
+
+
+def is_registered(uid: str) -> bool:
+    """Whether the standard has a UID, or may have it in a later edition than pydicom's; not dates and numbers that
+    somebody put under its root."""
+    return uid in UID_dictionary or _REGISTERED.fullmatch(uid) is not None
 
 
 def derived_uid(*parts: str) -> UID:

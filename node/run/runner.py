@@ -27,7 +27,7 @@ from node.errors import CannotSucceed, TryAgain
 from node.index import Database, jobs
 from node.index.announced import announced
 from node.index.jobs import Job
-from node.model import Batch, Item, Kind, ReceiptId, Referenced, Step
+from node.model import Batch, Item, Kind, Origin, ReceiptId, Referenced, Step
 from node.outbox import Outbox, delivery_id
 from node.pool import WORLD, Bug, Pool
 from node.run import results
@@ -70,6 +70,8 @@ class Runner:
     """Destination name -> deliveries side by side."""
     reach: Reach
     certifier: Certifier
+    charset: Callable[[Origin], str | None] = lambda _: None
+    """Who sent -> the character set of its data sets that name none, or another than they are in."""
     ahead: Ahead = field(default_factory=Ahead)
 
     def begin(self, chain: Sequence[Step], items: Sequence[Item]) -> None:
@@ -160,6 +162,19 @@ class Runner:
             )
         )
 
+    def _given(self, job: Job, step: Step, own: Mapping[str, Supplier]) -> dict[str, object]:
+        """What the step asked for, and if it reads text strictly the character sets of the peers that sent, by receipt.
+
+        A step that is run ahead has none of these: what it gave all the same is what it gives with them, for they
+        count only where it would hold the instance."""
+        given: dict[str, object] = self.supply.for_step(step, own)
+        if getattr(step, "deidentifies", False):
+            with self.database.reader.connect() as connection:
+                sources = jobs.sources(connection, job.id)
+            sent = {one.receipt: self.charset(one.origin) for one in sources}
+            given["charsets"] = {receipt: charset for receipt, charset in sent.items() if charset}
+        return given
+
     def _run(self, job: Job, thawed: tuple[Step, ...], number: int, batch: Batch, folder: Path, of: str) -> None:
         began, step = time.monotonic(), thawed[number]
         needs_all(step, batch, job.plan.partial)
@@ -180,7 +195,7 @@ class Runner:
                 "announced": lambda: self._announced(job),
                 "referenced": lambda: self._referenced(job, step, number, batch, out),
             }
-            given = self.supply.for_step(step, own)
+            given = self._given(job, step, own)
             made, said = perform(self.pool, step, batch, out, given)
             made = of_one_patient(of_one_version(made))
             notes += lines(said)

@@ -13,6 +13,7 @@ from node.dicom.uids import (
     IMPLEMENTATION_CLASS_UID,
     TRANSFER_SYNTAXES,
     derived_uid,
+    is_registered,
     is_storage,
     name_of,
     tolerable_uid,
@@ -33,6 +34,15 @@ def test_validity_is_what_pydicom_says_it_is(text: str) -> None:
 def test_leading_zeros_are_tolerable_but_not_valid(text: str) -> None:
     assert tolerable_uid(text)
     assert not valid_uid(text)
+
+
+def test_what_the_standard_registers_has_one_form_and_no_date_or_number_of_a_patient_has_it() -> None:
+    assert all(map(is_registered, pydicom_uid.UID_dictionary))
+    assert is_registered("1.2.840.10008.5.1.4.1.1.999"), "of a later edition"
+    assert is_registered("1.2.840.10008.6.1.1999"), "a context group"
+    for made_up in ("774213.19500102.101112", "1950.1.2", "5.1.19500102", "4711", "0.1", "1.2.", "5.01"):
+        assert not is_registered(f"1.2.840.10008.{made_up}")
+    assert not is_registered("1.2.3")
 
 
 @given(parts=st.lists(st.text(), min_size=1, max_size=3), others=st.lists(st.text(), min_size=1, max_size=3))

@@ -31,4 +31,12 @@ def _capped(value: str) -> str:
     if match is None:
         raise InvalidAgeError("it is no valid AS")
     # 999 months are 83 years: today only years reach so far, but that is for the numbers to say.
-    return f"{OLDEST + 1:03}Y" if int(match[1]) / _PER_YEAR[match[2]] >= OLDEST + 1 else value
+    return f"{OLDEST + 1:03}Y" if is_great(match[1], match[2]) else value
+
+
+def is_great(number: str, unit: str) -> bool:
+    """Whether an age is over 89 years, in D, W, M or Y; what is no number may be one."""
+    try:
+        return not float(number) / _PER_YEAR[unit] < OLDEST + 1
+    except ValueError:
+        return True

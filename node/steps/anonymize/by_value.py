@@ -144,7 +144,7 @@ class _Leaf:
 
 def _leaves(header: Header, above: Place, encodings: Sequence[str]) -> Iterator[_Leaf]:
     if CHARACTER_SET in header.tags:
-        encodings = text.encodings(header.raw(CHARACTER_SET))
+        encodings = text.encodings(header.raw(CHARACTER_SET), encodings[1:])
     for tag in header.tags:
         vr = header.vr(tag) or VR_BY_TAG.get(tag, "UN")
         if vr == "SQ":

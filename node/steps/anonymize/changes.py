@@ -65,11 +65,12 @@ def _shifted(vr: str, value: bytes, days: int) -> bytes | None:
 def _cleaned(vr: str, value: bytes, encodings: Sequence[str], cleaner: Cleaner | None) -> bytes | None:
     if vr not in CLEANED or cleaner is None:
         return None
-    cleaned = clean_values(cleaner, vr, text.decode(value, encodings))
+    said, codec = text.read(value, encodings)
+    cleaned = clean_values(cleaner, vr, said)
     if not cleaned:
         return None
     try:  # in the first character set: the others need escape sequences, and their words are in no list that ships
-        return values.padded(cleaned.encode("ascii" if cleaned.isascii() else encodings[0]), vr)
+        return values.padded(cleaned.encode("ascii" if cleaned.isascii() else codec), vr)
     except UnicodeEncodeError:
         return None
 

@@ -1,8 +1,9 @@
 """Text without what identifies, its clinical and protocol words kept (PS3.15 E.3.4, E.3.5). Pure.
 
 A word stays when the vocabulary has it, or when it is of three letters or less, as most abbreviations are; so a name
-that nobody told us of goes too. What the data set itself names (its people, their numbers, its places) goes whether
-it is a word or not. Numbers stay as far as they can be a parameter. Nothing is put in place of what goes.
+that nobody told us of goes too, and two short ones beside each other. What the data set itself names (its people, their
+numbers, its places) goes whether it is a word or not. Numbers stay as far as they can be a parameter. Nothing is put in
+place of what goes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from node.steps.anonymize import coding, patterns
+from node.steps.anonymize.ages import OLDEST
 from node.steps.anonymize.known import Known
 from node.steps.anonymize.vocabulary import MARKS, folded, plain
 
@@ -53,7 +55,7 @@ class Cleaner:
     """Their names and long numbers, for folded text: what makes a text that nobody has to clean one that is cleaned."""
     keep_dates: bool = False
     keep_characteristics: bool = False
-    """Leave ages and the patient's sex."""
+    """Leave ages up to `ages.OLDEST`, and the patient's sex."""
     cleaned: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
     """What texts came to: the instances of a series have most of theirs in common."""
 
@@ -98,9 +100,11 @@ class Cleaner:
                 yield match.span()
         forms = [patterns.UIDS, patterns.ADDRESSES, patterns.NUMBERED]
         forms += [] if self.keep_dates else [patterns.DATES]
-        forms += [] if self.keep_characteristics else [patterns.AGES]
         for form in forms:
             yield from (match.span() for match in form.finditer(low))
+        for match in patterns.AGES.finditer(low):
+            if not self.keep_characteristics or int(patterns.NUMBER.findall(match[0])[0]) > OLDEST:
+                yield match.span()
 
     def _by_phrase(self, low: str) -> Iterator[Span]:
         if self.phrases is not None:
@@ -112,11 +116,17 @@ class Cleaner:
             measured[match.start() : match.end()] = [True] * (match.end() - match.start())
         runs = [match for match in _RUN.finditer(text) if not all(measured[match.start() : match.end()])]
         words = [folded(match[0]) for match in runs]
+        short = [self._is_as_a_name(match[0], word) for match, word in zip(runs, words, strict=True)]
         for here, (match, word) in enumerate(zip(runs, words, strict=True)):
             before = words[here - 1] if here else ""
             after = words[here + 1] if here + 1 < len(words) else ""
-            if not self._stays(match[0], word, before, after):
+            beside = short[here] and any([*short[here - 1 : here], *short[here + 1 : here + 2]])
+            if beside or not self._stays(match[0], word, before, after):
                 yield match.span()
+
+    def _is_as_a_name(self, run: str, word: str) -> bool:
+        """Whether a short word that is in no vocabulary is written as names are, `Eva` and not `EVA` or `eva`."""
+        return 1 < len(run) <= _SHORT and run.istitle() and run.isalpha() and word not in self.vocabulary
 
     def _stays(self, run: str, word: str, before: str, after: str) -> bool:
         if word in self.names:
@@ -180,6 +190,18 @@ def clean_values(cleaner: Cleaner, vr: str, text: str) -> str:
         return cleaner.clean(text)
     values = [cleaner.clean(value) for value in text.split("\\")]
     return "\\".join(values) if any(values) else ""
+
+
+def is_personal(text: str) -> bool:
+    """Whether a text has what no term of a code has: a title before a name, a telephone number, an address, a date.
+
+    Of the 18,495 code meanings of PS3.16 in pydicom none has.
+    """
+    low = folded(text)
+    if _TITLED.search(text) or any(form.search(low) for form in patterns.OF_SOMEBODY):
+        return True
+    contacts = (match[0] for match in patterns.CONTACTS.finditer(low))  # a formula has decimal fractions
+    return any(patterns.is_contact(found) and not patterns.DECIMALS.search(found) for found in contacts)
 
 
 def _positions(text: str) -> tuple[str, list[int]]:

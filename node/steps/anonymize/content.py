@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from node.dicom.deid_content import Concept
 from node.steps.anonymize.actions import Do
+from node.steps.anonymize.ages import is_great
 from node.steps.anonymize.header import Header
 
 VALUE_TYPE, CONCEPT_NAME, CONTENT = 0x0040A040, 0x0040A043, 0x0040A730
@@ -18,6 +19,12 @@ VALUES: Mapping[str, int] = MappingProxyType(
     {"TEXT": 0x0040A160, "PNAME": 0x0040A123, "DATE": 0x0040A121, "TIME": 0x0040A122, "DATETIME": 0x0040A120}
 )
 """Value types whose value is text, a name or a time -> the attribute that has it."""
+
+_AGES = frozenset({("DCM", "121033"), ("LN", "30525-0"), ("SCT", "397669002"), ("SCT", "424144002")})
+"""Subject Age and its like (PS3.16 TID 1007), as coding scheme and code."""
+_MEASURED, _NUMBER, _UNITS = 0x0040A300, 0x0040A30A, 0x004008EA
+_UNITS_OF_AGE = {"d": "D", "wk": "W", "mo": "M"}
+"""UCUM (PS3.16 CID 7456); all else counts as years."""
 
 
 def concept_of(item: Header) -> Concept:
@@ -34,6 +41,18 @@ def action_of(concept: Concept, plan: Mapping[Concept, Do]) -> Do:
     """By the concept's row, or by the value type alone; KEEP for values that say nothing by themselves, such as NUM."""
     found = plan.get(concept)
     return plan.get(("", "", concept[2]), Do.KEEP) if found is None else found
+
+
+def is_great_age(concept: Concept, item: Header) -> bool:
+    """Whether it says an age that few people have, in its Measured Value Sequence or, as an item of an Acquisition
+    Context has it, in itself."""
+    if concept[:2] not in _AGES or concept[2] != "NUM":
+        return False
+    return any(
+        is_great(number, next((_UNITS_OF_AGE.get(_word(unit, _CODES[0]), "Y") for unit in level.items(_UNITS)), "Y"))
+        for level in (item, *item.items(_MEASURED))
+        if (number := _word(level, _NUMBER))
+    )
 
 
 def is_referred_to_by_place(item: Header) -> bool:

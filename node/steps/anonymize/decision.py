@@ -12,11 +12,13 @@ from typing import Final
 
 from node.dicom.attributes import VR_BY_TAG, describe, private_vr
 from node.dicom.deid_table import is_repeating
-from node.steps.anonymize import coding, text, values
+from node.dicom.uids import STANDARD_ROOT
+from node.steps.anonymize import coding, representation, text, values, vocabulary
 from node.steps.anonymize.ages import InvalidAgeError, cap_age
 from node.steps.anonymize.changes import CLEANED, changed
+from node.steps.anonymize.cleaning import cleaner_for, is_personal
+from node.steps.anonymize.known import Known
 from node.steps.anonymize.plan import Action, Do, Plan
-from node.steps.anonymize.pseudonyms import STANDARD_ROOT
 from node.steps.anonymize.scope import Scope, UndecidableError
 from node.steps.anonymize.vocabulary import folded
 
@@ -27,6 +29,7 @@ Outcome = tuple[Change, Action | None]
 """What becomes of a value, and the action that was carried out in the end: not every value can be moved or cleaned."""
 
 _SAYING = values.FREE_TEXT | values.CODES | values.NUMERALS | {"UI"}
+_NOBODY = Known()
 _CHANGING = frozenset({Do.SHIFT, Do.CLEAN, Do.HASH, Do.CONTENT})
 _SHORT, _SHORT_LENGTH = frozenset({"AE", "CS", "SH"}), 16
 
@@ -69,7 +72,7 @@ def goes(tag: int, action: Action | None) -> bool:
 
 
 def looked_at(vr: str, action: Action | None) -> bool:
-    """Whether `new_value` reads the value; of what it does not read, it need only be told whether there is any."""
+    """Whether `new_value` reads the value; of what it does not read, it need only be told how long it is."""
     return vr in _SAYING or action not in (None, Do.KEEP)
 
 
@@ -89,7 +92,9 @@ def new_value(tag: int, vr: str, value: bytes, action: Action | None, scope: Sco
     """
     known = VR_BY_TAG.get(tag, vr)
     if action in (None, Do.KEEP):
-        check_representation(tag, vr, there=bool(value))
+        representation.check_encoding(tag, vr, len(value))
+        if vr in representation.FORMED:
+            representation.check_form(tag, vr, value)
         if action is None and vr in CLEANED and not scope.in_dummy and not coding.is_code(tag):
             if scope.in_clean:
                 return _changed(tag, vr, value, Do.CLEAN, scope)
@@ -97,6 +102,8 @@ def new_value(tag: int, vr: str, value: bytes, action: Action | None, scope: Sco
                 return _without_people(tag, vr, value, scope)
         if action is None and vr in values.CODES and _is_about_somebody(value, scope):
             return (vr, _without_words(tag, vr, value, scope, anybodys=True)), action
+        if action is None and tag == coding.MEANING and is_personal(text.decode(value, scope.encodings)):
+            return (vr, dummy(tag, vr)), action
         return _kept(tag, vr, value, scope), action
     if action in _CHANGING and isinstance(action, Do):
         return _changed(tag, vr, value, action, scope)
@@ -139,18 +146,9 @@ def mapped(tag: int, value: bytes, scope: Scope, *, always: bool) -> bytes:
     except UnicodeDecodeError:
         raise UndecidableError(f"{describe(tag)} is no UID") from None
     of = scope.patient.pseudonyms.uid
-    return values.padded("\\".join(of(uid) if always or uid in scope.own_uids else uid for uid in uids).encode(), "UI")
-
-
-def check_representation(tag: int, vr: str, *, there: bool) -> None:
-    """A value that stays must be what PS3.6 says it is: text in the place of a number, or a sequence
-    hidden in bytes, would pass unseen."""
-    known = VR_BY_TAG.get(tag, vr)
-    if vr == known or not there:
-        return
-    for family in (values.FREE_TEXT, values.OPAQUE):
-        if vr in family and known not in family:
-            raise UndecidableError(f"{describe(tag)} is encoded as {vr}, not {known}")
+    # Under the standard's root too, where `of` leaves what the standard has: nobody else has UIDs there.
+    new = (of(uid) if always or uid in scope.own_uids or uid.startswith(STANDARD_ROOT) else uid for uid in uids)
+    return values.padded("\\".join(new).encode(), "UI")
 
 
 def _kept(tag: int, vr: str, value: bytes, scope: Scope) -> Change:
@@ -159,12 +157,10 @@ def _kept(tag: int, vr: str, value: bytes, scope: Scope) -> Change:
         return vr, mapped(tag, value, scope, always=False)
     if vr == "AS":
         return vr, _age(tag, value, scope)
-    if vr in values.FREE_TEXT and (scope.in_dummy or _said(text.decode(value, scope.encodings), scope)):
+    if vr in values.FREE_TEXT and (scope.in_dummy or names_patient(text.decode(value, scope.encodings), scope)):
         return vr, dummy(tag, vr)
-    if vr in values.CODES and _said(text.decode(value, scope.encodings), scope):
+    if vr in values.CODES and any(tells(vr, one, scope) for one in text.decode(value, scope.encodings).split("\\")):
         return vr, _without_words(tag, vr, value, scope, anybodys=False)
-    if vr in values.NUMERALS and _is_no_number_and_names(value, scope):
-        return vr, dummy(tag, vr)
     return None
 
 
@@ -181,7 +177,7 @@ def _changed(tag: int, vr: str, value: bytes, action: Do, scope: Scope) -> Outco
 def _without_people(tag: int, vr: str, value: bytes, scope: Scope) -> Outcome:
     """A text that nobody has to clean, and that says who somebody is: cleaned as others are, or a dummy."""
     new = changed(Do.CLEAN, vr, value, scope.encodings, scope.means)
-    if new is None or _said(text.decode(new, scope.encodings), scope):
+    if new is None or names_patient(text.decode(new, scope.encodings), scope):
         return (vr, dummy(tag, vr)), Do.DUMMY
     return (vr, new), Do.CLEAN
 
@@ -214,15 +210,22 @@ def _without_words(tag: int, vr: str, value: bytes, scope: Scope, *, anybodys: b
     people = scope.cleaner if anybodys else None
 
     def names(one: str) -> bool:
-        return _said(one, scope) or (people is not None and people.is_about_somebody(one))
+        if people is not None and people.is_about_somebody(one) and not coding.is_term(one):
+            return True
+        return tells(vr, one, scope)
 
-    kept = [other if names(one) and not coding.is_term(one) else one for one in said]
+    kept = [other if names(one) else one for one in said]
     return values.padded("\\".join(kept).encode("ascii", "replace"), vr)
 
 
-def _is_no_number_and_names(value: bytes, scope: Scope) -> bool:
-    """A number that equals a Patient ID is a number; a name in its place was put there by somebody."""
-    return not values.is_numeral(value) and _said(text.decode(value, scope.encodings), scope)
+def tells(vr: str, one: str, scope: Scope) -> bool:
+    """Whether a value of a code names the patient, or is no code but words that are not all of the vocabulary."""
+    if names_patient(one, scope):
+        return not coding.is_term(one)
+    if representation.is_code(vr, one.strip(" \0")) or not any(map(str.isalnum, one)):
+        return False
+    words = vocabulary.with_words(scope.plan.keep_words)
+    return cleaner_for(_NOBODY, words, keep_characteristics=True).clean(one) != one
 
 
 def _is_about_somebody(value: bytes, scope: Scope) -> bool:
@@ -230,7 +233,7 @@ def _is_about_somebody(value: bytes, scope: Scope) -> bool:
     return scope.cleaner is not None and scope.cleaner.is_about_somebody(text.decode(value, scope.encodings))
 
 
-def _said(said: str, scope: Scope) -> bool:
+def names_patient(said: str, scope: Scope) -> bool:
     """Whether a text says the patient's name or id, with accents or without."""
     if scope.own_words is None:
         return False

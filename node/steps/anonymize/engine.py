@@ -18,7 +18,7 @@ from node.dicom.attributes import VR_BY_TAG, describe, is_creator
 from node.dicom.encoding import UNDEFINED, Parse
 from node.dicom.levels import EXPLICIT, Element, Item, Level
 from node.dicom.recurring import Lately
-from node.steps.anonymize import coding, decision, runs
+from node.steps.anonymize import coding, decision, private, representation, runs
 from node.steps.anonymize.decision import REMOVED, Change
 from node.steps.anonymize.header import Encoded, read_as
 from node.steps.anonymize.memory import LONGEST, Memory, Remembered
@@ -189,7 +189,7 @@ class _Rewriting:
         if known is None and vr in ("", "UN"):
             return self._gone(each, scope)  # newer than our PS3.6 and of unknown representation: no dummy is valid
         if not decision.looked_at(vr, action):
-            decision.check_representation(tag, vr, there=value < end)
+            representation.check_encoding(tag, vr, end - value)
             return self._changed(each, vr, None, action, parse, scope)
         raw = self._data[value:end]
         self._passing += not decision.lasting(vr, raw, action, scope)
@@ -208,22 +208,24 @@ class _Rewriting:
         return again
 
     def _private(self, each: Element, vr: str, action: Action, parse: Parse, scope: Scope, depth: int) -> Written:
-        """A private element on the list: its sequences are walked, its UIDs replaced (PS3.15 E.3.10)."""
+        """A private element on the list: what private.py says; its sequences are walked (PS3.15 E.3.10)."""
         tag, _, _, value, end, _ = each
         found = read_as(each, None)
         if is_creator(tag):
             return self._changed(each, found, None, scope.action(tag), parse, scope)
         change: Change = None
+        done: Action | None = action
         if action is not Do.KEEP:
             as_read = vr if found in ("", "UN") else found
             change = decision.new_private_value(as_read, self._data[value:end], action, scope)
         elif "SQ" in (vr, found):
-            if found == "SQ" or value == end or self._data[value : value + 4] == _ITEM:
+            readable = found == "SQ" or value == end or self._data[value : value + 4] == _ITEM
+            if private.may_be_sequence(vr, found) and readable:
                 return self._sequence(each, Do.KEEP, parse, scope, depth)
             return self._gone(each, scope)  # listed as a sequence, but not readable as one
-        elif "UI" in (vr, found) and scope.plan.maps_uids:
-            change = found or "UI", decision.mapped(tag, self._data[value:end], scope, always=True)
-        return self._changed(each, found, change, action, parse, scope)
+        else:
+            change, done = private.kept_value(tag, vr, found, self._data[value:end], scope)
+        return self._changed(each, found, change, done, parse, scope)
 
     def _sequence(self, each: Element, action: Action | None, parse: Parse, scope: Scope, depth: int) -> Written:
         tag, _, start, value, _, _ = each

@@ -35,7 +35,7 @@ def identifying(header: Header, encodings: Sequence[str], within: Within = _with
     within       asked for each sequence of `header` itself
     """
     if CHARACTER_SET in header.tags:
-        encodings = text.encodings(header.raw(CHARACTER_SET))
+        encodings = text.encodings(header.raw(CHARACTER_SET), encodings[1:])
     for tag in sorted(filter(ROLES.__contains__, header.tags)):
         if value := header.raw(tag):
             yield tag, encodings, value

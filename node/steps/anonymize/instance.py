@@ -66,8 +66,12 @@ class Anonymizer:
         self.whose: Whose | None = None
         """Of whom the last instance became."""
 
-    def anonymize(self, source: Path, target: Path, recorder: Recorder | None = None) -> pixels.Cleaned | None:
+    def anonymize(
+        self, source: Path, target: Path, recorder: Recorder | None = None, *, charset: str = ""
+    ) -> pixels.Cleaned | None:
         """Write the de-identified instance of `source` to `target`, or raise HoldError and write nothing.
+
+        charset     the character set of the peer that sent it, a defined term; for text that its own does not read
 
         The transfer syntax stays, but where pixels are cleaned; then what was done to them is returned. What `recorder`
         was told counts only when nothing is raised. Raises CannotSucceed and TryAgain as the crosswalk does, and
@@ -80,7 +84,7 @@ class Anonymizer:
                 check_pixels(found)
                 if treatment is not None and recorder is not None:
                     recorder = UntilCleaned(recorder)
-                elements = self._rewritten(found, plan, recorder)
+                elements = self._rewritten(found, self._scope(found, plan, charset), recorder)
                 uncleaned = target if treatment is None else target.with_name(f"{target.name}.pixels")
                 output.write(uncleaned, _file_meta(elements, found), elements.values(), found)
         except (UndecidableError, UnmappedError, text.UnreadableTextError) as error:
@@ -115,12 +119,11 @@ class Anonymizer:
             raise HoldError(f"may show who the patient is: {treatment.reason}")
         return treatment
 
-    def _rewritten(self, source: Source, plan: Plan, recorder: Recorder | None) -> dict[int, Written]:
-        scope = self._scope(source, plan)
+    def _rewritten(self, source: Source, scope: Scope, recorder: Recorder | None) -> dict[int, Written]:
         elements = rewritten(source.data, source.top, source.parse, scope, self._memory, recorder)
         for tag in evidence.WRITTEN:
             elements.pop(tag, None)
-        added = self._added_by(plan, source.parse)
+        added = self._added_by(scope.plan, source.parse)
         if recorder is not None:
             recorder.did_all([told for tag, (_, told) in added.items() if not elements.get(tag)])
         elements |= {tag: encoded for tag, (encoded, _) in added.items()}
@@ -130,10 +133,10 @@ class Anonymizer:
                 recorder.did((ENCRYPTED_ATTRIBUTES,), Done.ADDED)
         return {tag: elements[tag] for tag in sorted(elements)}
 
-    def _scope(self, source: Source, plan: Plan) -> Scope:
+    def _scope(self, source: Source, plan: Plan, charset: str) -> Scope:
         uids = identity(source)
         encodings, issuer, patient_id, own_words = self._named(
-            *map(source.raw, (CHARACTER_SET, ISSUER, PATIENT_ID, PATIENT_NAME))
+            charset, *map(source.raw, (CHARACTER_SET, ISSUER, PATIENT_ID, PATIENT_NAME))
         )
         patient = self._patients.find(issuer, patient_id, uids[_STUDY])
         study = patient.pseudonyms.uid(uids[_STUDY]) if plan.maps_uids else uids[_STUDY]
@@ -172,10 +175,10 @@ class Anonymizer:
 
 
 def _named(
-    character_set: bytes, issuer: bytes, patient_id: bytes, name: bytes
+    charset: str, character_set: bytes, issuer: bytes, patient_id: bytes, name: bytes
 ) -> tuple[tuple[str, ...], str, str, re.Pattern[str] | None]:
     """Encodings, issuer, id and own words of who is named at the top of a data set."""
-    encodings = text.encodings(character_set)
+    encodings = text.encodings(character_set, text.fallback_of(charset))
     identifier = text.decode(patient_id, encodings)
     own_words = text.words(text.decode(name, encodings), identifier)
     return encodings, text.decode(issuer, encodings), identifier, own_words

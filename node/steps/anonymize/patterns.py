@@ -42,6 +42,8 @@ AGES = re.compile(
     r"|(?<![\d.])\d{2,3}y\b|\b(?:aged?|alter|edad|eta)\W{0,3}\d{1,3}\b"
 )
 
+NUMBER = re.compile(r"\d+")
+
 CONTACTS = re.compile(
     "|".join(
         (
@@ -97,3 +99,6 @@ tr te ti jpeg b bval bvalue fa bw kv kvp ma mas fov sl bh d f n w l wl ww hu
 """
 PARAMETERS = frozenset(_PARAMETERS_ARE.split())
 """What stands before a number of four digits that is no number of a person."""
+
+OF_SOMEBODY = (ADDRESSES, NUMBERED, DATES, UIDS)
+"""Forms that no term has."""

@@ -11,15 +11,13 @@ import hmac
 import uuid
 
 from node.dicom.text import folded
+from node.dicom.uids import is_registered
 
 LEAST_SECRET = 32
 """Bytes. Shorter than the hash, a secret could be found by trying."""
 
 LEAST_DAYS, MOST_DAYS = 366, 4017
 """Of a patient's shift: more than a year, and ten years of amounts to choose from."""
-
-STANDARD_ROOT = "1.2.840.10008."
-"""UIDs that the standard itself registers (PS3.6 Annex A): the same for every patient."""
 
 
 class Pseudonyms:
@@ -32,8 +30,9 @@ class Pseudonyms:
         self._uids: dict[str, str] = {}
 
     def uid(self, uid: str) -> str:
-        """A UID of 2.25.<UUID version 8> (PS3.5 B.2, RFC 9562 5.8); a registered one and "" stay as they are."""
-        if not uid or uid.startswith(STANDARD_ROOT):
+        """A UID of 2.25.<UUID version 8> (PS3.5 B.2, RFC 9562 5.8); one that the
+        standard itself has, the same for every patient, and "" stay as they are."""
+        if not uid or is_registered(uid):
             return uid
         known = self._uids.get(uid)
         if known is None:

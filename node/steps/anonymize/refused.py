@@ -4,10 +4,10 @@ not what the rest of the instance says."""
 from __future__ import annotations
 
 from node.dicom.attributes import describe
-from node.dicom.uids import MEDIA_STORAGE_DIRECTORY
+from node.dicom.uids import MEDIA_STORAGE_DIRECTORY, STANDARD_ROOT, is_registered
 from node.dicom.wholeness import native_length
+from node.steps.anonymize import representation
 from node.steps.anonymize.burned_in import PIXELS
-from node.steps.anonymize.pseudonyms import STANDARD_ROOT
 from node.steps.anonymize.scope import IDENTITY_UIDS, UndecidableError
 from node.steps.anonymize.source import Source
 
@@ -58,12 +58,14 @@ def identity(source: Source) -> dict[int, str]:
             raise UndecidableError(f"it has no {describe(tag)}")
         if tag != SOP_CLASS and found[tag].startswith(STANDARD_ROOT):
             raise UndecidableError(f"{describe(tag)} is one of the standard's own UIDs")
+    if found[SOP_CLASS].startswith(STANDARD_ROOT) and not is_registered(found[SOP_CLASS]):
+        raise UndecidableError(f"{describe(SOP_CLASS)} is none of the standard's, under whose root it is")
     return {tag: uid for tag, uid in found.items() if uid and tag != SOP_CLASS}
 
 
 def one_uid(source: Source, tag: int) -> str:
     """The UID in an attribute, "" for none. Raises UndecidableError where it is not one."""
     value = source.raw(tag)
-    if not value.isascii() or b"\\" in value or len(value) > _LONGEST_UID:
+    if not representation.is_one("UI", value) or b"\\" in value or len(value) > _LONGEST_UID:
         raise UndecidableError(f"{describe(tag)} is not one UID")
     return value.decode("ascii").strip(" \0")

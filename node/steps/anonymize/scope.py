@@ -28,7 +28,8 @@ class Scope:
 
     plan: Plan
     patients: Patients
-    encodings: Sequence[str]
+    encodings: tuple[str, ...]
+    """As text.encodings gives them."""
     patient: Patient
     own_uids: frozenset[str]
     """The instance's own UIDs: replaced wherever they stand, also in attributes that the table does not name."""
@@ -70,7 +71,7 @@ def entered(scope: Scope, header: Header) -> Scope:
     """The scope within a data set or an item: its own character set and patient, where it declares them, and its
     value, where it is a content item. Raises UndecidableError and UnreadableTextError."""
     if CHARACTER_SET in header.tags:
-        encodings = text.encodings(header.raw(CHARACTER_SET))
+        encodings = text.encodings(header.raw(CHARACTER_SET), scope.encodings[1:])
         if encodings != scope.encodings:
             scope = replace(scope, encodings=encodings)
     if not scope.nested:
@@ -125,6 +126,8 @@ def _of_item(item: Header, scope: Scope) -> Do:
     """What is done to a content item. Raises UndecidableError where one that must go holds others in their place."""
     concept = content.concept_of(item)
     action = content.action_of(concept, scope.plan.content)
+    if action is Do.KEEP and content.is_great_age(concept, item):
+        action = Do.REMOVE
     if action is not Do.REMOVE or not scope.by_place:
         return action
     if concept[2] not in content.VALUES:

@@ -19,7 +19,7 @@ from node.dicom import deid_table
 from node.errors import CannotSucceed
 from node.imaging import ocr
 from node.imaging.layout import Array
-from node.model import Batch, Disclosure, Held, Item, Kind, Work
+from node.model import Batch, Disclosure, Held, Item, Kind, ReceiptId, Work
 from node.steps.anonymize import reversible, vocabulary
 from node.steps.anonymize.burned_in import burned_in, facts
 from node.steps.anonymize.instance import Anonymizer, HoldError
@@ -132,13 +132,15 @@ class Anonymize:
         cleaning = self.cleaning()
         anonymizer = Anonymizer(self._plan_for(rules), patients, seal, cleaning)
         accounts, method = Accounts(Keys(work.given["secret"]).value()), self.method(rules, cleaning)
+        charsets: Mapping[ReceiptId, str] = work.given.get("charsets", {})
         masked = 0
         items: list[Item] = []
         held = list(batch.held)
         for item in batch.items:
             target, recording = work.out / _file_name(item.path), accounts.begin()
             try:
-                cleaned = anonymizer.anonymize(item.path, target, recording)
+                charset = next((charsets[source] for source in item.sources if source in charsets), "")
+                cleaned = anonymizer.anonymize(item.path, target, recording, charset=charset)
             except HoldError as reason:
                 target.unlink(missing_ok=True)  # of an earlier try, under other rules
                 held.append(Held(sources=item.sources, reason=f"cannot be de-identified: {reason}"))

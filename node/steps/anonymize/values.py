@@ -41,7 +41,8 @@ CODES = frozenset({"AE", "CS"})
 NUMERALS = frozenset({"AS", "DA", "DS", "DT", "IS", "TM"})
 """Text representations of numbers, dates and times."""
 
-_NUMERALS_HAVE = b"0123456789+-.:eE \\\0DWMY"
+NUMBERS = frozenset(_NUMBERS)
+"""Numbers in binary."""
 
 OPAQUE = frozenset(_BULK)
 """Representations that hide what is in them."""
@@ -62,11 +63,6 @@ def dummy(tag: int, vr: str, *, little_endian: bool) -> bytes:
 def padded(value: bytes, vr: str) -> bytes:
     """`value` at even length: UI with a null, text with a space (PS3.5 6.2)."""
     return value if len(value) % 2 == 0 else value + (b"\0" if vr in ("UI", "OB", "UN") else b" ")
-
-
-def is_numeral(value: bytes) -> bool:
-    """Whether a value has only characters that numbers, dates and times are written with (PS3.5 6.2)."""
-    return not value.translate(None, _NUMERALS_HAVE)
 
 
 def put(ds: Dataset, tag: int, value: str) -> None:

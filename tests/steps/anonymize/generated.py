@@ -39,8 +39,9 @@ _TEXTS = [0x00081030, 0x0008103E, 0x00104000, 0x00181030, 0x00204000, 0x00321060
           0x00700080, 0x00700084, 0x00401001, 0x00400009, 0x00200010]  # fmt: skip
 _TAGS = [_ROWS, _OF_ANY_IMAGE, _CODES, _ODD_ONES, _TEXTS, _NESTING, _NESTING]
 _IDENTITY = [0x00080005, 0x00100010, 0x00100020, 0x00100021]
-_CREATORS = ["SIEMENS MR HEADER", "GEMS_PARM_01", "SOMEBODY", ""]
-_PRIVATE = [0x0019100C, 0x0019110C, 0x00191015, 0x00431001, 0x0043102A, 0x00191001, 0x0009100B]
+_CREATORS = ["SIEMENS MR HEADER", "GEMS_PARM_01", "GEMS_ACQU_01", "SOMEBODY", ""]
+_PRIVATE = [0x0019100C, 0x0019110C, 0x00191015, 0x00431001, 0x0043102A, 0x00431027, 0x0019109E, 0x00191001, 0x0009100B]
+_PRIVATE_VALUES = ([b"11", b"11", b"of Abcdefg", b"T1 axial", b""], [b"1.2.3.4 ", b"2.25.7"])
 _WORDS = ["", "HEAD", "zyxwvut", "of Abcdefg", "ID-77 11", "PRIMARY\\HEAD", "AXIAL\\ABCDEFG", "T1 ax", "1.5",
           "19770707", "Zyxwvut^Abcdefg", " padded ", "Müster", "1.5\\abcdefg", "x" * 1200, "CT chest for Abcdefg",
           "HELIX axial 5.0mm, Dr. Smith", "ID7711", "seen 2020-01-02", "Chest\\Ward 7\\Abcdefg", "a" * 17,
@@ -56,6 +57,7 @@ _CONCEPTS = [concept for concept in deid_content.rows() if concept[2] in VALUES]
 ]
 _OTHER_CONCEPTS = [concept for concept in deid_content.rows() if concept[2] not in VALUES]
 _UIDS = ["", STUDY, SERIES, INSTANCE, make.MR_IMAGE, "2.25.7", f"{STUDY}\\2.25.7", "1.2.3.9 "]
+_NUMBERS = {"DS": ["", "1.5", "-1\\2e-3", " 7 ", "1,5"], "IS": ["", "1", "19770707", "-4\\5"]}
 _SCHEMES = ["SCT", "DCM ", "99LOCAL", ""]
 _CHARACTER_SETS = [b"ISO_IR 192", b"ISO_IR 100", b"", b"\\ISO 2022 IR 87"]
 
@@ -195,6 +197,8 @@ class Generator:
             return self._random.choice(_UIDS).encode()
         if vr in _TIMES and not self._one_of(8):
             return self._random.choice(_TIMES[vr]).encode()
+        if vr in _NUMBERS and not self._one_of(40):  # what is none holds the whole instance
+            return self._random.choice(_NUMBERS[vr]).encode()
         value = self._random.choice(_SCHEMES if tag == 0x00080102 else _WORDS)
         return value.encode("utf-8" if vr in _BY_CHARACTER_SET else "ascii", "ignore")
 
@@ -204,5 +208,5 @@ class Generator:
             tag, vr = self._random.choice(_PRIVATE), self._random.choice(["LO", "IS", "UI", "UN", "OB"])
             creator = tag & 0xFFFF0000 | tag >> 8 & 0xFF
             found[creator] = element(creator, "LO", self._random.choice(_CREATORS).encode(), explicit=explicit)
-            found[tag] = element(tag, vr, b"1.2.3.4 " if vr == "UI" else b"11", explicit=explicit)
+            found[tag] = element(tag, vr, self._random.choice(_PRIVATE_VALUES[vr == "UI"]), explicit=explicit)
         return found

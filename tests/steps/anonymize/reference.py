@@ -18,7 +18,7 @@ from node.certificate.actions import Done, Recorder
 from node.dicom import dataset
 from node.dicom.encoding import Malformed
 from node.dicom.uids import IMPLEMENTATION_CLASS_UID
-from node.steps.anonymize import by_value, evidence, text, values
+from node.steps.anonymize import by_value, evidence, representation, text, values
 from node.steps.anonymize.identifying import cleaner_of
 from node.steps.anonymize.patients import Patients
 from node.steps.anonymize.plain import Plain, character_set, raw_bytes
@@ -60,8 +60,8 @@ def deidentified(
 def scope_of(ds: Dataset, plan: Plan, patients: Patients) -> Scope:
     def uid(tag: int) -> str:
         value = raw_bytes(ds, tag).decode("ascii").strip(" \0")
-        if "\\" in value:
-            raise UndecidableError("it has several identities")
+        if "\\" in value or not representation.is_one("UI", value.encode()):
+            raise UndecidableError("its identity is not one UID")
         return value
 
     if not all(map(uid, (0x00080016, *IDENTITY_UIDS[:3]))):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.steps.anonymize.ages import InvalidAgeError, cap_age
+from node.steps.anonymize.ages import InvalidAgeError, cap_age, is_great
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,14 @@ def test_what_is_no_age_string_is_refused_without_being_quoted(value: str) -> No
     with pytest.raises(InvalidAgeError) as raised:
         cap_age(value)
     assert value not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("number", "unit", "great"),
+    [
+        ("97", "Y", True), ("90.0", "Y", True), ("89.9", "Y", False), ("1100", "M", True), ("1000", "M", False),
+        ("97", "D", False), ("40000", "D", True), ("nan", "Y", True), ("old", "Y", True), ("9e1", "Y", True),
+    ],
+)  # fmt: skip
+def test_an_age_that_is_measured_is_great_by_the_same_class(number: str, unit: str, great: bool) -> None:
+    assert is_great(number, unit) is great

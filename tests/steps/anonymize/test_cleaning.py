@@ -5,9 +5,10 @@ import unicodedata
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pydicom.sr._concepts_dict import concepts
 
 from node.steps.anonymize import coding
-from node.steps.anonymize.cleaning import Cleaner, clean_values, cleaner_for
+from node.steps.anonymize.cleaning import Cleaner, clean_values, cleaner_for, is_personal
 from node.steps.anonymize.known import Known
 from node.steps.anonymize.vocabulary import folded, with_words
 
@@ -114,6 +115,9 @@ def test_what_an_option_keeps_stays_in_text_too() -> None:
     assert dates.clean("Follow up of 12.03.2019") == "Follow up of 12.03.2019"
     assert dates.clean("born 5.4.1961, seen 12.03.2019") == "seen 12.03.2019"
     assert cleaner(PATIENT, keep_characteristics=True).clean("female, 45 years") == "female, 45 years"
+    for great in ("95 yo", "age 97", "103 Jahre", "095Y"):
+        assert cleaner(PATIENT, keep_characteristics=True).clean(f"CT head, {great}, male") == "CT head, male"
+    assert cleaner(PATIENT, keep_characteristics=True).clean("CT head 89 yo") == "CT head 89 yo"
     assert CLEANER.clean("female, 45 years, CT") == "CT"
 
 
@@ -179,3 +183,32 @@ def test_a_date_is_never_left(year: int, month: int, day: int, form: str) -> Non
 
 def test_a_letter_that_is_written_as_two_without_a_number_is_cleaned_as_a_word() -> None:
     assert cleaner(Known()).clean("\u013fA") in ("", "\u013fA")
+
+
+def test_short_words_written_as_names_go_where_two_stand_beside_each_other() -> None:
+    nobody = cleaner(Known())
+    assert nobody.clean("MR knee Kim Xu, axial") == "MR knee axial"
+    for kept in ("knee Kim axial", "KIM XU", "Sag Cor Tra", "kim xu", "Ax Dwi Adc"):
+        assert nobody.clean(kept) == kept
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Thorax, ask Dr Jonas Weber",
+        "Thorax 030 1234567",
+        "Thorax, weber@example.org",
+        "Thorax 2020-01-02",
+        "Thorax, MRN 4711",
+        "Thorax, Room 12",
+    ],
+)
+def test_a_meaning_that_somebody_added_to_is_told(text: str) -> None:
+    assert is_personal(text)
+
+
+@pytest.mark.parametrize("every", [20, pytest.param(1, marks=pytest.mark.full)])
+def test_no_meaning_of_the_standard_is_taken_for_one(every: int) -> None:
+    meanings = {found[0] for scheme in concepts.values() for by in scheme.values() for found in by.values()}
+    assert len(meanings) > 10_000
+    assert not [meaning for meaning in sorted(meanings)[::every] if is_personal(meaning)]

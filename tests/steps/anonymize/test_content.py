@@ -83,6 +83,32 @@ def test_without_clean_descriptors_text_is_replaced_and_measurements_stay(tmp_pa
     assert after.ContentSequence[1].MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeMeaning == "millimeter"
 
 
+def age(number: str, unit: str = "a", *, concept: Sequence | None = None) -> Dataset:
+    made = item("NUM", concept or code("121033", meaning="Subject Age"))
+    made.MeasuredValueSequence = Sequence([Dataset()])
+    made.MeasuredValueSequence[0].NumericValue = number
+    made.MeasuredValueSequence[0].MeasurementUnitsCodeSequence = code(unit, "UCUM", "unit")
+    return made
+
+
+def test_an_age_over_89_goes_from_content_and_others_stay_with_the_patients_characteristics(tmp_path: Path) -> None:
+    of_loinc = code("30525-0", "LN", "Age")
+    ages = [age("97"), age("45"), age("1100", "mo"), age("300", "mo"), age("97", concept=of_loinc), age("97", "d")]
+    ds = report(*ages, age("97", concept=code("410668003", "SCT", "Length")))
+    after = result(ds, tmp_path, options=(*TEXTS, "retain_patient_characteristics"))
+    assert [str(each.MeasuredValueSequence[0].NumericValue) for each in after.ContentSequence] == [
+        "45", "300", "97", "97",
+    ]  # fmt: skip
+
+
+def test_an_age_in_an_acquisition_context_has_its_number_in_itself(tmp_path: Path) -> None:
+    ds = make.ct_series(1)[0]
+    items = [item("NUM", code("121033"), NumericValue=number) for number in ("91", "45")]
+    ds.AcquisitionContextSequence = Sequence(items)
+    after = result(ds, tmp_path, options=(*CONTENT, "retain_patient_characteristics"))
+    assert [str(each.NumericValue) for each in after.AcquisitionContextSequence] == ["45"]
+
+
 @pytest.mark.parametrize(
     ("option", "kept"), [("retain_long_full_dates", True), ("retain_long_modified_dates", False), (None, None)]
 )

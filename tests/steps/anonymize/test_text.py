@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.charset import decode_bytes, encode_string
 
-from node.steps.anonymize.text import UnreadableTextError, decode, encodings, words
+from node.steps.anonymize.text import UnreadableTextError, decode, encodings, fallback_of, read, words
 
 # The patient names of PS3.5 Annexes H to K.
 _EXAMPLES = [
@@ -27,10 +27,57 @@ def test_text_reads_as_pydicom_wrote_it(text: str) -> None:
     assert decode(encode_string(text, ["utf8"]), ["utf8"]) == decode_bytes(text.encode(), ["utf8"], set())
 
 
-@pytest.mark.parametrize("declared", [b"ISO_IR 999", b"latin-1", b"\\ISO 2022 IR 0", b"\xff"])
+@pytest.mark.parametrize("declared", [b"ISO_IR 999", b"latin-99", b"\\ISO 2022 IR 0", b"\xff"])
 def test_an_unknown_term_is_never_guessed(declared: bytes) -> None:
     with pytest.raises(UnreadableTextError, match="unknown"):
         encodings(declared)
+
+
+@pytest.mark.parametrize(
+    ("spelled", "value"),
+    [
+        (b"ISO-IR 192", "Jérôme".encode()),
+        (b"UTF-8", "Jérôme".encode()),
+        (b"iso_ir 100 ", b"J\xe9r\xf4me"),
+        (b"latin1", b"J\xe9r\xf4me"),
+    ],
+)
+def test_a_term_is_known_in_the_spellings_of_devices(spelled: bytes, value: bytes) -> None:
+    assert decode(value, encodings(spelled)) == "Jérôme"
+
+
+@pytest.mark.parametrize(("declared", "value", "expected"), _EXAMPLES)
+@pytest.mark.parametrize("wrong", [b"", b"ISO_IR 6", b"ISO_IR 999"])
+def test_what_the_peer_is_said_to_write_counts_where_nothing_is_declared_or_nothing_known(
+    declared: bytes, value: bytes, expected: str, wrong: bytes
+) -> None:
+    by = encodings(wrong, fallback_of(declared.decode()))
+    assert decode(value, by) == expected
+    assert decode(value, encodings(wrong, by[1:])) == expected, "in the items of its sequences too"
+
+
+def test_what_is_declared_and_reads_is_not_read_by_the_peers() -> None:
+    by = encodings(b"ISO_IR 192", fallback_of("ISO_IR 100"))
+    assert read("Jérôme".encode(), by) == ("Jérôme", by[0])
+    assert read("Jérôme".encode("latin-1"), by) == ("Jérôme", by[1])
+    by = encodings(b"ISO_IR 100", fallback_of("ISO_IR 192"))
+    assert read("Jérôme".encode(), by) == ("Jérôme", by[1]), "that it is no Latin 1 shows"
+    assert fallback_of("") == ()
+
+
+@pytest.mark.parametrize(
+    ("declared", "value"),
+    [(b"", b"M\xfcller"), (b"ISO_IR 6", b"M\xfcller"), (b"ISO_IR 100", "Kopf für Jürgen Weiß".encode())],
+)
+def test_text_in_another_set_than_is_declared_is_not_read(declared: bytes, value: bytes) -> None:
+    """Of nothing declared only ASCII is, and Latin 1, by which all decodes, is not UTF-8."""
+    with pytest.raises(UnreadableTextError):
+        decode(value, encodings(declared))
+
+
+def test_a_korean_name_without_its_second_escape_sequence_is_read() -> None:
+    by = encodings(b"\\ISO 2022 IR 149")
+    assert decode(b"Hong^Gildong=\x1b$)C\xfb\xf3^\xd1\xce\xd4\xd7", by) == "Hong^Gildong=洪^吉洞"
 
 
 @pytest.mark.parametrize(("declared", "value"), [(b"ISO_IR 192", b"\xff"), (b"ISO_IR 100", b"\x1b$Zx")])
@@ -58,4 +105,19 @@ def test_a_spelling_that_is_short_is_not_looked_for() -> None:
     found = words("Bøe^Gaal", "")  # boe, gal
     assert found is not None
     assert not found.search("boe gal")
-    assert words("Li^Bo", "17") is None
+    assert words("L", "17") is None
+
+
+@pytest.mark.parametrize(("value", "hit"), [("May", True), ("B30\\May ", True), ("MAY", False), ("May be", False)])
+def test_a_short_part_is_found_where_it_is_a_whole_value_written_as_a_name(value: str, hit: bool) -> None:
+    found = words("MAY", "17")
+    assert found is not None
+    assert bool(found.search(value)) is hit
+
+
+@pytest.mark.parametrize("written", ["Bo Li", "LI^BO", "li_bo", "seen: Li, Bo."])
+def test_two_short_parts_are_looked_for_beside_each_other(written: str) -> None:
+    found = words("Li^Bo", "17")
+    assert found is not None
+    assert found.search(written)
+    assert not found.search("Li and Bo, bo, Lib o")
