@@ -114,7 +114,11 @@ def test_after_a_rotation_a_known_patient_is_the_same_and_a_new_one_is_of_the_ne
     assert "1 patients keep" in would.out
     after = processed(rules, "Secretive7", "keyed-2", "keyed")
     assert (after.PatientID, after.StudyInstanceUID) == (before.PatientID, before.StudyInstanceUID)
-    assert processed(rules, "q", "keyed-3", "keyed").StudyInstanceUID != before.StudyInstanceUID
+    new = processed(rules, "q", "keyed-3", "keyed")
+    assert new.StudyInstanceUID == before.StudyInstanceUID, "a study stays one, though it is said to be another's now"
+    assert new.PatientID != before.PatientID
+    keys = [dicom_node("crosswalk", "find", one, "-c", rules, "--json").json[0]["key"] for one in ("Secretive7", "q")]
+    assert keys[0] != keys[1]
     (former,) = (rules.parent / "data" / FOLDER).iterdir()
     former.unlink()
     lost = dicom_node(
