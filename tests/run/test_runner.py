@@ -11,9 +11,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from pydicom import dcmread
-from pydicom.dataelem import RawDataElement
 from pydicom.dataset import FileDataset
-from pydicom.tag import Tag
 
 from node.engine.engine import Engine
 from node.engine.runs import DONE, STOP
@@ -85,26 +83,6 @@ routes: [{name: r, when: always, steps: [anonymize, {forward: a}]}]
     assert working.balance() == {"delivered": 3}
     assert set(working.owed(key)) == set(receipts)
     assert not any(path.is_file() for path in working.outbox.root.rglob("*"))
-
-
-@pytest.mark.parametrize(("charset", "held"), [("GB18030", False), ("", True)])
-def test_text_whose_character_set_is_not_named_is_read_as_its_peer_is_said_to_write(
-    working: Kit, charset: str, held: bool
-) -> None:
-    """Also behind a step that makes files of its own; and where nothing is said, it is held."""
-    peer = f"peers: {{ct: {{ae_title: CT1, host: 10.0.0.5{f', charset: {charset}' if charset else ''}}}}}\n"
-    rules = peer + route("{set: {assign: {PatientComments: x}}}", "anonymize", "{forward: a}")
-    rules = rules.replace("./a}", "./a, accepts: deidentified}").replace("./b}", "./b, accepts: deidentified}")
-    ds = make.ct_series(1)[0]
-    ds.PatientName = ds.SpecificCharacterSet = None
-    del ds.SpecificCharacterSet
-    ds[0x00100020] = RawDataElement(Tag(0x00100020), "LO", 6, "王一号".encode("gb18030"), 0, False, True)
-    working.steps = dict(STEPS)
-    working.rules(rules)
-    working.index(ds, calling="CT1", sender="10.0.0.5")
-    (key,) = working.close()
-    working.run(key)
-    assert ("held" in working.owed(key).values()) is held, working.rows(history)
 
 
 def test_each_step_of_each_generation_has_its_own_note_and_counts_all_of_it(working: Kit) -> None:
