@@ -16,11 +16,12 @@ from node.dicom.attributes import VR_BY_TAG, describe, is_creator
 from node.dicom.encoding import UNDEFINED, Parse
 from node.dicom.levels import EXPLICIT, Element, Item, Level
 from node.dicom.recurring import Lately
-from node.steps.anonymize import coding, decision, private, representation
+from node.steps.anonymize import coding, decision, representation
 from node.steps.anonymize.decision import REMOVED, Change
 from node.steps.anonymize.header import Encoded, read_as
 from node.steps.anonymize.memory import LONGEST, Memory, Remembered
 from node.steps.anonymize.plan import Action, Do
+from node.steps.anonymize.private import kept_value, may_be_sequence
 from node.steps.anonymize.scope import (
     PIXEL_DATA,
     Scope,
@@ -67,15 +68,15 @@ class _Rewriting:
     def level(self, elements: Level, parse: Parse, scope: Scope, depth: int) -> dict[int, Written]:
         data, header, account = self._data, Encoded(self._data, elements, parse, depth), self._account
         scope = entered(scope, header)
-        safe = decision.kept_private(elements, header.raw, scope.plan)
+        private = decision.kept_private(elements, header.raw, scope.plan)
         meanings_stay = coding.is_standard(header.raw(coding.SCHEME))
         memory = self._memory.of(scope, parse, telling=account is not None)
         gone = None if account is None else self._memory.of(scope, parse, telling=True, gone=True)
         known, written = memory.latest.get, dict[int, Written]()
         for tag, each in elements.items():
             if tag & 0x10000:
-                if tag in safe:
-                    written[tag] = self._private(each, *safe[tag], parse, scope, depth)
+                if tag in private:
+                    written[tag] = self._private(each, *private[tag], parse, scope, depth)
                     continue
                 if account is not None and gone is not None:
                     found = gone.latest.get(data[each[2] : each[4]]) if each[4] - each[2] <= LONGEST else None
@@ -156,11 +157,11 @@ class _Rewriting:
             change = decision.new_private_value(as_read, self._data[value:end], action, scope)
         elif "SQ" in (vr, found):
             readable = found == "SQ" or value == end or self._data[value : value + 4] == _ITEM
-            if private.may_be_sequence(vr, found) and readable:
+            if may_be_sequence(vr, found) and readable:
                 return self._sequence(each, Do.KEEP, parse, scope, depth)
             return self._gone(each, scope)  # listed as a sequence, but not readable as one
         else:
-            change, done = private.kept_value(tag, vr, found, self._data[value:end], scope)
+            change, done = kept_value(tag, vr, found, self._data[value:end], scope)
         return self._changed(each, found, change, done, parse, scope)
 
     def _sequence(self, each: Element, action: Action | None, parse: Parse, scope: Scope, depth: int) -> Written:
