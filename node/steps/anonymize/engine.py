@@ -18,11 +18,12 @@ from node.dicom.attributes import VR_BY_TAG, describe, is_creator
 from node.dicom.encoding import UNDEFINED, Parse
 from node.dicom.levels import EXPLICIT, Element, Item, Level
 from node.dicom.recurring import Lately
-from node.steps.anonymize import coding, decision, private, representation, runs
+from node.steps.anonymize import coding, decision, representation, runs
 from node.steps.anonymize.decision import REMOVED, Change
 from node.steps.anonymize.header import Encoded, read_as
 from node.steps.anonymize.memory import LONGEST, Memory, Remembered
 from node.steps.anonymize.plan import Action, Do
+from node.steps.anonymize.private import kept_value, may_be_sequence
 from node.steps.anonymize.runs import Layout, Safe
 from node.steps.anonymize.scope import (
     PIXEL_DATA,
@@ -220,11 +221,11 @@ class _Rewriting:
             change = decision.new_private_value(as_read, self._data[value:end], action, scope)
         elif "SQ" in (vr, found):
             readable = found == "SQ" or value == end or self._data[value : value + 4] == _ITEM
-            if private.may_be_sequence(vr, found) and readable:
+            if may_be_sequence(vr, found) and readable:
                 return self._sequence(each, Do.KEEP, parse, scope, depth)
             return self._gone(each, scope)  # listed as a sequence, but not readable as one
         else:
-            change, done = private.kept_value(tag, vr, found, self._data[value:end], scope)
+            change, done = kept_value(tag, vr, found, self._data[value:end], scope)
         return self._changed(each, found, change, done, parse, scope)
 
     def _sequence(self, each: Element, action: Action | None, parse: Parse, scope: Scope, depth: int) -> Written:

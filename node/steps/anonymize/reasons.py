@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from node.certificate.actions import PIXELS, Done, Path
 from node.dicom import deid_table, iod_types
 from node.dicom.attributes import VR_BY_TAG, PrivateTag, describe, is_creator, is_private
-from node.steps.anonymize import coding, content, evidence
+from node.steps.anonymize import coding, content, evidence, values
 from node.steps.anonymize.actions import PATIENT_ID, PATIENT_NAME, Action, Do
 from node.steps.anonymize.changes import CLEANED
 from node.steps.anonymize.conditions import BESIDE
@@ -80,8 +80,11 @@ class Ruling:
         own = PrivateTag(tag >> 16, creator, tag & 0xFF) if not is_creator(tag) and creator else None
         if own is not None and own in self.rules.private:
             return self.rules.said.get(own, "recipe or site rule")
-        if done is Done.REMOVED:
+        listed = own is not None and (own.group, own.creator, own.element) in self.plan.private
+        if done is Done.REMOVED and not listed:
             return "profile: row of private attributes, X"
+        if done is Done.REMOVED:
+            return "precaution: not as its row of Table E.3.10-1 has it, or it says who somebody is"
         if is_creator(tag):
             return "names the block of what is kept, PS3.5 7.8.1"
         return "option retain_safe_private: Table E.3.10-1"
@@ -104,6 +107,8 @@ class Ruling:
             return "precaution: text in an item that stands for a sequence"
         if path[-1] == coding.MEANING:
             return "precaution: meaning of a code that no published scheme defines, or it says the patient's name or id"
+        if vr in values.CODES:
+            return "precaution: it says the patient's name or id, or is no code"
         return "precaution: it says the patient's name or id"
 
     def _by_concept(self, path: Path) -> bool:

@@ -66,7 +66,7 @@ def read(value: bytes, by: Sequence[str]) -> tuple[str, str]:
             return "".join(_fragment(piece, codec) for piece in _FRAGMENT.findall(value)).strip(" \0"), codec
         except UnicodeError:
             continue
-    raise UnreadableTextError("text does not decode by the character set that it declares")
+    raise UnreadableTextError("text does not decode by the character set that it declares, nor by its peer's `charset`")
 
 
 def _is_utf8(value: bytes) -> bool:

@@ -12,10 +12,11 @@ from pydicom.tag import Tag
 
 from node.certificate.actions import Done, Recorder
 from node.dicom.attributes import VR_BY_TAG, describe, is_creator, is_private
-from node.steps.anonymize import coding, decision, private
+from node.steps.anonymize import coding, decision
 from node.steps.anonymize.decision import REMOVED, Change
 from node.steps.anonymize.plain import Plain, check_complete, element_of, raw_bytes, vr_of
 from node.steps.anonymize.plan import Action, Do
+from node.steps.anonymize.private import kept_value, may_be_sequence
 from node.steps.anonymize.scope import (
     Scope,
     UndecidableError,
@@ -33,16 +34,16 @@ def walk(ds: Dataset, scope: Scope, recorder: Recorder | None = None) -> None:
     """De-identify `ds` in place. Raises UndecidableError or UnreadableTextError; `ds` is then of no use."""
     header = Plain(ds)
     scope = entered(scope, header)
-    safe = decision.kept_private(header.tags, header.raw, scope.plan)
+    private = decision.kept_private(header.tags, header.raw, scope.plan)
     meanings_stay = coding.is_standard(header.raw(coding.SCHEME))
     for tag in header.tags:
         before, done = element_of(ds, tag), scope.action(tag)
         check_complete(before)
         if is_private(tag):
-            if tag not in safe:
+            if tag not in private:
                 del ds[tag]
             elif not is_creator(tag):
-                done = _private(ds, tag, *safe[tag], scope, recorder)
+                done = _private(ds, tag, *private[tag], scope, recorder)
         elif decision.always_goes(tag):
             del ds[tag]
         elif tag == coding.MEANING and not meanings_stay:
@@ -63,12 +64,12 @@ def _private(ds: Dataset, tag: int, vr: str, action: Action, scope: Scope, recor
         read_as = vr if found in ("", "UN") else found
         _write(ds, tag, decision.new_private_value(read_as, raw_bytes(ds, tag), action, scope))
     elif "SQ" in (vr, found):
-        if private.may_be_sequence(vr, found) and ds[tag].VR == "SQ":
+        if may_be_sequence(vr, found) and ds[tag].VR == "SQ":
             _items(ds, tag, within(tag, Do.KEEP, scope), recorder)
         else:
             del ds[tag]  # listed as a sequence, but not readable as one
     else:
-        change, done = private.kept_value(tag, vr, found, raw_bytes(ds, tag), scope)
+        change, done = kept_value(tag, vr, found, raw_bytes(ds, tag), scope)
         _write(ds, tag, change)
         return done
     return action

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence
+from pydicom.tag import Tag
 
 from node.certificate.actions import Done
 from node.errors import CannotSucceed
@@ -106,6 +108,7 @@ def test_the_line_of_the_recipe_is_named(attribute: str, done: Done, number: int
 def test_private_attributes_are_told_by_what_kept_or_removed_them(tmp_path: Path) -> None:
     ds = ct()
     ds.private_block(0x0019, "SIEMENS MR HEADER", create=True).add_new(0x0C, "IS", "1000")
+    ds.private_block(0x0019, "SIEMENS MR HEADER").add_new(0x0E, "LO", "seen by Weber")
     ds.private_block(0x0019, "SOMEBODY", create=True).add_new(0x01, "LO", "text")
     found = lines(ds, tmp_path, options=("retain_safe_private",))
     rules = {name: line.rule for name, (line, *_) in found.items() if name.startswith("(0019")}
@@ -113,8 +116,16 @@ def test_private_attributes_are_told_by_what_kept_or_removed_them(tmp_path: Path
         "(0019,0010) Private Creator": "names the block of what is kept, PS3.5 7.8.1",
         "(0019,0011) Private Creator": "profile: row of private attributes, X",
         "(0019,100C) Private": "option retain_safe_private: Table E.3.10-1",
+        "(0019,100E) Private": "precaution: not as its row of Table E.3.10-1 has it, or it says who somebody is",
         "(0019,1101) Private": "profile: row of private attributes, X",
     }
+
+
+def test_a_code_that_is_a_sentence_is_told_of(tmp_path: Path) -> None:
+    ds = ct()
+    ds[0x00180015] = RawDataElement(Tag(0x00180015), "CS", 16, b"seen by Dr Weber", 0, False, True)
+    line = one(ds, "(0018,0015) Body Part Examined", tmp_path)
+    assert (line.done, line.rule) == (Done.REPLACED, "precaution: it says the patient's name or id, or is no code")
 
 
 def test_a_precaution_of_the_node_is_named_as_one(tmp_path: Path) -> None:
