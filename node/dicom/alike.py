@@ -16,7 +16,8 @@ from node.dicom.levels import Element, Level
 
 _MOST_ELEMENTS, _LONGEST = 64, 4096
 """Of a stretch; an element that is longer is in none."""
-_MOST_KINDS = 16
+_MOST_KINDS, _MOST_IN_ALL = 16, 4096
+"""Kinds, and elements of a data set that is remembered."""
 _START = 48
 """Bytes by whose likeness data sets are taken for ones of a kind: character set and Image Type stand there."""
 
@@ -48,11 +49,12 @@ class Alike:
             found = levels.top(data, start, parse)
             if len(self.known) >= _MOST_KINDS:
                 self.known.clear()
-            self.known[kind] = list(_stretches(data, found.values()))
+            if len(found) <= _MOST_IN_ALL:
+                self.known[kind] = list(_stretches(data, found.values()))
             return found
         elements, missed = _read(data, start, parse, stretches)
         found = levels.in_order(elements)
-        if missed:
+        if missed and len(found) <= _MOST_IN_ALL:
             self.known[kind] = _learnt(data, found, stretches, missed)
         return found
 

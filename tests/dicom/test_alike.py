@@ -101,6 +101,13 @@ def test_a_data_set_that_shares_little_with_those_before_is_what_the_next_are_he
     assert sum(len(one.elements) for one in stretches) == 17
 
 
+def test_of_a_data_set_of_very_many_elements_nothing_is_remembered() -> None:
+    many = b"".join(element(tag, "LO", b"x ", explicit=True) for tag in range(0x00100000, 0x00101400))
+    alike = Alike()
+    assert len(alike.top(many, 0, EXPLICIT)) == 0x1400
+    assert not alike.known
+
+
 def test_few_kinds_of_data_sets_are_remembered() -> None:
     alike = Alike()
     for number in range(100):

@@ -19,8 +19,8 @@ from node.steps.anonymize.source import Source
 
 LONGEST = 4096
 """Bytes of an element. What looks at a longer one, such as pixels, is decided anew for each instance."""
-_MOST = 512
-"""Decisions that are remembered."""
+_MOST, _MOST_TAGS = 512, 4096
+"""Decisions that are remembered, and elements of what they are about."""
 _MOST_WAYS = 8
 """Sets of elements that were looked at, where the tags are the same."""
 
@@ -103,7 +103,9 @@ def _encoded(data: Buffer, level: Level, tags: Iterable[int]) -> Seen | None:
 class Decisions(Generic[T]):
     """A decision with what it came to before. Kept for one run of the step: it holds values of patients."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_small: Callable[[T], bool] = lambda _: True) -> None:
+        """`is_small`: whether what a decision came to may be remembered many times."""
+        self._is_small = is_small
         self.known: dict[Hashable, dict[_Way, dict[Seen, T]]] = {}
         self._count = 0
 
@@ -112,6 +114,8 @@ class Decisions(Generic[T]):
 
         decide  pure: what it gives depends on `given` and on the header alone, and nobody changes it
         """
+        if len(source.top) > _MOST_TAGS:
+            return decide(source.header)
         key = (given, source.parse is EXPLICIT, tuple(source.top))
         ways = self.known.get(key)
         for way, ends in ways.items() if ways is not None else ():
@@ -122,7 +126,7 @@ class Decisions(Generic[T]):
         end = decide(noted)
         way = noted.way
         seen = way.through(source)
-        if seen is not None:
+        if seen is not None and self._is_small(end):
             self._keep(key, way, seen, end)
         return end
 

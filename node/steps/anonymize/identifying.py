@@ -36,7 +36,7 @@ def identifying(header: Header, encodings: Sequence[str], within: Within = _with
     """
     if CHARACTER_SET in header.tags:
         encodings = text.encodings(header.raw(CHARACTER_SET), encodings[1:])
-    for tag in sorted(filter(ROLES.__contains__, header.tags)):
+    for tag in sorted(ROLES.keys() & header.tags):
         if value := header.raw(tag):
             yield tag, encodings, value
     for tag in header.sequences():

@@ -33,6 +33,7 @@ from node.steps.anonymize.telling import UntilCleaned
 from node.steps.anonymize.written import Written
 
 _MOST_PLANS = 256
+_Treatment = pixels.Treatment | pixels.Refusal | None
 _SOP_INSTANCE, _STUDY = 0x00080018, 0x0020000D
 
 
@@ -60,7 +61,8 @@ class Anonymizer:
         self._seal, self._cleaning = seal, cleaning
         self._named = lru_cache(maxsize=64)(_named)
         self._alike, self._memory, self._sequences = Alike(), Memory(), Sequences()
-        self._treatments = Decisions[pixels.Treatment | pixels.Refusal | None]()
+        # A treatment has a mask as large as its image, which costs more to clean than to decide on.
+        self._treatments = Decisions[_Treatment](lambda one: not isinstance(one, pixels.Treatment))
         self._plans: dict[tuple[int, by_value.Places, by_value.PrivatePlaces], Plan] = {}
         self._added: dict[tuple[int, Parse], dict[int, Remembered]] = {}
         self.whose: Whose | None = None
@@ -107,7 +109,7 @@ class Anonymizer:
         """What is to be done to its pixels. Raises HoldError where they may show who the patient is."""
         syntax, content_cleaned = source.syntax.uid, "clean_structured_content" in plan.options
 
-        def decide(header: Header) -> pixels.Treatment | pixels.Refusal | None:
+        def decide(header: Header) -> _Treatment:
             found = facts(header, syntax, content_cleaned=content_cleaned)
             if self._cleaning is not None:
                 return pixels.decide(header, found, self._cleaning)

@@ -21,7 +21,8 @@ LONGEST = 4096
 """Bytes of a run that is remembered."""
 _MOST_TAGS = 64
 """Elements of a run."""
-_MOST_LAYOUTS = 64
+_MOST_LAYOUTS, _MOST_IN_ALL = 64, 4096
+"""Layouts, and elements of one."""
 
 _start, _end = itemgetter(2), itemgetter(4)
 
@@ -77,7 +78,9 @@ class Layouts:
 
     def of(self, level: Level) -> Layout | None:
         """None where the elements do not lie one behind the other in the order of their tags: then the bytes from the
-        first to the last of some hold others as well."""
+        first to the last of some hold others as well; and where they are too many to be remembered."""
+        if len(level) > _MOST_IN_ALL:
+            return None
         elements = level.values()
         starts, ends = list(map(_start, elements)), list(map(_end, elements))
         if starts[1:] != ends[:-1]:

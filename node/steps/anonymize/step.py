@@ -234,12 +234,6 @@ class Anonymize:
         return load(self.recipe, chosen)
 
 
-@lru_cache(maxsize=16)
-def _of_profile(options: frozenset[str], words: frozenset[str]) -> Callable[[str], Plan]:
-    """Plans that a worker has once for all parts that it is given: they depend on nothing that is edited."""
-    return lru_cache(maxsize=64)(partial(compile_plan, options, NO_RULES, keep_words=words))
-
-
 def _digest(words: list[str]) -> str:
     """SHA-256 of a list; "" for an empty one."""
     return hashlib.sha256(json.dumps(words).encode()).hexdigest() if words else ""
@@ -253,3 +247,9 @@ def _check_names(batch: Batch) -> None:
     names = {_file_name(item.path) for item in batch.items}
     if len(names) != len(batch.items):
         raise CannotSucceed("two files of the batch have the same name; one output would replace the other")
+
+
+@lru_cache(maxsize=16)
+def _of_profile(options: frozenset[str], words: frozenset[str]) -> Callable[[str], Plan]:
+    """Plans that a worker has once for all parts that it is given: they depend on nothing that is edited."""
+    return lru_cache(maxsize=64)(partial(compile_plan, options, NO_RULES, keep_words=words))

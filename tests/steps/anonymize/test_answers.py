@@ -94,6 +94,22 @@ def test_file_meta_information_counts_where_it_is_asked_for() -> None:
         assert [decisions.of(source, None, decide) for source in every] == [decide(source.header) for source in every]
 
 
+def test_what_is_large_is_decided_anew_each_time() -> None:
+    decide, decisions = _Decider(), Decisions[tuple[bytes, ...]](lambda end: len(end) < 2)
+    with _sources(_data(b"CT", b"AA"), _data(b"MR", b"AA")) as sources:
+        for one in [*sources, *sources]:
+            decisions.of(one, None, decide)
+    assert decide.asked == 3
+
+
+def test_a_header_of_very_many_elements_is_decided_anew_each_time() -> None:
+    decide, decisions = _Decider(), Decisions[tuple[bytes, ...]]()
+    many = b"".join(element(tag, "LO", b"x ", explicit=True) for tag in range(0x00100000, 0x00101400))
+    with _sources(_data(b"CT", b"AA") + many) as (one,):
+        assert decisions.of(one, None, decide) == decisions.of(one, None, decide) == (b"CT", b"AA")
+    assert (decide.asked, decisions.known) == (2, {})
+
+
 def test_few_decisions_are_kept() -> None:
     decisions = Decisions[bytes]()
     with _sources(*(_data(b"%04d" % n) for n in range(20))) as sources:

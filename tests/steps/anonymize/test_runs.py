@@ -76,6 +76,11 @@ def test_elements_in_disorder_and_those_that_come_twice_have_no_runs(numbers: tu
     assert Layouts().of(levels.top(data, 0, EXPLICIT)) is None
 
 
+def test_a_data_set_of_very_many_elements_has_none() -> None:
+    many = b"".join(element(tag, "LO", b"x ", explicit=True) for tag in range(0x00100000, 0x00101400))
+    assert Layouts().of(levels.top(many, 0, EXPLICIT)) is None
+
+
 # ---- what is remembered of them ------------------------------------------------------------------------
 
 _DIFFERING = {
