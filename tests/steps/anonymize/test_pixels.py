@@ -235,7 +235,7 @@ def test_a_lossy_image_says_so_afterwards(tmp_path: Path) -> None:
 
 
 def test_a_frame_that_cannot_be_decoded_holds_the_image_and_leaves_nothing(tmp_path: Path) -> None:
-    ds = _compressed(us.image(), "1.2.840.10008.1.2.4.80", lambda a: b"\xff\xd8nothing\xff\xd9", 1)
+    ds = _compressed(us.image(), "1.2.840.10008.1.2.4.80", lambda a: b"\xff\xd8\xff\xd9", 1)
     assert "its pixels cannot be cleaned" in why_held(ds, tmp_path, **CLEAN)
 
 
