@@ -158,7 +158,10 @@ class Anonymize:
     def looks_at(self, header: FileDataset) -> bool:
         """Whether the second reader looks at the pixels of an image, whose header it is: at those in which this step
         looked for text."""
-        found = replace(facts(Plain(header), str(header.file_meta.get("TransferSyntaxUID", ""))), has_pixels=True)
+        found = facts(Plain(header), str(header.file_meta.get("TransferSyntaxUID", "")))
+        # What says how pixels are laid out was decoded by who found them.
+        grey = str(header.get("PhotometricInterpretation", "")) in ("MONOCHROME1", "MONOCHROME2")
+        found = replace(found, has_pixels=True, grey=grey, stored=header.get("BitsStored") or 0)
         cleaning = self.cleaning()
         return cleaning is not None and cleaning.looks_for_text(found, suspected=burned_in(found) is not None)
 
