@@ -89,7 +89,7 @@ class Anonymizer:
         if treatment is not None and self._cleaning is not None:
             done = _cleaned(uncleaned, target, treatment, self._cleaning)
         if isinstance(recorder, UntilCleaned):
-            if done is None and not unread:
+            if (done is None or not done.changed) and not unread:
                 recorder.as_it_was()
             else:
                 cleared = bool(unread) or (done is not None and done.cleared)
@@ -194,9 +194,7 @@ def _header(path: Path) -> FileDataset:
         return dataset.read(file, stop_before_pixels=True)
 
 
-def _cleaned(
-    uncleaned: Path, target: Path, treatment: pixels.Treatment, cleaning: pixels.Cleaning
-) -> pixels.Cleaned | None:
+def _cleaned(uncleaned: Path, target: Path, treatment: pixels.Treatment, cleaning: pixels.Cleaning) -> pixels.Cleaned:
     """By way of a file that is not the output: what is in its pixels never has the output's name."""
     try:
         return pixels.clean(uncleaned, target, treatment, cleaning)

@@ -62,6 +62,5 @@ def weakens(tag: int, action: Action, options: frozenset[str]) -> bool:
         return False
     row = rows().get(tag)
     if row is None:
-        uncleaned = action is not Do.CLEAN and "clean_descriptors" in options and VR_BY_TAG.get(tag) in CLEANED
-        return tag in BEYOND_THE_TABLE or uncleaned
+        return tag in BEYOND_THE_TABLE
     return by_profile(row, options, "3") not in (Do.KEEP, action)

@@ -75,10 +75,16 @@ class Cleaned:
     """Bits that no value uses were cleared."""
     overlays: int = 0
     """Planes that stayed."""
+    looked: bool = False
+    """Text was looked for in each frame by the detector."""
 
     @property
     def of_pixels(self) -> bool:
         return self.masked > 0 or self.cleared
+
+    @property
+    def changed(self) -> bool:
+        return self.of_pixels or self.overlays > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,10 +202,10 @@ def _why_not_cleared(header: Header) -> str | None:
     return None
 
 
-def clean(source: Path, target: Path, treatment: Treatment, cleaning: Cleaning) -> Cleaned | None:
+def clean(source: Path, target: Path, treatment: Treatment, cleaning: Cleaning) -> Cleaned:
     """Move `source`, which is de-identified but for its pixels, to `target` with the pixels cleaned.
 
-    Returns what was done, None when that is nothing: `target` then is `source` as it was, and claims nothing. Raises
+    Returns what was done; where that is no change `target` is `source` as it was, and claims nothing. Raises
     CannotSucceed when it cannot be done with certainty, or when text was found that waits for a person.
     """
     because, mask = treatment.because, treatment.mask
@@ -225,10 +231,10 @@ def clean(source: Path, target: Path, treatment: Treatment, cleaning: Cleaning) 
         _write_with(source, target, change)
     else:
         source.rename(target)
-        return None
     return Cleaned(
-        because=because, frames=frames, masked=masked, cleared=treatment.clear_unused_bits, overlays=len(planes)
-    )
+        because=because, frames=frames, masked=masked, cleared=treatment.clear_unused_bits, overlays=len(planes),
+        looked=treatment.look_for_text,
+    )  # fmt: skip
 
 
 def _overlays(treatment: Treatment, mask: Mask, cleaning: Cleaning) -> list[Plane]:

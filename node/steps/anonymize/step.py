@@ -117,6 +117,7 @@ class Anonymize:
         rules = self.laid_over()  # once: a recipe that is edited meanwhile is not the one that the account names
         anonymizer = Anonymizer(self._plan_for(rules), patients, seal, self.cleaning())
         accounts, method = Accounts(Keys(work.given["secret"]).value()), self.method(rules)
+        read = {**method, "pixels": {**method.get("pixels", {}), "text": "looked for"}}
         masked = 0
         items: list[Item] = []
         held = list(batch.held)
@@ -129,7 +130,7 @@ class Anonymize:
                 held.append(Held(sources=item.sources, reason=f"cannot be de-identified: {reason}"))
             else:
                 masked += cleaned is not None and cleaned.of_pixels
-                account = recording.account(method)
+                account = recording.account(read if cleaned is not None and cleaned.looked else method)
                 items.append(Item(path=target, kind=Kind.DICOM, sources=item.sources, account=account))
         work.note("{} de-identified", len(items))
         if masked:

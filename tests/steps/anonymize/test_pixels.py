@@ -372,3 +372,28 @@ def test_the_history_counts_the_images_that_were_cleaned(tmp_path: Path) -> None
     work = RealWork(tmp_path / "out", {"secret": SECRET})
     Anonymize(options=("clean_pixel_data",)).run(batch_of(paths), work)
     assert work.notes == ["2 de-identified", "1 with pixels cleaned"]
+
+
+def test_the_account_says_in_which_images_text_was_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Nothing:
+        def boxes(self, picture: Any) -> list[Rectangle]:
+            return []
+
+    monkeypatch.setattr("node.imaging.ocr.is_installed", lambda: True)
+    monkeypatch.setattr("node.imaging.ocr.rapid_ocr", Nothing)
+    options = {**CLEAN, "pixels": PixelOptions(ocr="suspected")}
+    for ds, looked in ((us.image(), True), (make.ct_series(1)[0], False), (_unlisted(), True)):
+        item = run(ds, tmp_path, **options).items[0]
+        assert ('"text":"looked for"' in str(item.account)) is looked
+
+
+def _unlisted() -> FileDataset:
+    """Of no known kind: a detector that has looked lets it pass, and nothing else does."""
+    ds = make.ct_series(1)[0]
+    ds.Modality = "DG"
+    return ds
+
+
+def test_what_is_of_no_known_kind_waits_where_nothing_looks(tmp_path: Path) -> None:
+    assert "no kind that is known" in why_held(_unlisted(), tmp_path, **CLEAN)
+    assert "no kind that is known" in why_held(_unlisted(), tmp_path)
