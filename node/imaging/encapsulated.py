@@ -69,17 +69,20 @@ def _numbers(value: bytes, code: str, what: str) -> tuple[int, ...]:
 def _frames(
     data: Buffer, parts: Sequence[Stretch], starts: Sequence[int], offsets: Sequence[int], expected: Expected
 ) -> list[list[Stretch]]:
-    """The fragments of each frame: by a table of offsets, or one each, or by how a codestream begins."""
+    """The fragments of each frame: by a table of offsets, or one each, or by how a codestream begins.
+
+    Of an image of one frame too: frames that the header does not count are no rest of the first.
+    """
     count = expected.frames
-    if count == 1:
-        first = {0}
-    elif len(offsets) == count and offsets[0] == 0:
-        first = {starts.index(offset) for offset in offsets} if len(offsets) != len(starts) else {*range(count)}
+    if count > 1 and len(offsets) == count and offsets[0] == 0:
+        places = {start: number for number, start in enumerate(starts)}
+        first = {places[offset] for offset in offsets}
     elif len(parts) == count:
         first = {*range(count)}
     else:
         begins = (JPEG_START, JPEG_2000_START)
         first = {n for n, (begin, _) in enumerate(parts) if bytes(data[begin : begin + 4]).startswith(begins)}
+        first |= {0} if count == 1 else set()
     found: list[list[Stretch]] = []
     for number, part in enumerate(parts):
         if number in first:

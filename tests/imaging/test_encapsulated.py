@@ -83,9 +83,10 @@ def test_frames_of_several_fragments_are_told_apart_by_the_table_or_by_how_they_
         ([EVEN], b"", 2),
         ([TEXT, EVEN, EVEN], b"", 2),
         ([EVEN, EVEN, EVEN], b"", 2),
+        ([EVEN, EVEN], b"", 1),
     ],
     ids=["text in the table", "an odd table", "a table in another order", "no offset of a fragment", "no frame",
-         "too few", "text before", "too many"],
+         "too few", "text before", "too many", "frames that the header does not count"],
 )  # fmt: skip
 def test_what_is_no_frame_and_no_offset_is_refused(fragments: list[bytes], table: bytes, frames: int) -> None:
     with pytest.raises(CannotSucceed):
