@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from node.errors import CannotSucceed
 from node.imaging.layout import Layout
-from node.imaging.mask import has_strip, (
+from node.imaging.mask import (
     LARGEST,
     Cut,
     Rectangle,
     Stencil,
     black_stored,
+    has_strip,
     mask_of,
     outside,
     without_unused_bits,
