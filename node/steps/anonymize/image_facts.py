@@ -47,7 +47,10 @@ class Facts:
 
 
 def facts(header: Header, transfer_syntax: str, *, content_cleaned: bool = False) -> Facts:
-    """What there is to look at in the header of an instance. Pure."""
+    """What there is to look at in the header of an instance. Pure.
+
+    Nothing is read that differs from one image of a series to the next, so that what comes of it can be remembered.
+    """
     tags, raw = header.tags, header.raw
     planes = {tag & 0xFFFF0000 for tag in tags if 0x60000000 <= tag < 0x61000000 and not tag & 0x10000}
     return _facts(
@@ -55,7 +58,7 @@ def facts(header: Header, transfer_syntax: str, *, content_cleaned: bool = False
         transfer_syntax,
         content_cleaned,
         not tags.isdisjoint(PIXELS),
-        raw(_POSITION).count(b"\\") == 2 and raw(_ORIENTATION).count(b"\\") == 5,
+        _POSITION in tags and raw(_ORIENTATION).count(b"\\") == 5,
         any(raw(tag).strip(b" \0") for tag in _CAPTURE if tag in tags),
         0x00420011 in tags,
         0x0040A730 in tags,

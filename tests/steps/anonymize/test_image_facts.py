@@ -43,7 +43,11 @@ def test_an_attribute_of_a_capture_counts_with_a_value_alone(keyword: str, value
 
 def test_half_a_place_is_none() -> None:
     ds = make.ct_series(1)[0]
-    ds.ImagePositionPatient = ["0", "0"]
+    ds.ImageOrientationPatient = ["1", "0", "0"]
+    assert not _of(ds).placed
+    ds.ImageOrientationPatient = ["1", "0", "0", "0", "1", "0"]
+    assert _of(ds).placed
+    del ds.ImagePositionPatient
     assert not _of(ds).placed
 
 
