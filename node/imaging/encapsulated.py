@@ -16,7 +16,7 @@ from node.dicom.elements import fragments
 from node.dicom.encoding import Buffer
 from node.dicom.uids import transfer_syntax
 from node.errors import CannotSucceed
-from node.imaging.segments import JPEG_2000_START, JPEG_START, Stretch, unread
+from node.imaging.markers import JPEG_2000_START, JPEG_START, Stretch, unread
 
 _RLE, _UNCOMPRESSED, _DEFLATED = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.1.98", "1.2.840.10008.1.2.8.1"
 _RLE_HEADER = 64

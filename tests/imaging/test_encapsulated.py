@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from pydicom.pixels.encoders import RLELosslessEncoder
 
 from node.errors import CannotSucceed
-from node.imaging import segments
+from node.imaging import markers
 from node.imaging.encapsulated import Expected, beside_pixels
+from node.imaging.markers import Stretch
 from node.imaging.pixels import read_header
-from node.imaging.segments import Stretch
 from tests.data import real_folders
-from tests.imaging.test_segments import GREY, JPEG, TEXT
+from tests.imaging.test_markers import GREY, JPEG, TEXT
 
 BASELINE, RLE = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.5"
 COMMENT = b"\xff\xfe" + struct.pack(">H", 2 + len(TEXT)) + TEXT
@@ -156,7 +156,7 @@ def test_frames_of_an_unknown_transfer_syntax_are_refused() -> None:
 def test_images_of_devices_decode_to_the_same_pixels_with_zeros_in_what_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(segments, "_ENCODER", re.compile(rb"(?!)"))  # also in what would stay
+    monkeypatch.setattr(markers, "_ENCODER", re.compile(rb"(?!)"))  # also in what would stay
     folders = [Path(pydicom.__file__).parent / "data", *real_folders()]
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     small = [path for path in files if path.stat().st_size < 400_000]

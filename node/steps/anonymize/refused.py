@@ -8,7 +8,7 @@ from node.dicom.uids import MEDIA_STORAGE_DIRECTORY
 from node.dicom.wholeness import native_length
 from node.errors import CannotSucceed
 from node.imaging.encapsulated import Expected, beside_pixels
-from node.imaging.segments import Stretch
+from node.imaging.markers import Stretch
 from node.steps.anonymize.burned_in import PIXELS
 from node.steps.anonymize.pseudonyms import STANDARD_ROOT
 from node.steps.anonymize.scope import IDENTITY_UIDS, UndecidableError

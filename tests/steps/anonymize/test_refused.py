@@ -17,7 +17,7 @@ from node.imaging.pixels import read_header
 from tests import make
 from tests.dicom.datasets import SEQUENCE_END
 from tests.imaging.test_encapsulated import offsets, value
-from tests.imaging.test_segments import GREY, JPEG, TEXT, segment
+from tests.imaging.test_markers import GREY, JPEG, TEXT, segment
 from tests.steps.anonymize.driver import output, result, run, why_held
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.errors import CannotSucceed
-from node.imaging.segments import unread
+from node.imaging.markers import unread
 
 TEXT = b"MUELLER^ANNEGRET HX774213"
 GREY = np.random.default_rng(5).integers(0, 256, (24, 32)).astype(np.uint8)
