@@ -37,6 +37,8 @@ MODALITIES = ("CT", "MR", "PT", "NM", "CR", "DX", "MG")
 COVERED = 0.9
 _LEAST = 128
 """Rows and columns of a frame that is used."""
+_ALIKE = 0.7
+"""Correlation of neighbours, from which on a frame is used."""
 _NAMES = ("KOWALCZYK ANNA", "O'BRIEN^MARY", "Nguyen Van Tuan", "MUELLER HANS", "Garcia Lopez J")
 HEIGHTS = (10, 14, 21, 28)
 """Pixels of a capital letter."""
@@ -72,7 +74,7 @@ def styles() -> list[Style]:
 
 
 def frames(folders: Sequence[Path], most: int) -> Iterator[Array]:
-    """Middle frames of one file of each folder and modality, grey and not too small; at most so many."""
+    """Middle frames of one file of each folder and modality, grey, no noise and not too small; at most so many."""
     count = 0
     for folder in folders:
         files = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -92,7 +94,14 @@ def _frame(path: Path) -> Array | None:
         frame = next(iter(pixels.frames([number])))
     except (CannotSucceed, OSError, ValueError):
         return None
-    return frame if frame.ndim == 2 and min(frame.shape) >= _LEAST else None
+    return frame if frame.ndim == 2 and min(frame.shape) >= _LEAST and not is_noise(frame) else None
+
+
+def is_noise(frame: Array) -> bool:
+    """Whether neighbours have nothing in common: pixels that somebody put in the place of an image, to publish it."""
+    values = frame.astype(np.float64)
+    one, other = values[:, :-1].ravel(), values[:, 1:].ravel()
+    return not values.any() or float(np.corrcoef(one, other)[0, 1]) < _ALIKE
 
 
 def shapes(seed: int) -> Array:

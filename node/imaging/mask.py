@@ -62,6 +62,16 @@ def outside(kept: Sequence[Rectangle], rows: int, columns: int) -> Mask:
     return mask_of([Cut(None), *(Cut(area, keep=True) for area in kept)], rows, columns)
 
 
+def has_strip(mask: Mask, rows: int, columns: int) -> bool:
+    """Whether so many rows, or so many columns, that lie side by side are masked from edge to edge."""
+    return _longest_run(np.all(mask, axis=1)) >= rows or _longest_run(np.all(mask, axis=0)) >= columns
+
+
+def _longest_run(whole: npt.ArrayLike) -> int:
+    ends = np.flatnonzero(np.diff(np.concatenate(([0], np.asarray(whole, np.int8), [0]))))
+    return int((ends[1::2] - ends[0::2]).max(initial=0))
+
+
 def black_stored(data: bytes, layout: Layout, mask: Mask) -> bytes:
     """Native little-endian bytes of one or more whole frames, the masked pixels black; every other bit as it was.
 

@@ -23,6 +23,8 @@ Picture = npt.NDArray[np.uint8]
 """(rows, columns, 3), 0 to 255: what a person would see of a frame, with no window of grey values left out."""
 
 _PACKAGE = "rapidocr_onnxruntime"
+_BUT_FOR_A_FEW, _NARROW = (1, 99), 0.5
+"""Percentiles of the second stretch, and the part of the whole range below which it is tried."""
 _MARGIN = 3
 """Pixels around a box: detectors draw it close to the letters."""
 
@@ -80,9 +82,21 @@ def text_mask(frames: Iterable[Array], mask: Mask, detector: Detector) -> Mask:
     """
     found = np.zeros_like(mask)
     for frame in frames:
-        boxes = detector.boxes(picture_of(frame, mask))
-        found |= mask_of([Cut(_grown(box)) for box in boxes], *mask.shape)
+        for picture in pictures_of(frame, mask):
+            found |= mask_of([Cut(_grown(box)) for box in detector.boxes(picture)], *mask.shape)
     return found & ~mask
+
+
+def pictures_of(frame: Array, mask: Mask) -> list[Picture]:
+    """`picture_of`; and where a few values leave all others in less than half of its range, as metal and hot spots do,
+    one more without those: letters that are not drawn with the greatest value cannot be seen in the first."""
+    values = _rest(frame, mask)
+    if not values.size:
+        return [picture_of(frame, mask)]
+    (low, high), most = np.percentile(values, _BUT_FOR_A_FEW), float(values.max()) - float(values.min())
+    if not low < high < low + _NARROW * most:
+        return [picture_of(frame, mask)]
+    return [picture_of(frame, mask), _stretched(frame, mask, float(low), float(high))]
 
 
 def picture_of(frame: Array, mask: Mask) -> Picture:
@@ -90,9 +104,19 @@ def picture_of(frame: Array, mask: Mask) -> Picture:
 
     Grey is stretched from the least to the greatest value of the rest, because letters are drawn with the greatest.
     """
-    seen = frame.astype(np.float64)
-    rest = seen[~mask & np.isfinite(seen if seen.ndim == 2 else seen.max(axis=2))]
+    rest = _rest(frame, mask)
     low, high = (float(rest.min()), float(rest.max())) if rest.size else (0.0, 0.0)
+    return _stretched(frame, mask, low, high)
+
+
+def _rest(frame: Array, mask: Mask) -> npt.NDArray[np.float64]:
+    """The values beside a mask that are numbers."""
+    seen = frame.astype(np.float64)
+    return seen[~mask & np.isfinite(seen if seen.ndim == 2 else seen.max(axis=2))]
+
+
+def _stretched(frame: Array, mask: Mask, low: float, high: float) -> Picture:
+    seen = frame.astype(np.float64)
     scaled = (seen - low) * (255.0 / (high - low)) if high > low else np.zeros_like(seen)
     scaled[mask] = 0
     grey = np.nan_to_num(scaled, nan=0.0, posinf=255.0, neginf=0.0).clip(0, 255).round().astype(np.uint8)

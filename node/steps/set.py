@@ -27,7 +27,7 @@ from node.dicom.encoding import Malformed
 from node.errors import CannotSucceed
 from node.model import Batch, Held, Item, Kind, Work
 from node.steps.anonymize import text
-from node.steps.anonymize.fields import PROTECTED
+from node.steps.anonymize.fields import PROTECTED, SAID_OF_PIXELS
 from node.steps.anonymize.plain import character_set, raw_bytes
 from node.steps.anonymize.values import OPAQUE, fits, put
 
@@ -172,6 +172,8 @@ def _assign_problem(name: str, value: str) -> str | None:
     problem = _target_problem(name, removing=False)
     if problem:
         return problem
+    if _tag(name) in SAID_OF_PIXELS and value.upper() != "YES":
+        return f"{describe(_tag(name))} may only be set to YES: NO is for who looked at the pixels or cleaned them"
     wrong = next(filter(None, (fits(VR_BY_TAG[_tag(name)], one) for one in _values(name, value))), None)
     return f"{describe(_tag(name))}: {wrong}" if wrong else None
 
@@ -183,6 +185,8 @@ def _values(name: str, value: str) -> list[str]:
 
 def _copy_problems(to: str, source: str) -> list[str]:
     found = [problem for name in (to, source) if (problem := _target_problem(name, removing=False))]
+    if not found and _tag(to) in SAID_OF_PIXELS:
+        found.append(f"{describe(_tag(to))} may only be set to YES")
     if not found and _family(to) != _family(source):
         found.append(f"{describe(_tag(source))} does not fit {describe(_tag(to))}: {_family(source)} and {_family(to)}")
     return found

@@ -84,3 +84,8 @@ def test_the_program_runs_where_the_detector_is_installed(
     said = capsys.readouterr().out
     assert "strokes, 21 pixels, bright" in said
     assert "as they came: a mask in" in said
+
+
+def test_noise_in_the_place_of_an_image_is_not_looked_at() -> None:
+    assert benchmark.is_noise(np.random.default_rng(1).integers(0, 255, (128, 128)))
+    assert not benchmark.is_noise(np.add.outer(np.arange(128), np.arange(128)))

@@ -54,7 +54,6 @@ ELSEWHERE = {
     "steps.anonymize.reasons": "tests/steps/anonymize/test_preview.py",
     "steps.anonymize.values": "tests/steps/anonymize/test_instance.py",
     "steps.anonymize.plain": "tests/steps/anonymize/test_header.py",
-    "steps.anonymize.refused": "tests/steps/anonymize/test_instance.py",
     "steps.anonymize.walk": "tests/steps/anonymize/test_engine.py",
     "imaging.aspect": "tests/imaging/test_pictures.py",
     "imaging.functional": "tests/imaging/test_display.py",

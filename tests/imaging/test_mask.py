@@ -15,6 +15,7 @@ from node.imaging.mask import (
     Rectangle,
     Stencil,
     black_stored,
+    has_strip,
     mask_of,
     outside,
     without_unused_bits,
@@ -138,3 +139,13 @@ def test_unused_bits_are_cleared_or_follow_the_sign(signed: bool, after: int) ->
     data = np.array([0xAFFF, 0x5123], "<u2").tobytes()
     found = np.frombuffer(without_unused_bits(data, _layout(signed=signed)), "<u2")
     assert found.tolist() == [after, 0x0123]
+
+
+def test_a_strip_goes_from_edge_to_edge() -> None:
+    rows, columns = mask_of([Cut(Rectangle(0, 3, 20, 6))], 12, 20), mask_of([Cut(Rectangle(5, 0, 9, 12))], 12, 20)
+    assert has_strip(rows, 3, 1)
+    assert not has_strip(rows, 4, 1)
+    assert has_strip(columns, 1, 4)
+    assert not has_strip(columns, 1, 5)
+    assert not has_strip(mask_of([Cut(Rectangle(0, 0, 19, 11))], 12, 20), 1, 1)
+    assert not has_strip(mask_of((), 12, 20), 1, 1)

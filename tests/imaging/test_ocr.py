@@ -10,7 +10,7 @@ import pytest
 from node.errors import CannotSucceed
 from node.imaging import ocr
 from node.imaging.mask import Cut, Rectangle, mask_of
-from node.imaging.ocr import Picture, RapidOcr, picture_of, text_mask
+from node.imaging.ocr import Picture, RapidOcr, picture_of, pictures_of, text_mask
 
 NOTHING = mask_of((), 40, 60)
 
@@ -64,6 +64,20 @@ def test_a_picture_has_the_whole_range_of_what_is_left(dtype: Any) -> None:
     assert picture.dtype == np.uint8
     assert (picture[~mask].min(), picture[~mask].max()) == (0, 255)
     assert not picture[mask].any()
+
+
+def test_a_few_great_values_do_not_hide_what_is_drawn_in_lesser_ones() -> None:
+    """Metal in one corner; a word in a tenth of its value."""
+    frame, word = np.full((40, 60), 100, np.int16), Rectangle(10, 10, 20, 14)
+    frame[::2] = 90
+    frame[word.top : word.bottom, word.left : word.right] = 400
+    alone = pictures_of(frame, NOTHING)
+    frame[0, 0] = 4000
+    first, second = pictures_of(frame, NOTHING)
+    assert len(alone) == 1
+    assert first[12, 15].max() < 30
+    assert second[12, 15].min() == 255
+    assert text_mask([frame], NOTHING, Bright())[12, 15]
 
 
 def test_pictures_of_one_value_of_colour_and_of_no_number() -> None:

@@ -126,6 +126,13 @@ def test_a_wrong_option_is_named_when_rules_are_loaded(tmp_path: Path, options: 
         _run(tmp_path, **options)
 
 
+def test_nobody_says_by_hand_that_pixels_are_clean() -> None:
+    for keyword in ("BurnedInAnnotation", "RecognizableVisualFeatures"):
+        assert "only be set to YES" in Set(assign={keyword: "NO"}).problems()[0]
+        assert "only be set to YES" in Set(copy={keyword: "Laterality"}).problems()[0]
+        assert Set(assign={keyword: "YES"}).problems() == ()
+
+
 def test_an_instance_that_a_value_does_not_fit_is_held(tmp_path: Path) -> None:
     ds = make.ct_series(1)[0]
     ds.StudyDescription = "more than sixteen characters"

@@ -15,7 +15,7 @@ scope       what holds within a data set or an item; decision: what becomes of o
 walk        the same plan applied by pydicom, the reference for engine
 header      the elements by their tags, on the bytes; plain: found by pydicom
 written     elements as the engine gives them; output: to a file, long stretches from file to file
-refused     what is held before anything is changed
+refused     what is held before anything is changed; what lies around pixels and is none
 changes     what shift, clean and hash make of one value
 content     the items of structured content
 cleaning    text without what identifies: by form (patterns), by what the data set names (known, identifying),
@@ -28,7 +28,7 @@ lookup      a site's own table of pseudonyms
 reversible  the original attributes, sealed for one recipient, and back
 coding      whose code meanings may stay
 text        character sets, strictly
-burned_in   what may show a name where no header tells
+burned_in   what may show a name where no header tells, by image_facts; without_text: the kinds that do not
 pixels      what of an image has to go, and the cleaning of one file; its rules are in
             pixel_rules, deid_filter, ctp_script and device, its options in pixel_options
 evidence    what the output says was done to it

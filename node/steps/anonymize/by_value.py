@@ -21,7 +21,7 @@ from node.dicom.text import folded
 from node.steps.anonymize import text, values
 from node.steps.anonymize.actions import Action, Do
 from node.steps.anonymize.changes import HASHED
-from node.steps.anonymize.fields import PROTECTED, FieldError, Fields, parse_field
+from node.steps.anonymize.fields import PROTECTED, SAID_OF_PIXELS, FieldError, Fields, parse_field
 from node.steps.anonymize.header import CHARACTER_SET, Header
 from node.steps.anonymize.plan import ByValue, Part, Plan, PrivatePlace
 from node.steps.anonymize.recipe_text import Line
@@ -202,7 +202,7 @@ def _is_spoken_for(leaf: _Leaf, line: ByValue, plan: Plan) -> bool:
     tag = leaf.path[-1]
     if leaf.private is not None:
         return leaf.private not in plan.private and leaf.private not in plan.private_actions  # it goes anyway
-    return tag in PROTECTED or tag in line.spoken_for or leaf.path in plan.paths
+    return tag in PROTECTED or tag in SAID_OF_PIXELS or tag in line.spoken_for or leaf.path in plan.paths
 
 
 def _fitting(action: Action, tag: int, vr: str) -> Action:

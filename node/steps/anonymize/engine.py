@@ -29,6 +29,7 @@ from node.steps.anonymize.scope import (
     PIXEL_DATA,
     Scope,
     UndecidableError,
+    check_no_image,
     counted,
     entered,
     goes_out,
@@ -244,6 +245,7 @@ class _Rewriting:
                 return self._gone(each, scope)
         body: list[bytes | Stretch] = []
         for item, level in items:
+            check_no_image(tag, level.keys())
             body += self._item(item, level, inner, depth + 1)
         head = head_of(self._data[start:value])
         if head.endswith(_UNDEFINED):

@@ -31,6 +31,11 @@ PROTECTED: Mapping[int, str] = MappingProxyType(
 )
 """What a recipe may not change, and why."""
 
+SAID_OF_PIXELS: frozenset[int] = frozenset(
+    tag for word in ("BurnedInAnnotation", "RecognizableVisualFeatures") if (tag := tag_of(word)) is not None
+)
+"""They say NO where pixels were cleaned, and that is no word for a rule to put in (PS3.15 E.3.1, E.3.2)."""
+
 _IDENTIFIERS = """
 PatientName PatientID IssuerOfPatientID IssuerOfPatientIDQualifiersSequence OtherPatientIDs OtherPatientNames
 OtherPatientIDsSequence PatientBirthName PatientMotherBirthName PatientBirthDate PatientBirthTime

@@ -27,10 +27,10 @@ from node.steps.anonymize.patients import Patients, UnmappedError
 from node.steps.anonymize.plan import PATIENT_ID, PATIENT_NAME, Plan
 from node.steps.anonymize.refused import SOP_CLASS, check_pixels, identity, one_uid
 from node.steps.anonymize.reversible import ENCRYPTED_ATTRIBUTES, Seal
-from node.steps.anonymize.scope import ISSUER, Scope, UndecidableError
+from node.steps.anonymize.scope import ISSUER, PIXEL_DATA, Scope, UndecidableError
 from node.steps.anonymize.source import Source, UnreadableFileError, opened
 from node.steps.anonymize.telling import UntilCleaned
-from node.steps.anonymize.written import Written
+from node.steps.anonymize.written import Written, overwritten
 
 _MOST_PLANS = 256
 _Treatment = pixels.Treatment | pixels.Refusal | None
@@ -75,18 +75,21 @@ class Anonymizer:
 
         charset     the character set of the peer that sent it, a defined term; for text that its own does not read
 
-        The transfer syntax stays, but where pixels are cleaned; then what was done to them is returned. What `recorder`
-        was told counts only when nothing is raised. Raises CannotSucceed and TryAgain as the crosswalk does, and
+        The transfer syntax stays, but where pixels are cleaned; then what was done to them is returned. Comments within
+        compressed frames become zeros, and so does what follows their end. What `recorder` was told counts only when
+        nothing is raised. Raises CannotSucceed and TryAgain as the crosswalk does, and
         OSError when the disk fails: neither says anything of the instance.
         """
         try:
             with opened(source, self._alike) as found:
                 plan = self._plan_for(one_uid(found, SOP_CLASS)).suited(found.top.keys())
                 treatment = self._treatment(found, plan)
-                check_pixels(found)
-                if treatment is not None and recorder is not None:
+                unread = check_pixels(found)
+                if (treatment is not None or unread) and recorder is not None:
                     recorder = UntilCleaned(recorder)
                 elements = self._rewritten(found, self._scope(found, plan, charset), recorder)
+                if unread:
+                    elements[PIXEL_DATA] = overwritten(elements[PIXEL_DATA], found.top[PIXEL_DATA][3:5], unread)
                 uncleaned = target if treatment is None else target.with_name(f"{target.name}.pixels")
                 output.write(uncleaned, _file_meta(elements, found), elements.values(), found)
         except (UndecidableError, UnmappedError, text.UnreadableTextError) as error:
@@ -94,15 +97,16 @@ class Anonymizer:
         except (Malformed, UnreadableFileError) as error:
             why = str(error).removeprefix("not a readable data set: ")
             raise HoldError(f"its data set cannot be read with certainty: {why}") from None
-        if treatment is None or self._cleaning is None:
-            return None
-        done = _cleaned(uncleaned, target, treatment, self._cleaning)
+        done = None
+        if treatment is not None and self._cleaning is not None:
+            done = _cleaned(uncleaned, target, treatment, self._cleaning)
         if isinstance(recorder, UntilCleaned):
-            if done is None:
+            if (done is None or not done.changed) and not unread:
                 recorder.as_it_was()
             else:
-                of_pixels = Done.MASKED if done.masked else Done.CLEANED if done.cleared else Done.KEPT
-                recorder.cleaned(_header(target), of_pixels)
+                cleared = bool(unread) or (done is not None and done.cleared)
+                masked = done is not None and done.masked
+                recorder.cleaned(_header(target), Done.MASKED if masked else Done.CLEANED if cleared else Done.KEPT)
         return done
 
     def _treatment(self, source: Source, plan: Plan) -> pixels.Treatment | None:
@@ -206,9 +210,7 @@ def _header(path: Path) -> FileDataset:
         return dataset.read(file, stop_before_pixels=True)
 
 
-def _cleaned(
-    uncleaned: Path, target: Path, treatment: pixels.Treatment, cleaning: pixels.Cleaning
-) -> pixels.Cleaned | None:
+def _cleaned(uncleaned: Path, target: Path, treatment: pixels.Treatment, cleaning: pixels.Cleaning) -> pixels.Cleaned:
     """By way of a file that is not the output: what is in its pixels never has the output's name."""
     try:
         return pixels.clean(uncleaned, target, treatment, cleaning)

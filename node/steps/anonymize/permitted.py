@@ -8,7 +8,7 @@ from node.dicom.attributes import VR_BY_TAG, PrivateTag, describe
 from node.dicom.deid_table import is_repeating, rows, safe_private
 from node.steps.anonymize.actions import Action, Do
 from node.steps.anonymize.changes import CLEANED, HASHED, SHIFTED
-from node.steps.anonymize.fields import NEVER_KEPT, FieldError
+from node.steps.anonymize.fields import NEVER_KEPT, SAID_OF_PIXELS, FieldError
 from node.steps.anonymize.profile import beyond, by_profile
 from node.steps.anonymize.values import fits
 
@@ -31,6 +31,8 @@ def check_literal(tag: int, value: str, *, instead_of_uid: str) -> None:
         raise FieldError(f"{describe(tag)} is not in the data dictionary")
     if vr == "UI":
         raise FieldError(f"{describe(tag)} is a UID; use {instead_of_uid}")
+    if tag in SAID_OF_PIXELS and value.upper() != "YES":
+        raise FieldError(f"{describe(tag)} says what was done to pixels, which the step writes itself")
     wrong = fits(vr, value)
     if wrong:
         raise FieldError(f"{describe(tag)}: {wrong}")

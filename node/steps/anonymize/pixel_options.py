@@ -25,9 +25,9 @@ class PixelOptions:
     bundled: bool = True
     """Also use the rectangles that deid ships."""
     ocr: Literal["off", "suspected", "all"] | tuple[str, ...] = "off"
-    """Where text is looked for beside the rules, at 0.3 to 0.8 s a frame: `suspected`, the kinds that burn names in;
-    `all` images; or a list of values of Modality. It needs `pip install dicom-node[ocr]`, and releases nothing. The
-    second reader then reads what is left in the same images."""
+    """Where text is looked for beside the rules, at 0.3 to 0.8 s a frame: `suspected`, the kinds that burn names in or
+    are not known not to; `all` images; or a list of values of Modality. It needs `pip install dicom-node[ocr]`, and
+    releases nothing that shows names by its kind. The second reader then reads what is left in the same images."""
     text_found: Literal["hold", "mask"] = "hold"
     """What is done about text that is found and that no rule covers."""
 

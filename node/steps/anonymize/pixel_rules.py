@@ -11,12 +11,16 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 
 from node.imaging.mask import Cut, Rectangle
 from node.steps.anonymize.device import Condition, Texts, holds, paths_of
+from node.steps.anonymize.device import Path as TagPath
+
+_SIZE = ((0x00280010,), (0x00280011,))
+"""Rows and Columns."""
 
 
 class Area(Enum):
@@ -71,6 +75,8 @@ class Matched:
     digests: tuple[str, ...] = ()
     """Of a site's files that have such rules."""
     held_by: PixelRule | None = None
+    sized: bool = False
+    """One of the rules means images of this size alone: without Rows and Columns it would not have been meant."""
 
     @property
     def releases(self) -> bool:
@@ -94,7 +100,12 @@ def match(files: Sequence[RuleFile], texts: Texts, regions: Sequence[Rectangle])
             layers.append(tuple(cut for rule in meant for one in rule.cuts for cut in _cuts(one, regions)))
             rules += meant
             digests += [file.digest] if file.digest else []
-    return Matched(layers=tuple(layers), rules=tuple(rules), digests=tuple(digests))
+    sized = any(not holds(rule.condition, partial(_without_size, texts)) for rule in rules)
+    return Matched(layers=tuple(layers), rules=tuple(rules), digests=tuple(digests), sized=sized)
+
+
+def _without_size(texts: Texts, path: TagPath) -> tuple[str, ...] | None:
+    return None if path in _SIZE else texts(path)
 
 
 class RuleBook:

@@ -1,7 +1,8 @@
 """Clean Pixel Data (PS3.15 E.3.1): what of an image has to go, decided from its header; and the cleaning of one file.
 
-An image that may show a name goes on only where something says what to black: a device rule, or the regions of an
-ultrasound image, outside which everything goes. Finding no text is no such thing: a detector only adds to a rule.
+An image that shows names by its kind goes on only where something says what to black: a device rule, or the regions of
+an ultrasound image, outside which everything goes. Finding no text is no such thing: there a detector only adds to a
+rule. It lets pass, once it has looked, what nothing speaks against but that it is of no kind that is known.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from pydicom.dataset import Dataset
 
 from node.dicom.dataset import read, write
 from node.errors import CannotSucceed
-from node.imaging.mask import LARGEST, Mask, Rectangle, mask_of, outside
+from node.imaging.mask import LARGEST, Mask, Rectangle, has_strip, mask_of, outside
 from node.imaging.masked import write_masked
 from node.imaging.ocr import Detector, text_mask
 from node.imaging.pixels import READ_ERRORS, read_header
 from node.steps.anonymize import evidence, overlays
-from node.steps.anonymize.burned_in import Facts, burned_in, is_ultrasound, is_video
+from node.steps.anonymize.burned_in import Facts, is_ultrasound, is_video, suspected, unlisted
 from node.steps.anonymize.device import texts_of, whole_number
 from node.steps.anonymize.header import Header
 from node.steps.anonymize.overlays import Plane, planes_of
@@ -32,6 +33,8 @@ _CORNERS = (0x00186018, 0x0018601A, 0x0018601C, 0x0018601E)
 """Region Location Min X0, Min Y0, Max X1, Max Y1 (PS3.3 C.8.5.5.1.1)."""
 
 _OVERLAY_BIT = 0x0102
+_LEAST_STRIP = (8, 48)
+"""Rows, and columns, in which a line of text has room."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +75,16 @@ class Cleaned:
     """Bits that no value uses were cleared."""
     overlays: int = 0
     """Planes that stayed."""
+    looked: bool = False
+    """Text was looked for in each frame by the detector."""
 
     @property
     def of_pixels(self) -> bool:
         return self.masked > 0 or self.cleared
+
+    @property
+    def changed(self) -> bool:
+        return self.of_pixels or self.overlays > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +93,7 @@ class Cleaning:
 
     files: tuple[RuleFile, ...]
     ocr: str | tuple[str, ...] = "off"
-    """off, suspected (what burned_in.py suspects), all, or values of Modality."""
+    """off, suspected (what burned_in.py suspects or does not know), all, or values of Modality."""
     mask_found: bool = False
     """Text that a detector finds is blacked; else its image is held."""
     detector: Callable[[], Detector] | None = None
@@ -112,10 +121,12 @@ class Cleaning:
 
 def decide(header: Header, facts: Facts, cleaning: Cleaning) -> Treatment | Refusal | None:
     """What is to be done to an image before it may go on; None where its pixels stay as they are. Pure."""
-    suspicion = burned_in(replace(facts, overlay_in_pixels=False))
+    facts, in_bits = replace(facts, overlay_in_pixels=False), facts.overlay_in_pixels
+    suspicion = suspected(facts)
+    doubt = None if suspicion else unlisted(facts)
     rows, columns = whole_number(header, _ROWS), whole_number(header, _COLUMNS)
     if not facts.has_pixels or not rows or not columns:
-        return Refusal(suspicion) if suspicion else None
+        return Refusal(suspicion or doubt or "") if suspicion or doubt else None
     if rows * columns > LARGEST:
         return Refusal(f"{rows} rows x {columns} columns are too many to be masked")
     if is_video(facts) or facts.has_document or facts.has_content or facts.label_in_image:
@@ -125,16 +136,18 @@ def decide(header: Header, facts: Facts, cleaning: Cleaning) -> Treatment | Refu
     if matched.held_by is not None:
         return Refusal(f"the pixel rule {matched.held_by.where} says so")
     mask, covered, because = _mask(matched, regions if is_ultrasound(facts) else (), rows, columns)
-    if suspicion and not covered:
-        return Refusal(f"{suspicion}, and no pixel rule covers it")
-    if facts.overlay_in_pixels and (why := _why_not_cleared(header)):
+    looks = cleaning.looks_for_text(facts, suspected=bool(suspicion or doubt))
+    if (suspicion or (doubt and not looks)) and not covered:
+        unsized = f"; {matched.rules[0].where} does not say for which size it is" if matched.rules else ""
+        return Refusal(f"{suspicion or doubt}, and no pixel rule covers it{unsized}")
+    if in_bits and (why := _why_not_cleared(header)):
         return Refusal(why)
     treatment = Treatment(
         mask=mask,
         because=because,
         digests=matched.digests if because else (),
-        clear_unused_bits=facts.overlay_in_pixels,
-        look_for_text=cleaning.looks_for_text(facts, suspected=suspicion is not None),
+        clear_unused_bits=in_bits,
+        look_for_text=looks,
         overlays=planes_of(header) if cleaning.keep_overlays and cleaning.detector is not None else (),
     )
     return treatment if treatment.changes or treatment.look_for_text else None
@@ -145,18 +158,19 @@ def _mask(
 ) -> tuple[Mask, bool, tuple[str, ...]]:
     """The mask of all rules together, whether they cover the image, and which they are.
 
-    A rule whose areas all lie outside the image covers nothing: it was written for another layout. Neither do regions
-    that leave nothing out.
+    Rules cover an image when one of them asks for its size, or when what they black goes from edge to edge of it, a
+    banner: one that was written for another layout may black a corner and leave the name beside. Regions cover it when
+    they leave out a strip that has room for a line of text.
     """
     mask = mask_of((), rows, columns)
     because: list[str] = []
     for layer in matched.layers:
         mask |= mask_of(layer, rows, columns)
-    covered = bool(mask.any()) or matched.releases
-    because += [rule.where for rule in matched.rules] if covered else []
+    covered = matched.releases or (bool(mask.any()) and matched.sized) or has_strip(mask, 1, 1)
+    because += [rule.where for rule in matched.rules] if covered or mask.any() else []
     if regions:
         beside = outside(regions, rows, columns)
-        if beside.any() and not beside.all():
+        if not beside.all() and has_strip(beside, *_LEAST_STRIP):
             covered = True
             because.append("ultrasound regions")
             mask |= beside
@@ -189,10 +203,10 @@ def _why_not_cleared(header: Header) -> str | None:
     return None
 
 
-def clean(source: Path, target: Path, treatment: Treatment, cleaning: Cleaning) -> Cleaned | None:
+def clean(source: Path, target: Path, treatment: Treatment, cleaning: Cleaning) -> Cleaned:
     """Move `source`, which is de-identified but for its pixels, to `target` with the pixels cleaned.
 
-    Returns what was done, None when that is nothing: `target` then is `source` as it was, and claims nothing. Raises
+    Returns what was done; where that is no change `target` is `source` as it was, and claims nothing. Raises
     CannotSucceed when it cannot be done with certainty, or when text was found that waits for a person.
     """
     because, mask = treatment.because, treatment.mask
@@ -218,10 +232,10 @@ def clean(source: Path, target: Path, treatment: Treatment, cleaning: Cleaning) 
         _write_with(source, target, change)
     else:
         source.rename(target)
-        return None
     return Cleaned(
-        because=because, frames=frames, masked=masked, cleared=treatment.clear_unused_bits, overlays=len(planes)
-    )
+        because=because, frames=frames, masked=masked, cleared=treatment.clear_unused_bits, overlays=len(planes),
+        looked=treatment.look_for_text,
+    )  # fmt: skip
 
 
 def _overlays(treatment: Treatment, mask: Mask, cleaning: Cleaning) -> list[Plane]:

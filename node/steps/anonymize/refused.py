@@ -6,46 +6,67 @@ from __future__ import annotations
 from node.dicom.attributes import describe
 from node.dicom.uids import MEDIA_STORAGE_DIRECTORY, STANDARD_ROOT, is_registered
 from node.dicom.wholeness import native_length
+from node.errors import CannotSucceed
+from node.imaging.encapsulated import Expected, beside_pixels
+from node.imaging.markers import Stretch
 from node.steps.anonymize import representation
 from node.steps.anonymize.burned_in import PIXELS
 from node.steps.anonymize.scope import IDENTITY_UIDS, UndecidableError
 from node.steps.anonymize.source import Source
 
 SOP_CLASS = 0x00080016
+_OFFSETS, _LENGTHS = 0x7FE00001, 0x7FE00002
+"""Extended Offset Table, and its lengths."""
 _CHUNK = 1 << 20
 _LONGEST_UID = 128
 """Bytes: twice what PS3.5 9.1 allows, for devices that do not keep to it."""
 
 
-def check_pixels(source: Source) -> None:
-    """Raise UndecidableError where pixel data are not what their transfer syntax says, or where pixels that are not
-    compressed are followed by bytes that no pixel uses.
+def check_pixels(source: Source) -> list[Stretch]:
+    """What of encapsulated pixel data no decoder reads: stretches of `source.data`, to be overwritten with zeros.
 
-    Pixel Data goes on as it came, so what stands there would too. Zeros say nothing, and some devices fill up with
-    them.
+    Pixel Data goes on as it came, so what stands there would too. Raises UndecidableError where pixel data are not what
+    their transfer syntax says, where there are several, or where they have in them what is no pixel: fragments of no
+    frame, tables of no offsets, bytes behind the last pixel. Zeros say nothing, and some devices fill up with them.
     """
-    tag = next((tag for tag in PIXELS if tag in source.top), None)
-    if tag is None:
-        return
+    tags = [tag for tag in PIXELS if tag in source.top]
+    if not tags:
+        return []
+    if len(tags) > 1:
+        raise UndecidableError(f"it has {' and '.join(map(describe, tags))}, and an image has one of them")
+    tag = tags[0]
     encapsulated = source.encapsulated(tag)
     if source.syntax.known and encapsulated != (source.syntax.encapsulated and tag == PIXELS[-1]):
         raise UndecidableError("its pixel data are not encoded as its transfer syntax says")
-    if encapsulated:
-        return
 
     def number(tag: int) -> int:
         value = source.raw(tag)
         return int.from_bytes(value, "little") if len(value) == 2 else 0
 
     frames = source.text(0x00280008)
-    expected = native_length(
-        rows=number(0x00280010), columns=number(0x00280011), frames=int(frames) if frames.isdecimal() else 1,
-        samples=number(0x00280002) or 1, allocated=number(0x00280100), photometric=source.text(0x00280004),
-    )  # fmt: skip
+    count, samples, allocated = int(frames) if frames.isdecimal() else 1, number(0x00280002) or 1, number(0x00280100)
+
+    def length(frames: int) -> int:
+        return native_length(
+            rows=number(0x00280010), columns=number(0x00280011), frames=frames, samples=samples, allocated=allocated,
+            photometric=source.text(0x00280004),
+        )  # fmt: skip
+
     _, _, _, value, end, _ = source.top[tag]
-    behind = value + expected + expected % 2
+    if encapsulated:
+        expected = Expected(
+            transfer_syntax=source.syntax.uid, frames=count, frame_length=length(1), planes=samples * allocated // 8,
+            offsets=source.raw(_OFFSETS), lengths=source.raw(_LENGTHS),
+        )  # fmt: skip
+        try:
+            return beside_pixels(source.data, value, end, expected)
+        except CannotSucceed as error:
+            raise UndecidableError(str(error)) from None
+    expected_length = length(count)
+    behind = value + expected_length + expected_length % 2
     if any(source.data[at : min(at + _CHUNK, end)].strip(b"\0") for at in range(behind, end, _CHUNK)):
         raise UndecidableError(f"its pixel data have {end - behind} bytes more than an image of its size")
+    return []
 
 
 def identity(source: Source) -> dict[int, str]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
+from node.certificate.actions import PIXELS
+from node.dicom.attributes import describe
 from node.steps.anonymize import content, text
 from node.steps.anonymize.changes import Means
 from node.steps.anonymize.cleaning import Cleaner
@@ -109,6 +112,16 @@ def counted(scope: Scope, items: Sequence[Header]) -> Scope:
     """The scope of content items: whether they are referred to by their places."""
     by_place = scope.by_place or any(map(content.is_referred_to_by_place, items))
     return replace(scope, by_place=by_place)
+
+
+def check_no_image(tag: int, item: AbstractSet[int]) -> None:
+    """Raise UndecidableError where an item of a sequence that stays has pixels: nothing tells what they show.
+
+    tag   of the sequence
+    item  the tags in the item
+    """
+    if not PIXELS.isdisjoint(item):
+        raise UndecidableError(f"{describe(tag)} has an image in it, whose pixels nothing is known of")
 
 
 def may_be_empty(tag: int, scope: Scope) -> bool:

@@ -133,6 +133,7 @@ class Anonymize:
         anonymizer = Anonymizer(self._plan_for(rules), patients, seal, cleaning)
         accounts, method = Accounts(Keys(work.given["secret"]).value()), self.method(rules, cleaning)
         charsets: Mapping[ReceiptId, str] = work.given.get("charsets", {})
+        read = {**method, "pixels": {**method.get("pixels", {}), "text": "looked for"}}
         masked = 0
         items: list[Item] = []
         held = list(batch.held)
@@ -146,7 +147,7 @@ class Anonymize:
                 held.append(Held(sources=item.sources, reason=f"cannot be de-identified: {reason}"))
             else:
                 masked += cleaned is not None and cleaned.of_pixels
-                account = recording.account(method)
+                account = recording.account(read if cleaned is not None and cleaned.looked else method)
                 whose = anonymizer.whose
                 items.append(Item(path=target, kind=Kind.DICOM, sources=item.sources, account=account, whose=whose))
         work.note("{} de-identified", len(items))
@@ -180,7 +181,10 @@ class Anonymize:
     def looks_at(self, header: FileDataset) -> bool:
         """Whether the second reader looks at the pixels of an image, whose header it is: at those in which this step
         looked for text."""
-        found = replace(facts(Plain(header), str(header.file_meta.get("TransferSyntaxUID", ""))), has_pixels=True)
+        found = facts(Plain(header), str(header.file_meta.get("TransferSyntaxUID", "")))
+        # What says how pixels are laid out was decoded by who found them.
+        grey = str(header.get("PhotometricInterpretation", "")) in ("MONOCHROME1", "MONOCHROME2")
+        found = replace(found, has_pixels=True, grey=grey, stored=header.get("BitsStored") or 0)
         cleaning = self.cleaning()
         return cleaning is not None and cleaning.looks_for_text(found, suspected=burned_in(found) is not None)
 

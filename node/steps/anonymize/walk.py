@@ -20,6 +20,7 @@ from node.steps.anonymize.private import kept_value, may_be_sequence
 from node.steps.anonymize.scope import (
     Scope,
     UndecidableError,
+    check_no_image,
     counted,
     entered,
     goes_out,
@@ -114,6 +115,7 @@ def _sequence(ds: Dataset, tag: int, action: Action | None, scope: Scope, record
 
 def _items(ds: Dataset, tag: int, inner: Scope, recorder: Recorder | None) -> None:
     for item in ds[tag].value:
+        check_no_image(tag, Plain(item).tags)
         walk(item, inner, recorder)
 
 

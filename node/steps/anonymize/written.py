@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from mmap import mmap
 
 from node.dicom.attributes import describe
@@ -28,6 +29,21 @@ def joined(written: Written, data: bytes | mmap) -> bytes:
     if isinstance(written, bytes):
         return written
     return b"".join(piece if isinstance(piece, bytes) else data[piece[0] : piece[1]] for piece in written)
+
+
+def overwritten(written: Written, value: Stretch, zeros: Sequence[Stretch]) -> Written:
+    """An element whose value is given on as it is, with zeros in some stretches of the source.
+
+    value  where it stands there
+    zeros  stretches within `value`, ascending
+    """
+    at, end = value
+    head = written[: len(written) - (end - at)] if isinstance(written, bytes) else written[0]
+    found: list[bytes | Stretch] = [head]
+    for begin, stop in zeros:
+        found += [(at, begin), bytes(stop - begin)]
+        at = stop
+    return [*found, (at, end)]
 
 
 def head_of(head: bytes) -> bytes:

@@ -77,7 +77,8 @@ def test_fragments_of_odd_length_pass_as_they_came_and_native_pixels_are_padded(
     path = _saved(tmp_path)
     whole = path.read_bytes()
     head, _, _ = whole.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.5\0", 1).partition(b"\xe0\x7f\x10\0OW")
-    pixels = made.ITEM + bytes(4) + made.ITEM + struct.pack("<I", 5) + b"abcde" + made.SEQUENCE_END
+    frame = struct.pack("<16I", 2, 64, 64, *bytes(13)) + b"\0"
+    pixels = made.ITEM + bytes(4) + made.ITEM + struct.pack("<I", len(frame)) + frame + made.SEQUENCE_END
     path.write_bytes(head + made.explicit(0x7FE00010, "OB", pixels, 0xFFFFFFFF))
     assert output(path, tmp_path).read_bytes().endswith(b"\xff\xff\xff\xff" + pixels)
     ds = make.ct_series(1)[0]

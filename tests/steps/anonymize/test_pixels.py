@@ -74,8 +74,18 @@ def test_several_regions_are_all_kept(tmp_path: Path) -> None:
         (Rectangle(0, 0, 30, us.ROWS), Rectangle(30, 0, 5000, 5000)),
         (Rectangle(100, 100, 200, 200),),
         (Rectangle(30, 30, 20, 20),),
+        (Rectangle(0, 0, us.COLUMNS, us.ROWS - 1),),
+        (Rectangle(7, 7, us.COLUMNS, us.ROWS - 7),),
     ],
-    ids=["none", "the whole image", "together the whole image", "beside the image", "the wrong way round"],
+    ids=[
+        "none",
+        "the whole image",
+        "together the whole image",
+        "beside the image",
+        "the wrong way round",
+        "all but one row",
+        "all but strips without room for text",
+    ],
 )
 def test_regions_that_leave_nothing_out_or_nothing_in_are_no_rule(
     tmp_path: Path, regions: tuple[Rectangle, ...]
@@ -116,6 +126,43 @@ def test_a_rule_and_the_regions_take_both_what_they_take(tmp_path: Path) -> None
 def test_a_rule_for_another_layout_covers_nothing(tmp_path: Path) -> None:
     options = _site(tmp_path, "contains Manufacturer Nobody", "coordinates 100,100,200,200")
     assert "no pixel rule covers it" in why_held(us.image(()), tmp_path, **options)
+
+
+def _screen(rows: int, columns: int, **header: Any) -> FileDataset:
+    ds = make.secondary_capture(np.full((rows, columns), 200, np.uint8))
+    ds.Modality, ds.Manufacturer, ds.SeriesDescription = "CT", "GE MEDICAL SYSTEMS", "Dose Report"
+    for keyword, value in header.items():
+        setattr(ds, keyword, value)
+    return ds
+
+
+def test_a_bundled_rule_that_names_no_size_covers_only_what_its_banner_spans(tmp_path: Path) -> None:
+    """`Dose Report` of deid.dicom: 0,0,512,110."""
+    assert "does not say for which size it is" in why_held(_screen(1024, 1024), tmp_path, **CLEAN)
+    assert not result(_screen(512, 512), tmp_path, **CLEAN).pixel_array[:110].any()
+
+
+@pytest.mark.parametrize(
+    ("lines", "covers"),
+    [
+        (["coordinates 0,0,1,1"], False),
+        (["coordinates 0,0,40,30"], False),
+        (["coordinates 63,63,200,200"], False),
+        (["coordinates 0,0,64,1"], True),
+        (["coordinates 0,0,1,64"], True),
+        (["+ equals Rows 64", "coordinates 0,0,40,30"], True),
+        (["+ equals Columns 64", "coordinates 0,0,40,30"], True),
+        (["+ equals Rows 32", "coordinates 0,0,64,30"], False),
+        (["+ equals Rows 64 || contains Modality CT", "coordinates 0,0,40,30"], False),
+        (["+ notequals Rows 32", "coordinates 0,0,40,30"], False),
+        (["coordinates all", "keepcoordinates 5,5,60,60"], True),
+        (["coordinates all", "keepcoordinates 0,0,63,64", "keepcoordinates 0,0,64,63"], False),
+    ],
+)
+def test_a_rule_covers_an_image_of_its_size_or_by_a_banner(tmp_path: Path, lines: list[str], covers: bool) -> None:
+    options = _site(tmp_path, "contains Modality CT", *lines)
+    batch = run(_screen(64, 64, Manufacturer="Nobody"), tmp_path, **options)
+    assert bool(batch.items) is covers
 
 
 def test_a_site_may_say_that_nothing_has_to_go_and_then_nothing_is_claimed(tmp_path: Path) -> None:
@@ -235,7 +282,7 @@ def test_a_lossy_image_says_so_afterwards(tmp_path: Path) -> None:
 
 
 def test_a_frame_that_cannot_be_decoded_holds_the_image_and_leaves_nothing(tmp_path: Path) -> None:
-    ds = _compressed(us.image(), "1.2.840.10008.1.2.4.80", lambda a: b"\xff\xd8nothing\xff\xd9", 1)
+    ds = _compressed(us.image(), "1.2.840.10008.1.2.4.80", lambda a: b"\xff\xd8\xff\xd9", 1)
     assert "its pixels cannot be cleaned" in why_held(ds, tmp_path, **CLEAN)
 
 
@@ -325,3 +372,28 @@ def test_the_history_counts_the_images_that_were_cleaned(tmp_path: Path) -> None
     work = RealWork(tmp_path / "out", {"secret": SECRET})
     Anonymize(options=("clean_pixel_data",)).run(batch_of(paths), work)
     assert work.notes == ["2 de-identified", "1 with pixels cleaned"]
+
+
+def test_the_account_says_in_which_images_text_was_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Nothing:
+        def boxes(self, picture: Any) -> list[Rectangle]:
+            return []
+
+    monkeypatch.setattr("node.imaging.ocr.is_installed", lambda: True)
+    monkeypatch.setattr("node.imaging.ocr.rapid_ocr", Nothing)
+    options = {**CLEAN, "pixels": PixelOptions(ocr="suspected")}
+    for ds, looked in ((us.image(), True), (make.ct_series(1)[0], False), (_unlisted(), True)):
+        item = run(ds, tmp_path, **options).items[0]
+        assert ('"text":"looked for"' in str(item.account)) is looked
+
+
+def _unlisted() -> FileDataset:
+    """Of no known kind: a detector that has looked lets it pass, and nothing else does."""
+    ds = make.ct_series(1)[0]
+    ds.Modality = "DG"
+    return ds
+
+
+def test_what_is_of_no_known_kind_waits_where_nothing_looks(tmp_path: Path) -> None:
+    assert "no kind that is known" in why_held(_unlisted(), tmp_path, **CLEAN)
+    assert "no kind that is known" in why_held(_unlisted(), tmp_path)

@@ -76,7 +76,8 @@ def test_text_that_a_rule_covers_is_no_find(tmp_path: Path) -> None:
 def test_where_nothing_is_found_and_no_rule_masks_nothing_is_written_anew(tmp_path: Path) -> None:
     ds = make.ct_series(1)[0]
     done, target = _cleaned(ds, _looking(), tmp_path)
-    assert done is None
+    assert done.looked
+    assert not done.changed
     assert "BurnedInAnnotation" not in dcmread(target)
     assert not (tmp_path / "source.dcm").exists()
 

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
 from pydicom import dcmread
 
 from benchmarks.corpus.generate import generate
+from node.imaging.pixels import read_header
 from node.steps.anonymize import instance
 from node.steps.anonymize.instance import Anonymizer, HoldError
 from node.steps.anonymize.patients import Patients
@@ -33,6 +35,9 @@ UNLIKE = {
     "badVR.dcm": "has bytes behind its last pixel, which the reference does not look for",
     "rtdose_rle.dcm": "pydicom writes it anew, UN with the representation that the attribute has",
     "rtdose_rle_1frame.dcm": "the same",
+    "GDCMJ2K_TextGBR.dcm": "its frame is a file with an ICC profile, which the reference does not look for",
+    "SC_rgb_jls_lossy_line.dcm": "has application data within its frame, which the reference leaves",
+    "SC_rgb_jls_lossy_sample.dcm": "the same",
 }
 
 
@@ -92,6 +97,14 @@ def test_the_objects_of_the_corpus_become_the_same(corpus: Path, choice: str, tm
     assert written > 30
 
 
+def _decode_alike(folder: Path) -> bool:
+    ours, theirs = (read_header(folder / name) for name in ("ours", "theirs"))
+    assert ours[1] is not None
+    assert theirs[1] is not None
+    pairs = zip(ours[1].frames(), theirs[1].frames(), strict=True)
+    return ours[0] == theirs[0] and all(np.array_equal(one, other) for one, other in pairs)
+
+
 @pytest.mark.parametrize("choice", CHOSEN)
 def test_the_images_of_pydicom_become_the_same_or_are_held_by_both(choice: str, tmp_path: Path) -> None:
     plan_for = plans(choice)
@@ -104,5 +117,7 @@ def test_the_images_of_pydicom_become_the_same_or_are_held_by_both(choice: str, 
             written.add(path.name)
             same = (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
             assert same or path.name in UNLIKE, path.name
-            assert same or dcmread(tmp_path / "ours") == dcmread(tmp_path / "theirs"), path.name
+            assert same or dcmread(tmp_path / "ours") == dcmread(tmp_path / "theirs") or _decode_alike(tmp_path), (
+                path.name
+            )
     assert len(written) > 100

@@ -277,3 +277,9 @@ def test_own_words_must_be_words() -> None:
     assert Anonymize(keep_words=("two words",)).problems() == (
         '"two words" in keep_words is no single word of letters and digits',
     )
+
+
+@pytest.mark.parametrize("keyword", ["BurnedInAnnotation", "RecognizableVisualFeatures"])
+def test_no_rule_says_that_pixels_are_clean(keyword: str) -> None:
+    assert "which the step writes itself" in problems({"replace": keyword, "with": "NO"})[0][0]
+    assert problems({"replace": keyword, "with": "YES"}, {"remove": keyword}, {"keep": keyword}) == []
