@@ -2,13 +2,14 @@
 
     python -m benchmarks.convert [--python PYTHON] [--oracle nifti_oracle.py] [--only ct fmri enhanced]
                                 [--series FOLDER] [--rounds 3]
+    python -m benchmarks.convert --answers [--series FOLDER] [--rounds 3]      how long a sender waits meanwhile
 
-Series: a CT of 300 x 512x512, 4-D fMRI of 30 x 64x64 x 100, the same as one enhanced object. Each conversion is a
-process of its own; seconds are the work alone, without the start of an interpreter, which the node's workers have
-behind them. Ours includes the gate, the report, and publishing (link, fsync, rename, fsync of the folder), which no
-other does. Memory is the peak of the process above that of its interpreter with all imports, dcm2niix' the whole.
-Tools take turns, round after round. --python has SimpleITK, nibabel and dicom2nifti. With --oracle every result is
-judged, frame by frame.
+Series: a CT of 300 x 512x512 (`phantom`: it compresses as a real one), 4-D fMRI of 30 x 64x64 x 100, the same as one
+enhanced object. Each conversion is a process of its own; seconds are the work alone, without the start of an
+interpreter, which the node's workers have behind them. Ours includes the gate, the report, and publishing (link, fsync,
+rename, fsync of the folder), which no other does. Memory is the peak of the process above that of its interpreter with
+all imports, dcm2niix' the whole. Tools take turns, round after round. --python has SimpleITK, nibabel and dicom2nifti.
+With --oracle every result is judged, frame by frame.
 """
 
 from __future__ import annotations
@@ -26,9 +27,11 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import answers
 from benchmarks.figures import number, table
 from benchmarks.machine import disk, machine, tree
-from benchmarks.processes import memory
+from benchmarks.phantom import slice_of
+from benchmarks.processes import end_on_sigterm, memory
 from tests import make
 
 _PEAK = """
@@ -147,7 +150,11 @@ def _told(command: Sequence[str]) -> tuple[float, float]:
 
 
 def ct(folder: Path, quick: bool) -> None:
-    make.write_all(make.ct_series(20 if quick else 300, spacing=1.0, rows=512, columns=512), folder)
+    count = 20 if quick else 300
+    series = make.ct_series(count, spacing=1.0, rows=512, columns=512)
+    for k, ds in enumerate(series):
+        make.set_pixels(ds, slice_of(512, k, count))
+    make.write_all(series, folder)
 
 
 def fmri(folder: Path, quick: bool) -> None:
@@ -224,12 +231,21 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=list(SERIES), default=list(SERIES))
     parser.add_argument("--tools", nargs="*", help="beginnings of names: this, dcm2niix, SimpleITK, dicom2nifti")
     parser.add_argument("--series", type=Path, help="a folder of one real series instead")
+    parser.add_argument("--answers", action="store_true", help="how long a C-STORE waits while the node converts")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, help="a folder on the disk; default: the one for temporary files")
     parser.add_argument("--quick", action="store_true", help="small series, once: only to see that it works")
     given = parser.parse_args()
     folder = given.folder or Path(tempfile.gettempdir())
+    end_on_sigterm()
     print(f"{machine()}, {disk(folder)}; dicom-node {tree()}")
+    if given.answers:
+        with tempfile.TemporaryDirectory(dir=folder, prefix="dicom-node-convert-") as temporary:
+            made = Path(temporary) / "in"
+            if not given.series:
+                ct(made, given.quick)
+            answers.measure(given.series or made, Path(temporary), 1 if given.quick else given.rounds)
+        return
     for name in [given.series.name] if given.series else given.only:
         tools = [Tool("this node", ours)]
         if given.dcm2niix:

@@ -21,6 +21,7 @@ from typing import BinaryIO
 
 from node.errors import CannotSucceed, NodeError, TryAgain
 from node.pool.deadline import keep_deadlines
+from node.pool.priority import step_back
 
 LENGTH = struct.Struct(">Q")
 
@@ -32,6 +33,7 @@ def main() -> None:
     memory = int(sys.argv[1])
     if memory:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    step_back()
     _end_with(int(sys.argv[2]))
     keep_deadlines()
     answers = os.fdopen(os.dup(1), "wb", buffering=0)

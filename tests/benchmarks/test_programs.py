@@ -121,3 +121,9 @@ def test_conversion_is_compared_with_what_is_installed(folder: Path) -> None:
     shown = run("convert", folder, "--only", "enhanced", "--tools", "this", "dcm2niix -z y -1")
     assert "| this node " in shown
     assert "failed" not in shown
+
+
+@pytest.mark.full
+def test_answers_are_measured_while_a_real_node_converts(folder: Path) -> None:
+    shown = run("convert", folder, "--answers")
+    assert "converting : idle" in shown or "too few" in shown

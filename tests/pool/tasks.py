@@ -102,3 +102,13 @@ def in_time_again(seconds: float) -> str:
     with contextlib.suppress(KeyError), at_most(seconds):
         raise KeyError
     return in_time(seconds)
+
+
+def priority() -> tuple[int, int, int | None]:
+    """Nice value, policy, and the slice in nanoseconds as the kernel has it (proc(5), sched); None where it has not."""
+    slices = [
+        int(line.rpartition(":")[2])
+        for line in Path("/proc/self/sched").read_text().splitlines()
+        if line.startswith("se.slice")
+    ]
+    return os.getpriority(os.PRIO_PROCESS, 0), os.sched_getscheduler(0), slices[0] if slices else None
