@@ -175,6 +175,45 @@ def test_real_world_values_are_used_where_they_are_wanted_and_known() -> None:
     assert values_of(volume, layout, real=True).intercept == -1024
 
 
+def test_real_world_values_of_some_frames_only_are_no_volume() -> None:
+    volume, _, _ = planned()
+    frames = tuple(replace(frame, real=(0.25, 1.0) if n else None) for n, frame in enumerate(volume.frames))
+    with pytest.raises(CannotSucceed, match="1 of 4 frames have no real-world values"):
+        values_of(replace(volume, frames=frames), layout_of(make.ct_series(1)[0], EXPLICIT), real=True)
+
+
+def test_voxels_whose_type_is_too_small_are_refused_though_the_file_has_them_as_they_are(tmp_path: Path) -> None:
+    volume, _, pixels = planned()
+    wrapped = Values(dtype=np.dtype("i1"), applied=True)
+    path = written(tmp_path / "a.nii.gz", volume, wrapped, pixels)
+    with pytest.raises(CannotSucceed, match=r"frame 1 has .* values that int8 does not hold"):
+        gate.check(path, volume, wrapped, pixels)
+
+
+def test_values_beyond_float32_are_kept_in_double_precision(tmp_path: Path) -> None:
+    volume, _, pixels = planned()
+    frames = tuple(replace(frame, slope=1e40) for frame in volume.frames)
+    far = replace(volume, frames=frames)
+    values = values_of(far, layout_of(make.ct_series(1)[0], EXPLICIT))
+    assert values.dtype == np.float64
+    gate.check(written(tmp_path / "a.nii.gz", far, values, pixels), far, values, pixels)
+
+
+def test_a_nan_that_was_stored_passes_and_an_infinity_that_was_not_does_not() -> None:
+    volume, _, _ = planned(1)
+    applied = Values(dtype=np.dtype("f4"), applied=True)
+    stored = np.array([[np.nan, np.inf, 1.0]], np.float32)
+    gate.check_values(volume, applied, [stored])
+    frames = tuple(replace(frame, slope=1e39) for frame in volume.frames)
+    with pytest.raises(CannotSucceed, match="1 of 3 values"):
+        gate.check_values(replace(volume, frames=frames), applied, [stored])
+
+
+def test_a_length_beyond_float32_is_refused() -> None:
+    with pytest.raises(CannotSucceed, match="1e\\+39 mm"):
+        NiftiHeader(shape=(2, 2, 2, 1), dtype=np.dtype("i2"), affine=np.diag([1, 1, 1e39, 1])).packed()
+
+
 def times(*seconds: float) -> Volume:
     """One slice in as many volumes as there are times."""
     volume, _, _ = planned(1)

@@ -104,6 +104,9 @@ def _member(item: Item, keywords: Sequence[str]) -> tuple[Member, str]:
         warnings.simplefilter("ignore")
         if pixels is None:
             return _described(item, ds, None, (), keywords), "no pixel data"
+        if text_of(ds, "ModalityLUTSequence"):
+            # Its table gives the values (PS3.3 C.11.1.1.1), of which a volume has a slope and an intercept only.
+            return _described(item, ds, pixels, (), keywords), "values by a 'Modality LUT Sequence', not by a rescale"
         try:
             return _described(item, ds, pixels, tuple(frames_of(ds, pixels.layout, 0)), keywords), ""
         except CannotSucceed as error:
