@@ -20,7 +20,7 @@ from node.imaging.capabilities import cannot_decode
 from node.imaging.volumes import Unplaced, Volume, plan
 from node.model import Batch, Held, Item, Kind, ReceiptId, Work
 from node.steps.nifti import by_dcm2niix, naming, report
-from node.steps.nifti.members import Member, read_members
+from node.steps.nifti.members import NO_PIXELS, Member, read_members
 from node.steps.nifti.writing import Wanted, write_volume
 from node.steps.nifti.written import Written
 
@@ -86,7 +86,8 @@ class Nifti:
         items = [item for item in batch.items if item.kind is Kind.DICOM]
         members, reasons = read_members(items, naming.keywords(self.names))
         if not any(member.pixels for member in members):
-            raise CannotSucceed("no image in the batch")
+            unread = next((reason for _, reason in sorted(reasons.items()) if reason != NO_PIXELS), "")
+            raise CannotSucceed(f"no image in the batch{unread and ' can be converted; the first: '}{unread}")
         if self.engine == "dcm2niix":
             written = self._by_dcm2niix(members, reasons, work)
         else:

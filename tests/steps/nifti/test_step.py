@@ -164,6 +164,28 @@ def test_values_by_a_table_are_held(tmp_path: Path) -> None:
     assert [held.reason for held in result.held] == ["values by a 'Modality LUT Sequence', not by a rescale"]
 
 
+def test_a_batch_of_images_that_are_all_cut_short_says_that(tmp_path: Path) -> None:
+    series = make.ct_series(2)
+    for ds in series:
+        ds.PixelData = ds.PixelData[:-20]
+    with pytest.raises(CannotSucceed, match="can be converted; the first: 220 bytes of pixels, 240 expected"):
+        converted(series, tmp_path)
+
+
+def test_tube_voltages_that_take_turns_from_slice_to_slice_are_not_mixed(tmp_path: Path) -> None:
+    found = []
+    for k in range(3):
+        for n, kvp in enumerate((80, 140) if k % 2 else (140, 80)):
+            ds = make.ct_series(3, series="dual")[k]
+            ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = make.uid("dual", k, kvp)
+            ds.KVP, ds.AcquisitionTime, ds.InstanceNumber = kvp, f"1011{10 + 2 * k + n}", kvp + k
+            make.set_pixels(ds, np.full((12, 10), kvp, np.int16))
+            found.append(ds)
+    _, result = converted(found, tmp_path)
+    values = [np.unique(nibabel.load(item.path).get_fdata()).tolist() for item in volumes_of(result)]
+    assert values == [[80 - 1024], [140 - 1024]]
+
+
 def test_spacing_that_is_no_length_is_held(tmp_path: Path) -> None:
     series = make.ct_series(3)
     for ds in series:
