@@ -119,6 +119,7 @@ class Nifti:
             if n not in reasons:
                 series.setdefault(member.series, []).append(n)
         written: list[Written] = []
+        taken: set[str] = set()
         for number, numbers in enumerate(series.values(), 1):
             first = members[numbers[0]]
             folder = work.out / f"dcm2niix-{number:03d}"
@@ -130,7 +131,9 @@ class Nifti:
             except CannotSucceed as error:
                 reasons.update({n: str(error) for n in numbers if n not in reasons})
                 continue
-            written += [report.of_foreign(one, members, self.sidecar) for one in judged]
+            here = [by_dcm2niix.placed(one, work.out, taken) for one in judged]
+            shutil.rmtree(folder)
+            written += [report.of_foreign(one, members, self.sidecar) for one in here]
         return written
 
     def _name(self, first: Member, number: int) -> str:
