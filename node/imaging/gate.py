@@ -170,7 +170,7 @@ def _interpolated(
     apart = np.abs(written.astype(np.float64) - expected)
     allowed = (0.5 if written.dtype.kind in "iu" else 0.0) + OF_THE_RANGE * (high - low) + 1e-6 * abs(high)
     if not np.array_equal(np.isnan(written), np.isnan(expected)):
-        raise CannotSucceed(f"gate: slice {n + 1} has NaN where its frames have none, or none where they have some")
+        raise CannotSucceed(f"gate: slice {n + 1} has NaN at other voxels than its frames: nothing to interpolate")
     worst = float(np.nanmax(apart, initial=0.0))
     if not worst <= allowed:
         raise CannotSucceed(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from node.errors import CannotSucceed
-from node.imaging import gate, volume_files
+from node.imaging import gate, resample, volume_files
 from node.imaging.attributes import frames_of
 from node.imaging.layout import layout_of
 from node.imaging.nifti import NiftiHeader
@@ -248,4 +248,26 @@ def test_a_file_that_ends_before_its_frames_do_does_not_pass(tmp_path: Path) -> 
     path = written(tmp_path / "a.nii.gz", volume, values, pixels)
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())[:-10]))
     with pytest.raises(CannotSucceed, match="ends in slice 4 of 4"):
+        gate.check(path, volume, values, pixels)
+
+
+def test_a_nan_where_something_else_was_interpolated_is_found(tmp_path: Path) -> None:
+    series = make.ct_series(3)
+    for k, ds in enumerate(series):
+        ds.ImagePositionPatient = [-20.0 + k, -30.0, 100.0 + 2.5 * k]
+    (volume,) = plan([frame for n, ds in enumerate(series) for frame in frames_of(ds, layout_of(ds, EXPLICIT), n)])
+    assert isinstance(volume, Volume)
+    values, pixels = Values(dtype=np.dtype("f4")), [ds.pixel_array.astype("f4") for ds in series]
+    grid = resample.grid_of(volume, 12, 10)
+    planes = list(resample.planes(grid, pixels, 0.0))
+    header = NiftiHeader(
+        shape=(grid.columns, grid.rows, grid.slices, 1), dtype=values.dtype, affine=grid.affine,
+    )  # fmt: skip
+    path = tmp_path / "a.nii.gz"
+    volume_files.write(path, header, planes)
+    gate.check(path, volume, values, pixels)
+    planes[1] = planes[1].copy()
+    planes[1][5, 5] = np.nan
+    volume_files.write(path, header, planes)
+    with pytest.raises(CannotSucceed, match="slice 2 has NaN at other voxels"):
         gate.check(path, volume, values, pixels)
