@@ -167,6 +167,10 @@ def _apart(columns: Sequence[Column]) -> list[Arranged]:
         found = _by_label(columns, key)
         if found is not None:
             return [_arranged(columns, part, f"{why}: apart by {name}") for part in found]
+    lacking = sum(count < max(counts) for count in counts)
+    if 2 * lacking < len(counts):
+        # Images are missing rather than there twice: to close up would put later ones into earlier volumes.
+        raise CannotSucceed(f"{why}: {lacking} lack some, and no label tells which volumes those are missing from")
     ordered = []
     for column in columns:
         orders = [frame.order for frame in column]

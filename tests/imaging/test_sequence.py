@@ -127,3 +127,9 @@ def test_inversion_times_in_one_order_are_a_fourth_dimension_and_those_of_each_s
     for columns in (alike, by_slice):
         (one,) = arrange(columns)
         assert (instances(one.columns), one.by) == ([[0, 1], [2, 3]], "instance number")
+
+
+def test_where_a_few_positions_lack_an_image_later_ones_do_not_move_up() -> None:
+    columns = [[frame(10 * k + t, 10 * t + k, time=float(t)) for t in range(3) if (k, t) != (1, 0)] for k in range(4)]
+    with pytest.raises(CannotSucceed, match="4 positions have 2 to 3 images each: 1 lack some, and no label tells"):
+        arrange(columns)
