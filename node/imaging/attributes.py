@@ -11,9 +11,11 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 from pydicom.dataset import Dataset
 
 from node.errors import CannotSucceed
+from node.imaging.dose import RT_DOSE, plane_positions
 from node.imaging.functional import UNREADABLE
 from node.imaging.layout import Array, Layout
 from node.imaging.mosaic import Tile, tiles_of
@@ -78,6 +80,8 @@ def _frames(ds: Dataset, layout: Layout, instance: int) -> list[Frame]:
         raise CannotSucceed("palette colour: its indices are no values")
     per_frame = value(ds, "PerFrameFunctionalGroupsSequence")
     if per_frame is None:
+        if value(ds, "SOPClassUID") == RT_DOSE:
+            return _dose_planes(ds, layout, instance)
         if layout.frames > 1:
             raise CannotSucceed(f"{layout.frames} frames without functional groups: their positions are unknown")
         # Private elements of MR are looked for in MR only: a question costs as much as ten attributes.
@@ -95,6 +99,20 @@ def source_of(ds: Dataset, number: int) -> Source:
     if per_frame is None or number >= len(per_frame):
         return _Classic(ds)
     return _Enhanced(per_frame[number], (value(ds, "SharedFunctionalGroupsSequence") or [Dataset()])[0])
+
+
+def _dose_planes(ds: Dataset, layout: Layout, instance: int) -> list[Frame]:
+    source = _Classic(ds)
+    first = _frame(source, ds, layout, instance, 0)
+    if layout.frames == 1:
+        return [first]
+    offsets = _numbers(value(ds, "GridFrameOffsetVector"), layout.frames, "Grid Frame Offset Vector")
+    places = plane_positions(offsets, first.position, first.orientation)
+    order = first.order and first.order[0]
+    return [
+        replace(first, number=n, order=None if order is None else (order, n), position=(place[0], place[1], place[2]))
+        for n, place in enumerate(np.array(places).tolist())
+    ]
 
 
 def _tiled(ds: Dataset, layout: Layout, instance: int, tiles: tuple[Tile, ...]) -> list[Frame]:
@@ -144,8 +162,7 @@ def _frame(source: Source, ds: Dataset, layout: Layout, instance: int, number: i
         source.get("PlaneOrientationSequence", "ImageOrientationPatient"), 6, "Image Orientation (Patient)"
     )
     spacing = _numbers(source.get("PixelMeasuresSequence", "PixelSpacing"), 2, "Pixel Spacing")
-    slope = source.get("PixelValueTransformationSequence", "RescaleSlope")
-    intercept = source.get("PixelValueTransformationSequence", "RescaleIntercept")
+    slope, intercept = _rescale(source, ds)
     order = value(ds, "InstanceNumber")
     return Frame(
         instance=instance,
@@ -161,6 +178,17 @@ def _frame(source: Source, ds: Dataset, layout: Layout, instance: int, number: i
         weighting=weighting_of(source.get, ds),
         real=real_world(source.get, source.levels, slope, intercept),
     )
+
+
+def _rescale(source: Source, ds: Dataset) -> tuple[Any, Any]:
+    """Slope and intercept as they stand: of the frame, else at the top, where multi-frame Secondary Captures have them
+    beside functional groups (PS3.3 C.8.6.3), else RT Dose's scaling (C.8.8.3.1)."""
+    found = [source.get("PixelValueTransformationSequence", k) for k in ("RescaleSlope", "RescaleIntercept")]
+    if found == [None, None]:
+        found = [value(ds, "RescaleSlope"), value(ds, "RescaleIntercept")]
+    if found == [None, None]:
+        found[0] = value(ds, "DoseGridScaling")
+    return found[0], found[1]
 
 
 _FRAME_TYPES = (

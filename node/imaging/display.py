@@ -133,8 +133,11 @@ def _modality(attributes: FrameAttributes, layout: Layout) -> Rescale | Lookup:
     tables = attributes.top("ModalityLUTSequence")
     if tables:
         return read_lookup(tables[0], signed=layout.signed, name="Modality LUT Sequence")
-    slope = number_of(attributes.get("PixelValueTransformationSequence", "RescaleSlope"))
-    intercept = number_of(attributes.get("PixelValueTransformationSequence", "RescaleIntercept"))
+    given = [attributes.get("PixelValueTransformationSequence", k) for k in ("RescaleSlope", "RescaleIntercept")]
+    slope, intercept = (number_of(value) for value in given)
+    for name, value, found in zip(("Rescale Slope", "Rescale Intercept"), given, (slope, intercept), strict=True):
+        if value is not None and found is None:
+            raise CannotSucceed(f"'{name}' is no finite number: a window on stored values would be another")
     if slope == 0:
         raise CannotSucceed("'Rescale Slope' is 0: every value would be the same")
     return Rescale(slope=1.0 if slope is None else slope, intercept=intercept or 0.0)

@@ -20,7 +20,7 @@ from node.imaging.interpolate import expected_plane
 from node.imaging.layout import Array
 from node.imaging.nifti import NiftiHeader
 from node.imaging.sequence import mixed_volumes
-from node.imaging.values import Values
+from node.imaging.values import Values, scale_of
 from node.imaging.volume_files import Format, has_scale, read
 from node.imaging.volumes import Volume
 
@@ -63,6 +63,7 @@ def check(
     Raises CannotSucceed, with the numbers, at the first frame that differs.
     """
     check_order(volume)
+    check_values(volume, values, pixels)
     worst, seen = Passed(frames=0, worst_mm=0.0), 0
     placed: NiftiHeader | None = None
     for n, (header, written) in enumerate(read(path, form)):
@@ -103,6 +104,28 @@ def check_order(volume: Volume) -> None:
         known = [time for time in times if time is not None]
         if len(set(known)) == len(times) and known != sorted(known):
             raise CannotSucceed(f"gate: volumes are not in the order of acquisition times at slice {k + 1}")
+
+
+def check_values(volume: Volume, values: Values, pixels: Sequence[Array]) -> None:
+    """Voxels in which the rescale is applied are stored value * slope + intercept (PS3.3 C.11.1.1.2), exactly as whole
+    numbers, else to the precision of their type: one that is too small wraps round or overflows. Raises CannotSucceed.
+    """
+    if not values.applied:
+        return  # the voxels are the pixels, and the rescale is read back with the header
+    for n, frame in enumerate(volume.frames):
+        slope, intercept = scale_of(frame, values.real)
+        true = pixels[n].astype(np.float64) * slope + intercept
+        written = values.voxels(frame, pixels[n]).astype(np.float64)
+        exact = values.dtype.kind in "iu"
+        allowed = 0.0 if exact else float(np.finfo(values.dtype.name).eps) * np.abs(true) + float(np.finfo("f4").tiny)
+        # Written so that an infinity that was none fails; NaN and infinity as they were stored are equal to themselves.
+        with np.errstate(invalid="ignore"):
+            fits = (np.abs(written - true) <= allowed) & np.isfinite(written)
+        fits |= ~np.isfinite(pixels[n]) & ((written == true) | (np.isnan(written) & np.isnan(true)))
+        if not fits.all():
+            raise CannotSucceed(
+                f"gate: frame {n + 1} has {int((~fits).sum())} of {fits.size} values that {values.dtype} does not hold"
+            )
 
 
 def _source(frame: Frame) -> tuple[object, ...]:
@@ -146,7 +169,9 @@ def _interpolated(
         raise CannotSucceed(f"gate: slice {n + 1} is {written.shape}, interpolated it is {expected.shape}")
     apart = np.abs(written.astype(np.float64) - expected)
     allowed = (0.5 if written.dtype.kind in "iu" else 0.0) + OF_THE_RANGE * (high - low) + 1e-6 * abs(high)
-    worst = float(np.nanmax(apart))
+    if not np.array_equal(np.isnan(written), np.isnan(expected)):
+        raise CannotSucceed(f"gate: slice {n + 1} has NaN at other voxels than its frames: nothing to interpolate")
+    worst = float(np.nanmax(apart, initial=0.0))
     if not worst <= allowed:
         raise CannotSucceed(
             f"gate: slice {n + 1} has {int((apart > allowed).sum())} of {apart.size} values that differ from those "

@@ -26,6 +26,10 @@ TILT = 0.1
 Cosines rounded to 3 decimals make 0.06 degrees; the smallest tilt that scanners set is 0.5."""
 
 
+SMALLEST, LARGEST = 1e-6, 1e4
+"""mm between pixels: a nanometre to ten metres. What is outside is no length, and arithmetic on it overflows."""
+
+
 def tolerance_of(spacing: tuple[float, float]) -> float:
     """How far, in mm, a slice may be from where a uniform stack has it: what rounding positions to 2 decimals
     does, or 2 % of a pixel where pixels are small (micro CT)."""
@@ -33,8 +37,8 @@ def tolerance_of(spacing: tuple[float, float]) -> float:
 
 
 def check_plane(orientation: Sequence[float], spacing: tuple[float, float]) -> None:
-    """Raise CannotSucceed unless the spacing is positive and the cosines (6) are two orthogonal unit vectors."""
-    if min(spacing) <= 0:
+    """Raise CannotSucceed unless the spacing is a pixel's and the cosines (6) are two orthogonal unit vectors."""
+    if not SMALLEST <= min(spacing) <= max(spacing) <= LARGEST:
         raise CannotSucceed(f"'Pixel Spacing' is {spacing[0]:g} x {spacing[1]:g} mm")
     row, column = np.array(orientation[:3]), np.array(orientation[3:])
     lengths, product = (float(np.linalg.norm(row)), float(np.linalg.norm(column))), float(row @ column)

@@ -18,6 +18,7 @@ from node.imaging.gate import MILLIMETRES, OF_A_PIXEL
 from node.imaging.geometry import plane_corners
 from node.imaging.layout import Array
 from node.imaging.nifti import NiftiHeader
+from node.imaging.sequence import mixed_volumes
 from node.imaging.volume_files import Format, read
 
 _FLOAT32 = 2e-6
@@ -108,13 +109,16 @@ def check_whole(file: Foreign) -> None:
     wanted = planes * len(file)
     if len(file.found) != wanted:
         raise CannotSucceed(f"gate: {len(file.found)} of {wanted} slices in the file have a source frame")
-    times: dict[Plane, list[float | None]] = {}
+    columns: dict[Plane, list[Frame]] = {}
     for (t, plane), frame in sorted(file.found.items(), key=lambda pair: pair[0]):
         first = next(f for (other, _), f in file.found.items() if other == t)
         if frame.weighting.label != first.weighting.label:
             raise CannotSucceed(f"gate: volume {t + 1} mixes temporal positions or diffusion weightings")
-        times.setdefault(plane, []).append(frame.weighting.time)
-    for sequence in times.values():
+        columns.setdefault(plane, []).append(frame)
+    if odd := mixed_volumes(list(columns.values())):
+        raise CannotSucceed(f"gate: {odd}")
+    for column in columns.values():
+        sequence = [frame.weighting.time for frame in column]
         known = [time for time in sequence if time is not None]
         if len(set(known)) == len(sequence) and known != sorted(known):
             raise CannotSucceed("gate: volumes are not in the order of acquisition times")

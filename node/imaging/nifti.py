@@ -50,13 +50,15 @@ class NiftiHeader:
     """From one volume to the next, 0 where that is unknown."""
 
     def packed(self) -> bytes:
-        """352 bytes, little-endian. Raises CannotSucceed when a dimension exceeds 32767.
+        """352 bytes, little-endian. Raises CannotSucceed when a dimension exceeds 32767, or a length float32.
 
         The affine goes into the sform. The qform holds rotations only: it is set when it says the same, else its code
         is 0 (unknown), so that no reader can choose the wrong one.
         """
         if max(self.shape) > _LARGEST:
             raise CannotSucceed(f"{' x '.join(map(str, self.shape))} voxels: NIfTI-1 ends at {_LARGEST} a side")
+        if not np.abs(self.affine).max() <= np.finfo(np.float32).max:
+            raise CannotSucceed(f"a length of {np.abs(self.affine).max():g} mm: NIfTI-1 has 32-bit floats")
         header = bytearray(DATA_AT)
         columns, rows, slices, volumes = self.shape
         sizes = np.linalg.norm(self.affine[:3, :3], axis=0)

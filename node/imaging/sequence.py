@@ -15,6 +15,7 @@ from typing import Any
 
 from node.errors import CannotSucceed
 from node.imaging.attributes import Frame
+from node.imaging.functional import number_of
 
 Column = list[Frame]
 """The images at one position."""
@@ -63,9 +64,29 @@ def arrange(columns: Sequence[Column]) -> list[Arranged]:
         return _apart(columns)
     try:
         ordered, by = in_order(columns)
-    except Untold as error:
-        return _by_instance(columns, str(error))
+    except CannotSucceed as error:
+        apart = _settings_apart(columns)
+        if apart:
+            return apart
+        if isinstance(error, Untold):
+            return _by_instance(columns, str(error))
+        raise
     return [Arranged(columns=ordered, by=by, where=tuple(range(len(columns))))]
+
+
+def _settings_apart(columns: Sequence[Column]) -> list[Arranged]:
+    """Each inversion time, flip angle, tube voltage or kernel by itself, where every position has as many images of
+    each; else none."""
+    found = [sorted(frame.weighting.setting for frame in column) for column in columns]
+    settings = sorted(set(found[0]), key=_in_numbers)
+    if len(settings) < 2 or any(other != found[0] for other in found):
+        return []
+    split = f"{len(settings)} inversion times, flip angles, tube voltages or kernels apart"
+    where, parts = tuple(range(len(columns))), []
+    for setting in settings:
+        ordered, by = in_order([[f for f in column if f.weighting.setting == setting] for column in columns])
+        parts.append(Arranged(columns=ordered, by=by, split=split, where=where))
+    return parts
 
 
 class Untold(CannotSucceed):
@@ -104,6 +125,8 @@ def in_order(columns: Sequence[Column]) -> tuple[tuple[tuple[Frame, ...], ...], 
         odd = mixed_volumes(ordered)
         if not odd:
             return ordered, name
+        if odd == _take_turns(ordered):
+            raise CannotSucceed(odd)  # a later order might undo it against the times
         mixed = mixed or f"by {name}, {odd}"
     if mixed:
         raise CannotSucceed(mixed)
@@ -119,6 +142,21 @@ def mixed_volumes(columns: Sequence[Sequence[Frame]]) -> str:
                 f"image {t + 1} of {odd} of {len(columns)} positions is of another temporal position or diffusion "
                 "weighting than at the first position"
             )
+    return _take_turns(columns)
+
+
+def _take_turns(columns: Sequence[Sequence[Frame]]) -> str:
+    """That volumes mix settings of which every position has the same, in words; "" where they do not."""
+    settings = [[frame.weighting.setting for frame in column] for column in columns]
+    # What differs between positions is how the scanner went; what every position has of each makes volumes of its own.
+    if any(sorted(found) != sorted(settings[0]) for found in settings):
+        return ""
+    odd = sum(found != settings[0] for found in settings)
+    if odd:
+        return (
+            f"{odd} of {len(columns)} positions have inversion times, flip angles, tube voltages or kernels in another "
+            "order than the first position"
+        )
     return ""
 
 
@@ -129,6 +167,10 @@ def _apart(columns: Sequence[Column]) -> list[Arranged]:
         found = _by_label(columns, key)
         if found is not None:
             return [_arranged(columns, part, f"{why}: apart by {name}") for part in found]
+    lacking = sum(count < max(counts) for count in counts)
+    if 2 * lacking < len(counts):
+        # Images are missing rather than there twice: to close up would put later ones into earlier volumes.
+        raise CannotSucceed(f"{why}: {lacking} lack some, and no label tells which volumes those are missing from")
     ordered = []
     for column in columns:
         orders = [frame.order for frame in column]
@@ -177,3 +219,8 @@ def _weight(frame: Frame) -> Any:
     """None without a b-value; images without direction before those with one."""
     b_value, gradient = frame.weighting.b_value, frame.weighting.gradient
     return None if b_value is None else (round(b_value), tuple(round(x, 2) for x in gradient or ()))
+
+
+def _in_numbers(setting: tuple[str, ...]) -> tuple[tuple[float, str], ...]:
+    """To be sorted: 500 before 2000, and what is no number by its letters."""
+    return tuple((number_of(word) or 0.0, word) for word in setting)

@@ -102,7 +102,7 @@ def _structures(ds: Dataset) -> StructureSet:
         raise CannotSucceed(f"several regions have the ROI Number {twice[0]}")
     rois = [
         Roi(
-            number=number, name=str(item.get("ROIName") or "").strip(),
+            number=number, name=_name(item.get("ROIName")),
             algorithm=str(item.get("ROIGenerationAlgorithm") or "").upper(), interpreted=interpreted.get(number, ""),
             frame_of_reference=str(item.get("ReferencedFrameOfReferenceUID") or ""),
             contours=tuple(drawn.pop(number, ())),
@@ -155,6 +155,11 @@ def _points(item: Dataset) -> Floats:
     if said is not None and int(said) != len(numbers) // 3:
         raise CannotSucceed("'Number of Contour Points' is not the number of points there are")
     return numbers.reshape(-1, 3)
+
+
+def _name(value: Any) -> str:
+    """Of a region. A backslash in it has made several values of one text."""
+    return (value if isinstance(value, str) else "\\".join(str(part) for part in value or ())).strip()
 
 
 def _items(ds: Dataset, keyword: str) -> Sequence[Dataset]:

@@ -39,7 +39,8 @@ class Values:
         slope, intercept = scale_of(frame, self.real)
         if self.dtype.kind in "iu":  # both are whole numbers, and the result fits: see values_of
             return np.asarray((pixels.astype(np.int64) * int(slope) + int(intercept)).astype(self.dtype))
-        return np.asarray((pixels.astype(np.float64) * slope + intercept).astype(self.dtype))
+        with np.errstate(over="ignore"):  # the gate finds an infinity that was not stored
+            return np.asarray((pixels.astype(np.float64) * slope + intercept).astype(self.dtype))
 
 
 def scale_of(frame: Frame, real: bool) -> tuple[float, float]:
@@ -54,12 +55,16 @@ def values_of(volume: Volume, layout: Layout, *, real: bool = False, in_header: 
     real       real-world values where a frame has them
     in_header  False for a format that has no slope and intercept: whole numbers then stay whole numbers
 
-    Raises CannotSucceed for a slope of zero, and for colour that is not 8 bits by sample.
+    Raises CannotSucceed for a slope of zero, for colour that is not 8 bits by sample, and where only some frames have
+    the real-world values that are wanted: the others would be in another unit.
     """
     if layout.samples == 3:
         if layout.dtype != np.uint8:
             raise CannotSucceed(f"colour of {layout.allocated} bits per sample: NIfTI has 8")
         return Values(dtype=RGB24)
+    without = sum(frame.real is None for frame in volume.frames) if real else 0
+    if 0 < without < len(volume.frames):
+        raise CannotSucceed(f"{without} of {len(volume.frames)} frames have no real-world values, the others have")
     scales = {scale_of(frame, real) for frame in volume.frames}
     if any(slope == 0 for slope, _ in scales):
         raise CannotSucceed("'Rescale Slope' is 0: every value would be the same")
@@ -71,8 +76,9 @@ def values_of(volume: Volume, layout: Layout, *, real: bool = False, in_header: 
     whole = _whole(scales, layout) if not in_header else None
     if whole is not None:
         return Values(dtype=whole, applied=True, real=real)
-    wide = layout.dtype.kind == "f" or layout.stored <= _EXACT_IN_FLOAT32
-    floats = np.dtype("f4" if wide and layout.dtype.itemsize < 8 else "f8")
+    narrow = layout.dtype.kind == "f" or layout.stored <= _EXACT_IN_FLOAT32
+    narrow = narrow and layout.dtype.itemsize < 8 and _farthest(scales, layout) <= float(np.finfo(np.float32).max)
+    floats = np.dtype("f4" if narrow else "f8")
     return Values(dtype=floats, applied=True, real=real)
 
 
@@ -88,7 +94,19 @@ def _whole(scales: Iterable[tuple[float, float]], layout: Layout) -> np.dtype[np
     """The smallest integer type that has every rescaled value, where all scales are whole numbers."""
     if layout.dtype.kind not in "iu" or not all(float(x).is_integer() and abs(x) < 2**31 for s in scales for x in s):
         return None
-    half = 1 << (layout.stored - 1)
-    lowest, highest = (-half, half - 1) if layout.signed else (0, 2 * half - 1)
-    ends = [int(slope) * stored + int(intercept) for slope, intercept in scales for stored in (lowest, highest)]
+    ends = [int(slope) * stored + int(intercept) for slope, intercept in scales for stored in _ends(layout)]
     return next((d for d in _INTEGERS if np.iinfo(d.name).min <= min(ends) and max(ends) <= np.iinfo(d.name).max), None)
+
+
+def _ends(layout: Layout) -> tuple[int, int]:
+    """The lowest and highest whole number that its bits can store."""
+    half = 1 << (layout.stored - 1)
+    return (-half, half - 1) if layout.signed else (0, 2 * half - 1)
+
+
+def _farthest(scales: Iterable[tuple[float, float]], layout: Layout) -> float:
+    """What no rescaled whole number is farther from 0 than; 0 for stored floats, which only the gate can judge."""
+    if layout.dtype.kind == "f":
+        return 0.0
+    largest = float(max(abs(end) for end in _ends(layout)))
+    return max(abs(slope) * largest + abs(intercept) for slope, intercept in scales)

@@ -8,7 +8,7 @@ becomes what the caller chose. Anything else is unplaced, with the reason: nothi
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -24,6 +24,9 @@ SAME_COSINE = 1e-4
 
 SAME_SPACING = 1e-5
 """Relative: 5 µm over 512 pixels of 1 mm."""
+
+_DAY = 86400.0
+"""Seconds; times without a date are less (weighting.py)."""
 
 ASSUMED = 1.0
 """mm, the third dimension of a single slice whose header has no thickness."""
@@ -79,8 +82,21 @@ def plan(frames: Iterable[Frame], tilt: Tilt = "resample", gaps: Gaps = "split")
 
     The result follows the order of the frames: of groups by their first frame, and so it is stable for a stable input.
     """
-    groups = _alike(frames)
+    groups = _alike(_past_midnight(list(frames)))
     return [found for group in groups for found in _stacks(group, len(groups), tilt, gaps)]
+
+
+def _past_midnight(frames: list[Frame]) -> list[Frame]:
+    """Times without a date that are on both ends of a day began before midnight, for no series takes twelve hours."""
+    undated = [time for f in frames if (time := f.weighting.time) is not None and 0 <= time < _DAY]
+    if not undated or max(undated) - min(undated) <= _DAY / 2:
+        return frames
+    return [
+        replace(f, weighting=replace(f.weighting, time=time + _DAY))
+        if (time := f.weighting.time) is not None and 0 <= time < _DAY / 2
+        else f
+        for f in frames
+    ]
 
 
 def _alike(frames: Iterable[Frame]) -> list[list[Frame]]:

@@ -28,7 +28,7 @@ class Weighting:
     position: int | None = None
     """Temporal Position Index or Identifier."""
     time: float | None = None
-    """Seconds: when it was acquired, on a clock of its own."""
+    """Seconds: when it was acquired, on a clock of its own; of the day, where the header has no date."""
     trigger: float | None = None
     """ms: Trigger Time, or the delay after it."""
     acquisition: int | None = None
@@ -37,6 +37,9 @@ class Weighting:
     """s/mm2."""
     gradient: tuple[float, float, float] | None = None
     """Unit vector, LPS; None for an image without a direction."""
+
+    setting: tuple[str, ...] = ()
+    """Inversion time and flip angle, or tube voltage and kernel, as they stand: what else makes another image."""
 
     @property
     def label(self) -> tuple[object, ...]:
@@ -60,7 +63,25 @@ def weighting_of(get: Get, ds: Dataset) -> Weighting:
         acquisition=_integer(acquisition),
         b_value=b_value,
         gradient=gradient,
+        setting=_setting(get, ds),
     )
+
+
+_SETTINGS: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "MR": (
+        ("", "InversionTime"),
+        ("MRModifierSequence", "InversionTimes"),
+        ("MRTimingAndRelatedParametersSequence", "FlipAngle"),
+    ),
+    "CT": (("CTXRayDetailsSequence", "KVP"), ("CTReconstructionSequence", "ConvolutionKernel")),
+}
+"""By modality: functional group of an enhanced image, and keyword."""
+
+
+def _setting(get: Get, ds: Dataset) -> tuple[str, ...]:
+    wanted = _SETTINGS.get(str(value(ds, "Modality")), ())
+    found = [get(group, keyword) if group else value(ds, keyword) for group, keyword in wanted]
+    return tuple("" if x is None else str(x) for x in found)
 
 
 def _diffusion(get: Get, ds: Dataset) -> tuple[float | None, tuple[float, float, float] | None]:

@@ -237,6 +237,13 @@ def test_a_rescale_slope_of_zero_is_refused() -> None:
         shown(ct(RescaleSlope=0))
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value for VR DS")
+@pytest.mark.parametrize("keyword", ["RescaleSlope", "RescaleIntercept"])
+def test_a_rescale_that_is_no_finite_number_is_refused(keyword: str) -> None:
+    with pytest.raises(CannotSucceed, match="is no finite number"):
+        shown(ct(**{keyword: "nan"}))
+
+
 @pytest.mark.parametrize(
     ("modality", "kind", "yes"), [("CT", "HU", True), ("CT", None, True), ("CT", "US", False), ("PT", "BQML", False)]
 )

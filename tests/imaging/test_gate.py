@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from node.errors import CannotSucceed
-from node.imaging import gate, volume_files
+from node.imaging import gate, resample, volume_files
 from node.imaging.attributes import frames_of
 from node.imaging.layout import layout_of
 from node.imaging.nifti import NiftiHeader
@@ -175,6 +175,45 @@ def test_real_world_values_are_used_where_they_are_wanted_and_known() -> None:
     assert values_of(volume, layout, real=True).intercept == -1024
 
 
+def test_real_world_values_of_some_frames_only_are_no_volume() -> None:
+    volume, _, _ = planned()
+    frames = tuple(replace(frame, real=(0.25, 1.0) if n else None) for n, frame in enumerate(volume.frames))
+    with pytest.raises(CannotSucceed, match="1 of 4 frames have no real-world values"):
+        values_of(replace(volume, frames=frames), layout_of(make.ct_series(1)[0], EXPLICIT), real=True)
+
+
+def test_voxels_whose_type_is_too_small_are_refused_though_the_file_has_them_as_they_are(tmp_path: Path) -> None:
+    volume, _, pixels = planned()
+    wrapped = Values(dtype=np.dtype("i1"), applied=True)
+    path = written(tmp_path / "a.nii.gz", volume, wrapped, pixels)
+    with pytest.raises(CannotSucceed, match=r"frame 1 has .* values that int8 does not hold"):
+        gate.check(path, volume, wrapped, pixels)
+
+
+def test_values_beyond_float32_are_kept_in_double_precision(tmp_path: Path) -> None:
+    volume, _, pixels = planned()
+    frames = tuple(replace(frame, slope=1e40) for frame in volume.frames)
+    far = replace(volume, frames=frames)
+    values = values_of(far, layout_of(make.ct_series(1)[0], EXPLICIT))
+    assert values.dtype == np.float64
+    gate.check(written(tmp_path / "a.nii.gz", far, values, pixels), far, values, pixels)
+
+
+def test_a_nan_that_was_stored_passes_and_an_infinity_that_was_not_does_not() -> None:
+    volume, _, _ = planned(1)
+    applied = Values(dtype=np.dtype("f4"), applied=True)
+    stored = np.array([[np.nan, np.inf, 1.0]], np.float32)
+    gate.check_values(volume, applied, [stored])
+    frames = tuple(replace(frame, slope=1e39) for frame in volume.frames)
+    with pytest.raises(CannotSucceed, match="1 of 3 values"):
+        gate.check_values(replace(volume, frames=frames), applied, [stored])
+
+
+def test_a_length_beyond_float32_is_refused() -> None:
+    with pytest.raises(CannotSucceed, match="1e\\+39 mm"):
+        NiftiHeader(shape=(2, 2, 2, 1), dtype=np.dtype("i2"), affine=np.diag([1, 1, 1e39, 1])).packed()
+
+
 def times(*seconds: float) -> Volume:
     """One slice in as many volumes as there are times."""
     volume, _, _ = planned(1)
@@ -209,4 +248,26 @@ def test_a_file_that_ends_before_its_frames_do_does_not_pass(tmp_path: Path) -> 
     path = written(tmp_path / "a.nii.gz", volume, values, pixels)
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())[:-10]))
     with pytest.raises(CannotSucceed, match="ends in slice 4 of 4"):
+        gate.check(path, volume, values, pixels)
+
+
+def test_a_nan_where_something_else_was_interpolated_is_found(tmp_path: Path) -> None:
+    series = make.ct_series(3)
+    for k, ds in enumerate(series):
+        ds.ImagePositionPatient = [-20.0 + k, -30.0, 100.0 + 2.5 * k]
+    (volume,) = plan([frame for n, ds in enumerate(series) for frame in frames_of(ds, layout_of(ds, EXPLICIT), n)])
+    assert isinstance(volume, Volume)
+    values, pixels = Values(dtype=np.dtype("f4")), [ds.pixel_array.astype("f4") for ds in series]
+    grid = resample.grid_of(volume, 12, 10)
+    planes = list(resample.planes(grid, pixels, 0.0))
+    header = NiftiHeader(
+        shape=(grid.columns, grid.rows, grid.slices, 1), dtype=values.dtype, affine=grid.affine,
+    )  # fmt: skip
+    path = tmp_path / "a.nii.gz"
+    volume_files.write(path, header, planes)
+    gate.check(path, volume, values, pixels)
+    planes[1] = planes[1].copy()
+    planes[1][5, 5] = np.nan
+    volume_files.write(path, header, planes)
+    with pytest.raises(CannotSucceed, match="slice 2 has NaN at other voxels"):
         gate.check(path, volume, values, pixels)

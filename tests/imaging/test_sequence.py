@@ -107,3 +107,29 @@ def test_every_frame_is_in_one_place_whatever_order_they_come_in(order: list[int
     columns = [[one for one in frames if one.instance % 3 == k] for k in range(3)]
     (found,) = arrange(columns)
     assert instances(found.columns) == [[k, k + 3, k + 6, k + 9] for k in range(3)]
+
+
+def test_inversion_times_that_take_turns_are_volumes_of_their_own() -> None:
+    first, second = ("500",), ("2000",)
+    columns = [
+        [frame(0, 1, time=1.0, setting=first), frame(1, 2, time=2.0, setting=second)],
+        [frame(2, 3, time=3.0, setting=second), frame(3, 4, time=4.0, setting=first)],
+    ]
+    apart = arrange(columns)
+    assert [instances(one.columns) for one in apart] == [[[0], [3]], [[1], [2]]]
+    assert {one.split for one in apart} == {"2 inversion times, flip angles, tube voltages or kernels apart"}
+
+
+def test_inversion_times_in_one_order_are_a_fourth_dimension_and_those_of_each_slice_are_left_alone() -> None:
+    first, second = ("500",), ("2000",)
+    alike = [[frame(2 * k, 1, setting=first), frame(2 * k + 1, 2, setting=second)] for k in range(2)]
+    by_slice = [[frame(0, 1, setting=first), frame(1, 2, setting=first)], [frame(2, 1), frame(3, 2, setting=second)]]
+    for columns in (alike, by_slice):
+        (one,) = arrange(columns)
+        assert (instances(one.columns), one.by) == ([[0, 1], [2, 3]], "instance number")
+
+
+def test_where_a_few_positions_lack_an_image_later_ones_do_not_move_up() -> None:
+    columns = [[frame(10 * k + t, 10 * t + k, time=float(t)) for t in range(3) if (k, t) != (1, 0)] for k in range(4)]
+    with pytest.raises(CannotSucceed, match="4 positions have 2 to 3 images each: 1 lack some, and no label tells"):
+        arrange(columns)

@@ -125,3 +125,10 @@ def test_a_clinical_structure_set_is_read() -> None:
     assert len(found.rois) == 10
     assert not [c.fault for roi in found.rois for c in roi.contours if c.fault]
     assert len(found.referenced) == 1
+
+
+def test_a_backslash_in_a_name_is_a_part_of_it(tmp_path: File) -> None:
+    def rename(ds: Dataset) -> None:
+        ds.StructureSetROISequence[0].ROIName = "left\\lung"
+
+    assert read_structures(make.write(a_set(rename), tmp_path / "rt.dcm")).rois[0].name == "left\\lung"

@@ -73,6 +73,15 @@ def test_the_fourth_dimension_follows_instance_numbers(first: Sequence[int], sec
     assert any("fourth dimension" in text for text in found.assumptions)
 
 
+def test_times_without_a_date_that_pass_midnight_are_in_order() -> None:
+    series = two_times((1, 2, 3), (4, 5, 6))
+    for ds in series:
+        ds.AcquisitionTime = "235958" if ds.InstanceNumber > 3 else "000003"
+    (found,) = volumes(series)
+    assert [frame.instance for frame in found.frames] == [3, 4, 5, 0, 1, 2]
+    assert found.order == "acquisition time"
+
+
 def test_equal_instance_numbers_at_one_position_are_held() -> None:
     assert "neither times nor instance numbers tell their order" in reason(two_times((1, 2, 3), (1, 2, 3)))
 

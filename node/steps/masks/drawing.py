@@ -49,6 +49,8 @@ def draw_structures(
         raise CannotSucceed(
             f"the images that it refers to make no volume: {next(iter(reasons.values()), 'there are none')}"
         )
+    if not found.rois:
+        raise CannotSucceed("it has no region")
     called, unwanted = choose([(roi.number, roi.name) for roi in found.rois], table, others)
     if not called:
         raise CannotSucceed("no region has a name that `rois` asks for")

@@ -12,11 +12,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from node.errors import CannotSucceed
 from node.imaging.locate import Foreign, check_whole, load, search
+from node.steps.nifti import naming
 from node.steps.nifti.members import Member
 
 SECONDS = 3600.0
@@ -94,6 +95,15 @@ def judge(
     return [_kept(file) for file in files if _is_kept(file, reasons)]
 
 
+def placed(judged: Judged, folder: Path, taken: set[str]) -> Judged:
+    """The volume and what is beside it moved into `folder`, under one safe name that is not in `taken` and then is: the
+    program knows of one series only, and two may have the same values in the pattern."""
+    stem = _stem(judged.path)
+    name = naming.free(naming.safe(stem), taken)
+    moved = [path.rename(folder / f"{name}{path.name[len(stem) :]}") for path in (judged.path, *judged.beside)]
+    return replace(judged, path=moved[0], beside=tuple(moved[1:]))
+
+
 def _look_for(member: Member, n: int, files: Sequence[Foreign], reasons: dict[int, str]) -> None:
     assert member.pixels is not None  # those without pixels were held before
     try:
@@ -131,5 +141,8 @@ def _kept(file: Foreign) -> Judged:
 
 
 def _beside(path: Path) -> tuple[Path, ...]:
-    stem = path.name.removesuffix(".nii.gz")
-    return tuple(p for p in (path.with_name(stem + end) for end in _BESIDE) if os.path.lexists(p))
+    return tuple(p for p in (path.with_name(_stem(path) + end) for end in _BESIDE) if os.path.lexists(p))
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(".nii.gz")

@@ -17,6 +17,8 @@ from node.imaging.pixels import READ_ERRORS, Pixels, read_header
 from node.imaging.volumes import Volume
 from node.model import Item
 
+NO_PIXELS = "no pixel data"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
@@ -103,7 +105,10 @@ def _member(item: Item, keywords: Sequence[str]) -> tuple[Member, str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if pixels is None:
-            return _described(item, ds, None, (), keywords), "no pixel data"
+            return _described(item, ds, None, (), keywords), NO_PIXELS
+        if text_of(ds, "ModalityLUTSequence"):
+            # Its table gives the values (PS3.3 C.11.1.1.1), of which a volume has a slope and an intercept only.
+            return _described(item, ds, pixels, (), keywords), "values by a 'Modality LUT Sequence', not by a rescale"
         try:
             return _described(item, ds, pixels, tuple(frames_of(ds, pixels.layout, 0)), keywords), ""
         except CannotSucceed as error:

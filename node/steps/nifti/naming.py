@@ -92,6 +92,8 @@ def by_series(number: int, modality: str, series: str, volume: int) -> str:
 def safe(text: str) -> str:
     """Letters, digits, `.`, `_`, `-`; no dot in front, at most 120 characters; a longer one ends in a hash."""
     name = re.sub(r"_+", "_", re.sub(r"[^A-Za-z0-9._-]", "_", text)).lstrip("._").rstrip("_") or "volume"
+    # The report of `x` is x.report.json, as would be the sidecar of a volume `x.report`.
+    name = re.sub(r"\.(report)$", r"_\1", name, flags=re.IGNORECASE)
     if len(name) <= LONGEST:
         return name
     return f"{name[: LONGEST - 9]}_{hashlib.sha256(text.encode()).hexdigest()[:8]}"

@@ -20,7 +20,7 @@ from node.imaging.capabilities import cannot_decode
 from node.imaging.volumes import Unplaced, Volume, plan
 from node.model import Batch, Held, Item, Kind, ReceiptId, Work
 from node.steps.nifti import by_dcm2niix, naming, report
-from node.steps.nifti.members import Member, read_members
+from node.steps.nifti.members import NO_PIXELS, Member, read_members
 from node.steps.nifti.writing import Wanted, write_volume
 from node.steps.nifti.written import Written
 
@@ -86,7 +86,8 @@ class Nifti:
         items = [item for item in batch.items if item.kind is Kind.DICOM]
         members, reasons = read_members(items, naming.keywords(self.names))
         if not any(member.pixels for member in members):
-            raise CannotSucceed("no image in the batch")
+            unread = next((reason for _, reason in sorted(reasons.items()) if reason != NO_PIXELS), "")
+            raise CannotSucceed(f"no image in the batch{unread and ' can be converted; the first: '}{unread}")
         if self.engine == "dcm2niix":
             written = self._by_dcm2niix(members, reasons, work)
         else:
@@ -118,6 +119,7 @@ class Nifti:
             if n not in reasons:
                 series.setdefault(member.series, []).append(n)
         written: list[Written] = []
+        taken: set[str] = set()
         for number, numbers in enumerate(series.values(), 1):
             first = members[numbers[0]]
             folder = work.out / f"dcm2niix-{number:03d}"
@@ -129,7 +131,9 @@ class Nifti:
             except CannotSucceed as error:
                 reasons.update({n: str(error) for n in numbers if n not in reasons})
                 continue
-            written += [report.of_foreign(one, members, self.sidecar) for one in judged]
+            here = [by_dcm2niix.placed(one, work.out, taken) for one in judged]
+            shutil.rmtree(folder)
+            written += [report.of_foreign(one, members, self.sidecar) for one in here]
         return written
 
     def _name(self, first: Member, number: int) -> str:

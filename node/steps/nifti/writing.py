@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +44,11 @@ def write_volume(
     behind, when the volume cannot be written with certainty. Memory: the decoded volume once, and a slice or two.
     """
     first = members[volume.frames[0].instance]
-    assert first.pixels is not None  # a member without pixels has no frames
-    values = values_of(volume, first.pixels.layout, real=wanted.real, in_header=has_scale(wanted.form))
+    layout = _widest(volume, members)
+    values = values_of(volume, layout, real=wanted.real, in_header=has_scale(wanted.form))
     described = _described(first, volume)
     notes: list[str] = []
-    rows, columns = _shape(volume, first.pixels.layout)
+    rows, columns = _shape(volume, layout)
     grid = resample.grid_of(volume, rows, columns) if volume.resampled else None
     streamed = grid is None and single_frames(volume)
     pixels = [] if streamed else decode(volume, members, reasons)
@@ -92,6 +92,14 @@ def write_volume(
         instances=instances,
         what=f"{shape}, {how}{len(volume.frames)} frames, gate passed",
     )
+
+
+def _widest(volume: Volume, members: Sequence[Member]) -> Layout:
+    """That of the first frame, with as many Bits Stored as any has: slices of one series may differ in it."""
+    layouts = {id(pixels): pixels.layout for f in volume.frames if (pixels := members[f.instance].pixels) is not None}
+    first = members[volume.frames[0].instance].pixels
+    assert first is not None  # a member without pixels has no frames
+    return replace(first.layout, stored=max(layout.stored for layout in layouts.values()))
 
 
 def _shape(volume: Volume, layout: Layout) -> tuple[int, int]:

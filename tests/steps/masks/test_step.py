@@ -384,3 +384,8 @@ def test_a_clinical_structure_set_without_its_ct_is_held(tmp_path: File) -> None
     made = run_step(Masks(), batch, tmp_path, {"referenced": Referenced()})
     assert [held.reason for held in made.held] == ["the images that it refers to are not there"]
     check_contract(Masks(), batch, replace(made), tmp_path / "out")
+
+
+def test_a_structure_set_without_regions_says_that(tmp_path: File) -> None:
+    images = series()
+    assert [one.reason for one in convert(tmp_path, [structure_set(images, {})], images).held] == ["it has no region"]

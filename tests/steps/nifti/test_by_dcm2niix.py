@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,20 @@ def test_a_ct_by_dcm2niix_passes_our_gate_with_its_sidecar(tmp_path: Path) -> No
     (report,) = [item for item in result.items if item.kind is Kind.REPORT]
     assert json.loads(report.path.read_text())["gate"] == {"frames": 5}
     assert report.sources == tuple(item.sources[0] for item in batch.items)
+
+
+@installed
+def test_two_series_of_one_name_keep_what_belongs_together_beside_each_other(tmp_path: Path) -> None:
+    series = make.ct_series(3) + make.ct_series(3, series="other")
+    for ds in series:
+        ds.SeriesDescription = "a^b/../c"
+    step = Nifti(engine="dcm2niix", names="%d")
+    result = run_step(step, batch_of(make.write_all(series, tmp_path / "in")), tmp_path)
+    found = sorted(item.path.relative_to(tmp_path / "out").as_posix() for item in result.items[6:])
+    ends = (".json", ".nii.gz", ".report.json")
+    stem = min(found).removesuffix(".json")
+    assert found == [stem + end for end in ends] + [f"{stem}_2{end}" for end in ends]
+    assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", stem)
 
 
 @installed

@@ -28,6 +28,7 @@ FIELDS = {
         ("{SeriesNumber}-e{EchoNumbers}", "4-e2"),
         ("100%%", "100"),
         ("%n", "volume"),
+        ("%s.Report", "4_Report"),  # else its sidecar has the name of the report of 4
     ],
 )
 def test_a_pattern_becomes_a_name(pattern: str, name: str) -> None:

@@ -1,0 +1,94 @@
+"""Series that are legal, or nearly, and that a quick reader of headers gets wrong without a word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+
+from node.errors import CannotSucceed
+from node.imaging.volume_files import read
+from node.model import Kind
+from node.steps.nifti import Nifti
+from tests import make
+from tests.steps.nifti.test_step import converted, of_kind, values_at, volumes_of
+from tests.steps.run_step import batch_of, run_step
+
+
+def test_functional_groups_without_a_rescale_leave_it_to_the_top_of_the_header(tmp_path: Path) -> None:
+    ds = make.enhanced_mr(4, 1)
+    for group in ds.PerFrameFunctionalGroupsSequence:
+        del group.PixelValueTransformationSequence
+    ds.RescaleSlope, ds.RescaleIntercept = 2, -1000
+    _, result = converted([ds], tmp_path)
+    image = nibabel.load(volumes_of(result)[0].path)
+    np.testing.assert_array_equal(image.get_fdata()[..., 2], ds.pixel_array[2].T * 2.0 - 1000)
+
+
+def test_slices_that_store_different_bits_are_kept_in_a_type_that_holds_all(tmp_path: Path) -> None:
+    series = make.ct_series(3)
+    for n, ds in enumerate(series):
+        make.set_pixels(ds, np.full((12, 10), 65000 if n else 4000, np.uint16), bits_stored=16 if n else 12)
+    batch = batch_of(make.write_all(series, tmp_path / "in"))
+    result = run_step(Nifti(format="nrrd"), batch, tmp_path)
+    (path,) = [item.path for item in of_kind(result, Kind.NIFTI) if item.path.suffix == ".nrrd"]
+    assert [int(written.max()) for _, written in read(path, "nrrd")] == [4000 - 1024, 65000 - 1024, 65000 - 1024]
+
+
+def test_values_by_a_table_are_held(tmp_path: Path) -> None:
+    (ds,) = make.ct_series(1)
+    table = Dataset()
+    table.LUTDescriptor, table.LUTData, table.ModalityLUTType = [2, 0, 16], [0, 9], "US"
+    table["LUTDescriptor"].VR = table["LUTData"].VR = "US"
+    ds.ModalityLUTSequence = [table]
+    _, result = converted([ds], tmp_path)
+    assert [held.reason for held in result.held] == ["values by a 'Modality LUT Sequence', not by a rescale"]
+
+
+def test_a_batch_of_images_that_are_all_cut_short_says_that(tmp_path: Path) -> None:
+    series = make.ct_series(2)
+    for ds in series:
+        ds.PixelData = ds.PixelData[:-20]
+    with pytest.raises(CannotSucceed, match="can be converted; the first: 220 bytes of pixels, 240 expected"):
+        converted(series, tmp_path)
+
+
+def test_tube_voltages_that_take_turns_from_slice_to_slice_are_not_mixed(tmp_path: Path) -> None:
+    found = []
+    for k in range(3):
+        for n, kvp in enumerate((80, 140) if k % 2 else (140, 80)):
+            ds = make.ct_series(3, series="dual")[k]
+            ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = make.uid("dual", k, kvp)
+            ds.KVP, ds.AcquisitionTime, ds.InstanceNumber = kvp, f"1011{10 + 2 * k + n}", kvp + k
+            make.set_pixels(ds, np.full((12, 10), kvp, np.int16))
+            found.append(ds)
+    _, result = converted(found, tmp_path)
+    values = [np.unique(nibabel.load(item.path).get_fdata()).tolist() for item in volumes_of(result)]
+    assert values == [[80 - 1024], [140 - 1024]]
+
+
+def test_spacing_that_is_no_length_is_held(tmp_path: Path) -> None:
+    series = make.ct_series(3)
+    for ds in series:
+        ds.PixelSpacing = ["1e300", "1e300"]
+    _, result = converted(series, tmp_path)
+    assert {held.reason for held in result.held} == {"'Pixel Spacing' is 1e+300 x 1e+300 mm"}
+
+
+@pytest.mark.parametrize(("offsets", "step"), [([0, 2, 4, 6], -2), ([100, 98, 96, 94], -2), ([100, 102, 104, 106], 2)])
+def test_a_dose_grid_is_placed_by_its_offsets_and_scaled_to_dose(
+    offsets: list[float], step: float, tmp_path: Path
+) -> None:
+    (ds,) = make.ct_series(1, orientation=(1, 0, 0, 0, -1, 0))  # the normal points to the feet
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.481.2"
+    del ds.RescaleSlope, ds.RescaleIntercept
+    ds.DoseGridScaling, ds.GridFrameOffsetVector = "0.001", offsets
+    make.set_pixels(ds, np.arange(480, dtype=np.uint16).reshape(4, 12, 10))
+    _, result = converted([ds], tmp_path)
+    image = nibabel.load(volumes_of(result)[0].path)
+    for n, plane in enumerate(ds.pixel_array):
+        corner = np.array(ds.ImagePositionPatient) * [-1, -1, 1] + [0, 0, step * n]
+        assert values_at(image, corner[np.newaxis])[0, 0] == pytest.approx(plane[0, 0] * 0.001)
