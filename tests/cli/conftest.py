@@ -41,6 +41,7 @@ class Left:
 
 def mr() -> FileDataset:
     ds = make.instance(make.MR_IMAGE, study="mr", series="mr")
+    ds.ImageType = ["ORIGINAL", "PRIMARY"]  # else it may be a screen, and waits
     make.set_pixels(ds, np.zeros((8, 8), np.int16))
     return ds
 

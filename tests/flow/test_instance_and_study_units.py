@@ -23,6 +23,7 @@ routes:
 
 def mr_image() -> FileDataset:
     ds = make.instance(make.MR_IMAGE, series="another modality")
+    ds.ImageType = ["ORIGINAL", "PRIMARY"]  # else it may be a screen, and waits
     make.set_pixels(ds, make.picture(64, 64))
     return ds
 

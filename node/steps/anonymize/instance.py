@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -82,12 +82,13 @@ class Anonymizer:
         """
         try:
             with opened(source, self._alike) as found:
+                uids = identity(found)
                 plan = self._plan_for(one_uid(found, SOP_CLASS)).suited(found.top.keys())
                 treatment = self._treatment(found, plan)
                 unread = check_pixels(found)
                 if (treatment is not None or unread) and recorder is not None:
                     recorder = UntilCleaned(recorder)
-                elements = self._rewritten(found, self._scope(found, plan, charset), recorder)
+                elements = self._rewritten(found, self._scope(found, uids, plan, charset), recorder)
                 if unread:
                     elements[PIXEL_DATA] = overwritten(elements[PIXEL_DATA], found.top[PIXEL_DATA][3:5], unread)
                 uncleaned = target if treatment is None else target.with_name(f"{target.name}.pixels")
@@ -139,8 +140,7 @@ class Anonymizer:
                 recorder.did((ENCRYPTED_ATTRIBUTES,), Done.ADDED)
         return {tag: elements[tag] for tag in sorted(elements)}
 
-    def _scope(self, source: Source, plan: Plan, charset: str) -> Scope:
-        uids = identity(source)
+    def _scope(self, source: Source, uids: Mapping[int, str], plan: Plan, charset: str) -> Scope:
         encodings, issuer, patient_id, own_words = self._named(
             charset, *map(source.raw, (CHARACTER_SET, ISSUER, PATIENT_ID, PATIENT_NAME))
         )

@@ -71,6 +71,7 @@ def test_a_rule_for_the_responsible_person_holds_for_animals_too(tmp_path: Path)
 def test_an_acquisition_context_of_which_nothing_is_left_stays_empty(tmp_path: Path, empty: bool) -> None:
     ds = make.ct_series(1, rows=8, columns=8)[0]
     ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = DX_IMAGE
+    ds.Modality = "DX"
     concept, item = Dataset(), Dataset()
     concept.CodeValue, concept.CodingSchemeDesignator, concept.CodeMeaning = "126201", "DCM", "Acquisition Date"
     item.ValueType, item.ConceptNameCodeSequence, item.Date = "DATE", Sequence([concept]), "20200102"
