@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,14 @@ def real(name: str) -> Path:
     if not path.is_dir():
         pytest.skip(f"real images are not here: {path}; set DICOM_NODE_REAL_IMAGES to their folder")
     return path
+
+
+def several_real_folders() -> list[Any]:
+    """`real_folders`, as parameters of a test that takes long: in the short run every third."""
+    return [
+        pytest.param(folder, id=folder.name, marks=[] if number % 3 == 0 else [pytest.mark.full])
+        for number, folder in enumerate(real_folders())
+    ]
 
 
 def real_folders() -> list[Path]:

@@ -56,6 +56,7 @@ def test_nothing_is_sent_again_after_a_restore(tmp_path: Path) -> None:
 
 
 @each_in_full
+@pytest.mark.full
 def test_what_has_no_row_at_the_backup_is_held_after_the_restore_and_what_comes_since_is_not(
     database_url: str, tmp_path: Path
 ) -> None:

@@ -42,6 +42,7 @@ def test_a_unit_that_is_open_closes_and_is_whole(site: Site, hours: int) -> None
     assert generations == [(2 if early else 1,)]
 
 
+@pytest.mark.full
 def test_a_unit_that_nothing_is_added_to_after_a_jump_back_closes_all_the_same(site: Site) -> None:
     site = site
     with Recorder() as archive, wall_clock() as clock:

@@ -83,6 +83,7 @@ def test_a_delivery_that_is_cut_in_the_middle_goes_on_behind_what_was_answered(s
     assert sorted(archive.uids) == sorted(one.SOPInstanceUID for one in series)
 
 
+@pytest.mark.full
 def test_what_is_given_up_is_held_and_a_person_sends_it_again(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     series, port = make.ct_series(2, rows=64, columns=64), free_port()
     site.rules(ONE, archive=port)

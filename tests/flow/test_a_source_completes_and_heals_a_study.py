@@ -47,6 +47,7 @@ def test_a_whole_study_is_on_its_way_long_before_its_quiet_time(site: Site) -> N
 
 
 @pytest.mark.parametrize("how", [pytest.param("move", marks=pytest.mark.full), "get"])
+@pytest.mark.full
 def test_what_got_lost_is_pulled(sqlite_site: Site, how: str) -> None:
     site = sqlite_site
     with Recorder(ae_title="DEST") as to, Archive(SENT) as source:

@@ -49,7 +49,7 @@ def send_all(port: int, series: list[FileDataset]) -> list[int]:
         return [sender.store(one) for one in instances]
 
 
-@pytest.mark.parametrize("partial", ["hold", "proceed"])
+@pytest.mark.parametrize("partial", ["hold", pytest.param("proceed", marks=pytest.mark.full)])
 def test_one_bad_instance_never_holds_the_rest(site: Site, partial: str) -> None:
     series = series_with_two_bad_ones()
     with Recorder() as archive:

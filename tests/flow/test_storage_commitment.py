@@ -41,6 +41,7 @@ def test_what_was_delivered_as_it_came_is_committed_on_a_new_association(site: S
     assert len(archive.received) == 3, "the proof came first"
 
 
+@pytest.mark.full
 def test_it_is_reported_on_the_association_that_asked_while_that_is_open(site: Site) -> None:
     series = make.ct_series(2)
     with Recorder() as archive, Modality() as ct:
@@ -75,6 +76,7 @@ def test_a_de_identified_copy_proves_nothing(site: Site) -> None:
     assert (report.event, report.committed, report.reasons) == (2, (), {0x0110})
 
 
+@pytest.mark.full
 def test_what_is_in_the_spool_is_committed_where_that_is_enough(site: Site) -> None:
     series = make.ct_series(2)
     with Modality() as ct:
@@ -87,6 +89,7 @@ def test_what_is_in_the_spool_is_committed_where_that_is_enough(site: Site) -> N
     assert report.event == 1
 
 
+@pytest.mark.full
 def test_one_instance_of_another_class_fails_and_the_others_are_committed(site: Site) -> None:
     series = make.ct_series(2)
     wanted = [(make.MR_IMAGE, references(series)[0][1]), references(series)[1]]
@@ -151,6 +154,7 @@ def test_a_kill_before_the_answer_leaves_a_request_that_is_reported_all_the_same
     assert report.event == 1
 
 
+@pytest.mark.full
 def test_a_modality_that_is_away_is_told_when_it_is_back(site: Site) -> None:
     series = make.ct_series(1)
     port = free_port()
@@ -199,7 +203,7 @@ def test_a_peer_without_a_port_is_named_once_in_the_log(site: Site, caplog: pyte
 DOWNSTREAM = ORIGINALS.replace("peers: {", "peers: {archive: {ae_title: ARCHIVE, host: 127.0.0.1}, ")
 
 
-@pytest.mark.parametrize("where", ["new", "here"])
+@pytest.mark.parametrize("where", ["new", pytest.param("here", marks=pytest.mark.full)])
 def test_downstream_waits_for_the_word_of_the_archive(site: Site, where: str) -> None:
     series = make.ct_series(2)
     uids = [str(ds.SOPInstanceUID) for ds in series]
@@ -218,6 +222,7 @@ def test_downstream_waits_for_the_word_of_the_archive(site: Site, where: str) ->
     assert (report.event, report.committed) == (1, tuple(uids))
 
 
+@pytest.mark.full
 def test_what_the_archive_never_commits_is_failed_in_the_end(site: Site) -> None:
     series = make.ct_series(2)
     good = str(series[0].SOPInstanceUID)

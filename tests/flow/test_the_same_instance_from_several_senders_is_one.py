@@ -6,6 +6,7 @@ import copy
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from pydicom.dataset import FileDataset
 
 from tests import make
@@ -40,6 +41,7 @@ def test_two_senders_at_once(site: Site) -> None:
     assert len(list((site.folder / "out" / "all").iterdir())) == 8
 
 
+@pytest.mark.full
 def test_twice_in_one_association(site: Site) -> None:
     (one,) = make.ct_series(1, rows=64, columns=64)
     other = copy.deepcopy(one)

@@ -28,7 +28,7 @@ from tests.hostile.watch import Healthy, Held, Watch, assert_only_instances_are_
 from tests.receive.station import Station, config_of, content_of, station
 from tests.receive.store import opened
 
-MUTATIONS, GENERATED, MESSAGES = (9000, 3000, 6000) if FULL else (200, 40, 100)
+MUTATIONS, GENERATED, MESSAGES = (9000, 3000, 6000) if FULL else (100, 20, 50)
 """Inputs of each kind; those of MESSAGES share associations."""
 TOGETHER = 10
 SEED = 20261127

@@ -18,7 +18,7 @@ from node.imaging.consistency import FINDINGS
 from node.model import Batch, Held, Item, Kind, ReceiptId
 from node.steps.check import Check
 from tests import make
-from tests.data import real, real_folders
+from tests.data import real, several_real_folders
 from tests.steps.run_step import RealWork, batch_of, check_contract
 from tests.steps.run_step import run_step as run_any
 
@@ -221,7 +221,7 @@ def test_what_was_held_before_stays_held_and_it_can_be_sent_to_a_worker(tmp_path
     assert pickle.loads(pickle.dumps(Check(allow=("ragged",)))) == Check(allow=("ragged",))
 
 
-@pytest.mark.parametrize("folder", real_folders(), ids=lambda path: path.name)
+@pytest.mark.parametrize("folder", several_real_folders())
 def test_real_series_are_checked_without_an_error(folder: Path, tmp_path: Path) -> None:
     result = run_step(Check(on_fail="note"), batch_of(sorted(folder.iterdir())), tmp_path)
     assert result.held == ()

@@ -26,7 +26,7 @@ from node.steps.anonymize import Anonymize
 from node.steps.pictures import spread
 from node.steps.png import Png
 from tests import make
-from tests.data import real, real_folders
+from tests.data import real, several_real_folders
 from tests.steps.run_step import RealWork, batch_of, check_contract, run_step
 
 SECRET = b"not a real secret, 32 bytes long"
@@ -300,7 +300,7 @@ def test_it_is_written_in_rules_and_kept_in_the_plan_of_a_job(written: str, step
     assert thaw(freeze(route), STEPS) == (step,)
 
 
-@pytest.mark.parametrize("folder", real_folders(), ids=lambda path: path.name)
+@pytest.mark.parametrize("folder", several_real_folders())
 def test_real_images_have_a_picture_or_a_reason(folder: Path, tmp_path: Path) -> None:
     paths = sorted(folder.iterdir())[:12]
     batch = batch_of(paths)

@@ -36,6 +36,7 @@ def results(obeyed: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(obeyed, tmp_path / "results"))
 
 
+@pytest.mark.full
 def test_untouched_originals_have_nothing_removed_and_everything_retained(corpus: Made) -> None:
     found = scored(corpus, corpus.folder / "files")
     for action in Action:

@@ -21,7 +21,7 @@ from node.steps.anonymize.instance import Anonymizer, HoldError
 from node.steps.anonymize.patients import Patients
 from node.steps.anonymize.plan import Plan
 from node.steps.anonymize.source import opened
-from tests.data import real_folders
+from tests.data import several_real_folders
 from tests.dicom.datasets import BIG_ENDIAN, DEFLATED
 from tests.steps.anonymize import reference
 from tests.steps.anonymize.choices import CHOICES, examples, plan_of
@@ -117,7 +117,7 @@ def test_what_is_remembered_is_told_again_for_each_of_several_twins(
 
 
 @pytest.mark.parametrize("choice", ["basic", "rules over all"])
-@pytest.mark.parametrize("folder", real_folders(), ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", several_real_folders())
 def test_of_a_real_series_both_tell_the_same(folder: Path, choice: str, tmp_path: Path) -> None:
     anonymizer = Anonymizer(partial(plan_of, choice), Patients(SECRET))
     accounts, path = Accounts(CODE), tmp_path / "in"

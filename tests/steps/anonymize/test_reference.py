@@ -17,7 +17,7 @@ from node.steps.anonymize import instance
 from node.steps.anonymize.instance import Anonymizer, HoldError
 from node.steps.anonymize.patients import Patients
 from node.steps.anonymize.plan import Plan
-from tests.data import real_folders
+from tests.data import several_real_folders
 from tests.steps.anonymize import reference
 from tests.steps.anonymize.choices import plan_of
 from tests.steps.anonymize.driver import SECRET
@@ -68,7 +68,7 @@ def both(path: Path, folder: Path, anonymizer: Anonymizer, plan_for: Callable[[s
 
 
 @pytest.mark.parametrize("choice", CHOSEN)
-@pytest.mark.parametrize("folder", real_folders(), ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", several_real_folders())
 def test_a_real_series_becomes_byte_for_byte_the_same(folder: Path, choice: str, tmp_path: Path) -> None:
     plan_for = plans(choice)
     anonymizer = Anonymizer(plan_for, Patients(SECRET))

@@ -24,7 +24,7 @@ from node.steps.anonymize.patients import Patients
 from node.steps.anonymize.plan import NO_RULES, Do, compile_plan
 from node.steps.anonymize.telling import became
 from tests import make
-from tests.data import real_folders
+from tests.data import several_real_folders
 from tests.steps.anonymize import planted
 from tests.steps.anonymize.driver import SECRET, run
 
@@ -130,7 +130,7 @@ def test_images_that_pydicom_brings_are_told_of_as_they_come_out(name: str, tmp_
         agrees(listener, dataset.read(file), after)
 
 
-@pytest.mark.parametrize("folder", real_folders(), ids=lambda path: path.name)
+@pytest.mark.parametrize("folder", several_real_folders())
 def test_real_images_are_told_of_as_they_come_out(folder: Path, tmp_path: Path) -> None:
     path = sorted(p for p in folder.rglob("*") if p.is_file())[0]
     try:
