@@ -35,7 +35,7 @@ def whole_way(batch: Batch, options: Sequence[str], work: Path) -> Iterator[Call
     (route,) = config.routes
     database = open_database(config)
     keys = open_keys(config, database)
-    crosswalk: Crosswalk = open_crosswalk(config, keys)
+    crosswalk: Crosswalk = open_crosswalk(config, keys, database)
     pool = Pool(1)
     certifier = Certifier(database=database, pool=pool, secret=lambda: keys.current, process="benchmark")
     received = {source: item.path.stem for item in batch.items for source in item.sources}
