@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from pydicom import Dataset, dcmread
 
@@ -156,7 +157,7 @@ def _finished(database: Path) -> int:
     return states.count("done")
 
 
-def _asked(database: Path, question: str) -> list[tuple[object, ...]]:
+def _asked(database: Path, question: str) -> list[Any]:
     connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)
     try:
         return connection.execute(question).fetchall()
@@ -197,7 +198,8 @@ def measure(ct: Path, folder: Path, rounds: int, show: Callable[[str], None] = p
     if len(conversions) != rounds * _ROUTES:
         raise SystemExit(f"{len(conversions)} conversions of {rounds * _ROUTES} are in the history")
     counted = conversions[1:]  # the first waits for its worker to start
-    show(shown(*sort(slow.answers, counted, idle), counted))
+    at_rest, converting = sort(slow.answers, counted, idle)
+    show(shown(at_rest, converting, counted))
 
 
 def shown(idle: Sequence[float], converting: Sequence[float], conversions: Sequence[Interval]) -> str:

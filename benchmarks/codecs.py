@@ -96,7 +96,7 @@ def layout(frame: Array, uid: str, stored: int) -> Layout:
 def works(rows: int) -> Iterator[Work]:
     """Every encoder of the node with its decoder, then what it only decodes, then the fallbacks."""
     word = grey(rows)
-    byte = (word >> 4).astype(np.uint8)
+    byte = np.right_shift(word, 4).astype(np.uint8)
     colour = np.stack([byte, byte[::-1], 255 - byte], -1)
     for target in TARGETS.values():
         if not target.encapsulated:

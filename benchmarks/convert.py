@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from pydicom.uid import UID
 
 from benchmarks import answers
 from benchmarks.figures import number, table
@@ -163,9 +164,9 @@ def fmri(folder: Path, quick: bool) -> None:
     for t in range(4 if quick else 100):
         for k, ds in enumerate(make.ct_series(30, rows=64, columns=64, spacing=3.5, series="fmri")):
             ds.SOPClassUID, ds.Modality = make.MR_IMAGE, "MR"
-            ds.SOPInstanceUID = make.uid("fmri", t, k)
-            ds.file_meta.MediaStorageSOPClassUID = make.MR_IMAGE
-            ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+            ds.SOPInstanceUID = UID(make.uid("fmri", t, k))
+            ds.file_meta.MediaStorageSOPClassUID = UID(make.MR_IMAGE)
+            ds.file_meta.MediaStorageSOPInstanceUID = UID(ds.SOPInstanceUID)
             ds.InstanceNumber, ds.AcquisitionNumber, ds.TemporalPositionIdentifier = 30 * t + k + 1, t + 1, t + 1
             ds.AcquisitionTime = f"{100000 + t // 30 * 100 + t % 30 * 2}.0000"
             ds.RepetitionTime, ds.EchoTime, ds.ImageType = 2000, 30, ["ORIGINAL", "PRIMARY", "M"]

@@ -62,8 +62,9 @@ def milliseconds(paths: list[Path], folder: Path, options: frozenset[str], *, to
         targets = [Path(out) / path.name for path in paths]
         began = time.process_time()
         step = Anonymize(options=tuple(sorted(options)))
-        anonymizer = Anonymizer(step.plan_for(), Patients(_SECRET), cleaning=step.cleaning())
-        accounts, method = Accounts(Keys(_SECRET).value()), step.method(step.laid_over())
+        cleaning = step.cleaning()
+        anonymizer = Anonymizer(step.plan_for(), Patients(_SECRET), cleaning=cleaning)
+        accounts, method = Accounts(Keys(_SECRET).value()), step.method(step.laid_over(), cleaning)
         for path, target in zip(paths, targets, strict=True):
             recording = accounts.begin() if told else None
             anonymizer.anonymize(path, target, recording)

@@ -195,10 +195,11 @@ def main() -> None:
     pixels = 100 * float(np.mean([mask.mean() for mask in masks]))
     print(f"{machine()}\n{what}, {seconds:.2f} s each\n")
     lines = recall(found, detector)
-    total = [sum(line[n] for line in lines) for n in (1, 2, 3)]
+    total = tuple(sum(counts) for counts in zip(*(line[1:] for line in lines), strict=True))
+    each = [*lines, ("all", total[0], total[1], total[2])]
     print(table(
         ("drawn text", "lines", "covered", "nothing of it covered"),
-        [(w, str(n), f"{100 * whole / max(n, 1):.0f} %", str(none)) for w, n, whole, none in [*lines, ("all", *total)]],
+        [(w, str(n), f"{100 * whole / max(n, 1):.0f} %", str(none)) for w, n, whole, none in each],
     ))  # fmt: skip
     print(f"\nas they came: a mask in {hit} of {len(found)} frames, over {pixels:.2f} % of the pixels")
 
