@@ -33,7 +33,7 @@ from tests.hostile.generated import commands, conversations, data_sets
 from tests.hostile.watch import Held, assert_only_instances_are_kept, forget, watching
 from tests.receive.station import Station, station
 
-SPLIT, COMMANDS, HEADERS, DAMAGED, GENERATED = (12000, 8000, 8000, 48000, 6000) if FULL else (40, 40, 40, 100, 20)
+SPLIT, COMMANDS, HEADERS, DAMAGED, GENERATED = (12000, 8000, 8000, 48000, 6000) if FULL else (60, 60, 60, 200, 40)
 """Inputs of each kind."""
 SEED = 27112026
 TOO_LONG = 10_000
