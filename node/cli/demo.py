@@ -137,7 +137,7 @@ def _wait(service: Service, say: Teller) -> Ledger:
     while True:
         with service.database.reader.connect() as connection:
             ledger = take_ledger(connection, service.spool, service.rules.current().routed)
-        moving = ledger.states[State.IN_JOB] + ledger.states[State.WAITING] + ledger.unindexed
+        moving = on_the_way(ledger)
         say.progress(
             f"{moving} on the way, {ledger.states[State.DELIVERED]} delivered, {ledger.states[State.HELD]} held"
         )
@@ -145,6 +145,15 @@ def _wait(service: Service, say: Teller) -> Ledger:
             say.done()
             return ledger
         time.sleep(0.2)
+
+
+def on_the_way(ledger: Ledger) -> int:
+    """What is not somewhere for good: instances, and what is owed for one that counts as held, its worst state, and is
+    on its way to another destination all the same."""
+    from node.model import State
+
+    instances = ledger.states[State.IN_JOB] + ledger.states[State.WAITING] + ledger.unindexed
+    return instances or ledger.obligations.get("in_job", 0) + ledger.obligations.get("waiting", 0)
 
 
 def _facts(service: Service, folder: Path, archive: Archive, sent: dict[str, int], ledger: Ledger) -> dict[str, Any]:
