@@ -177,8 +177,7 @@ class Recaller(Collector):
                 left = room - (run.cost_at_top if at_top else run.cost)
                 if left >= 0 and position + len(run.encoded) <= end and taken + len(run.elements) <= most:
                     self.room = room = left
-                    for key, vr, values, _, _, _, _ in run.elements:
-                        header[key] = [vr, None if values is None else [*values]]
+                    header.update(run.header)
                     texts += run.texts
                     creators.update(run.creators)
                     position += len(run.encoded)

@@ -6,14 +6,34 @@ not go on as it did is cut there, so that what changes comes to stand between ru
 
 from __future__ import annotations
 
+import copy
 from itertools import accumulate
 from mmap import mmap
-from typing import NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from node.dicom.recurring import Element, Lately
 
 _LONGEST = 64
 """Elements: a run that is cut is compared twice."""
+
+
+class Shared(list[Any]):
+    """A list that many headers have in common: equal to any other of the same values, and no one changes it."""
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("a value that several headers share cannot be changed; copy it")
+
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse  # type: ignore[assignment]  # they take what they refuse
+    append = extend = insert = pop = remove = clear = sort = reverse = _refuse  # type: ignore[assignment]  # as above
+
+    def __reduce__(self) -> tuple[type[list[Any]], tuple[list[Any]]]:
+        return list, ([*self],)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> list[Any]:
+        return [copy.deepcopy(value, memo) for value in self]
+
+    def __copy__(self) -> list[Any]:
+        return [*self]
 
 
 class Run(NamedTuple):
@@ -23,6 +43,8 @@ class Run(NamedTuple):
     ends: tuple[int, ...]
     """Of each element, in `encoded`."""
     elements: tuple[Element, ...]
+    header: dict[str, Shared]
+    """What they are in a header, for `update`."""
     texts: tuple[bytes, ...]
     creators: tuple[tuple[int, str], ...]
     cost: int
@@ -31,7 +53,9 @@ class Run(NamedTuple):
     @classmethod
     def of(cls, encoded: bytes, ends: tuple[int, ...], elements: tuple[Element, ...]) -> Run:
         return cls(
-            encoded=encoded, ends=ends, elements=elements, texts=tuple([element[3] for element in elements]),
+            encoded=encoded, ends=ends, elements=elements,
+            header={key: Shared([vr, None if values is None else Shared(values)]) for key, vr, values, *_ in elements},
+            texts=tuple([element[3] for element in elements]),
             creators=tuple([element[6] for element in elements if element[6] is not None]),
             cost=sum([element[4] for element in elements]), cost_at_top=sum([element[5] for element in elements]),
         )  # fmt: skip

@@ -36,6 +36,9 @@ _GARBAGE = (50_000, 2, 2)
 """Objects more than before after which Python looks for garbage among the young, and how many looks later among all."""
 _GATHER, _MOST = 0.02, 64
 """Seconds in which rows gather, and how many at the most: one message for each would cost more than the rows."""
+_TURN = 1e-4
+"""Seconds after which a thread that computes gives way to one that waits for the interpreter. Python's own 5 ms are as
+long as two instances take: one that has been read from the disk or hashed would wait behind the rows of others."""
 STALLED = 60.0
 """Seconds without room for an answer: the peer is gone."""
 
@@ -181,6 +184,7 @@ def main(pipe: int, promised: int, place: int, data: Path, name: str) -> None:
         pipe=end, spool=Spool(data / "spool", name, files=Files(), clock=utc_now, ids=new_receipt),
         presence=Presence(data / "run", name), promised=Promised.of(promised, place),
     )  # fmt: skip
+    sys.setswitchinterval(_TURN)
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GARBAGE)  # headers are many small objects without cycles: to look for some costs 5 %

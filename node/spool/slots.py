@@ -15,6 +15,8 @@ from node.spool.files import Files
 
 _MOST = 64
 """Names that are made at once, at the most; a process that receives little has few."""
+_FEW = 32
+"""So many are left, of the most that are made, when the next are begun."""
 
 
 class Slots:
@@ -24,6 +26,10 @@ class Slots:
         self._folder, self._files = folder, files
         self._ready: deque[tuple[Path, int]] = deque()
         self._lock = threading.Lock()
+        self._making = threading.Lock()
+        """Held while names are made; never while `_lock` is."""
+        self._ahead: threading.Thread | None = None
+        self._closed = False
         self._made = 0
         self._batch = 1
 
@@ -32,16 +38,32 @@ class Slots:
 
         Raises OSError when the disk does not take new names.
         """
-        with self._lock:
-            if not self._ready:
-                self._make(self._batch)
-                self._batch = min(_MOST, self._batch * 2)
-            return self._ready.popleft()
+        while True:
+            with self._lock:
+                if self._ready:
+                    if len(self._ready) <= _FEW and self._batch == _MOST:
+                        self._begin_ahead()
+                    return self._ready.popleft()
+            with self._making:
+                if not self._ready:  # else somebody made some while we waited
+                    self._make()
 
-    def _make(self, count: int) -> None:
+    def _begin_ahead(self) -> None:
+        """In full swing the next names are made before the last one is gone: nobody waits for the folder's sync."""
+        if self._closed or (self._ahead is not None and self._ahead.is_alive()):
+            return
+        self._ahead = threading.Thread(target=self._make_ahead, name="slots", daemon=True)
+        self._ahead.start()
+
+    def _make_ahead(self) -> None:
+        # A disk that takes no names says so to the one who needs one.
+        with self._making, contextlib.suppress(OSError):
+            self._make()
+
+    def _make(self) -> None:
         made: list[tuple[Path, int]] = []
         try:
-            for _ in range(count):
+            for _ in range(self._batch):
                 path = self._folder / f"{self._made:010d}.part"
                 made.append((path, self._files.create(path)))
                 self._made += 1
@@ -49,16 +71,24 @@ class Slots:
             self._batch = 1
             if not made:
                 raise
+        else:
+            self._batch = min(_MOST, self._batch * 2)
         try:
             self._files.sync_folder(self._folder)
         except OSError:
             self._batch = 1
             self._give_up(made)
             raise
-        self._ready.extend(made)
+        with self._lock:
+            self._ready.extend(made)
 
     def close(self) -> None:
         """Remove what was not taken."""
+        with self._lock:
+            self._closed = True
+            ahead = self._ahead
+        if ahead is not None:
+            ahead.join()
         with self._lock:
             left, self._ready = list(self._ready), deque()
         self._give_up(left)

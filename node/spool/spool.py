@@ -10,7 +10,6 @@ it comes later and in groups. Names are numbers and receipt ids, never anything 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import mmap
 import os
@@ -25,6 +24,7 @@ from pathlib import Path
 from node.dicom.part10 import UNKNOWN_HASH, file_meta, read_meta
 from node.errors import CannotSucceed
 from node.model import Identity, Origin, ReceiptId
+from node.spool.digest import Beside, Written
 from node.spool.files import Files
 from node.spool.slots import Slots
 
@@ -62,12 +62,13 @@ class Incoming:
         self._spool, self._files = spool, spool.files
         self.receipt, self._origin = receipt, origin
         self._received = spool.clock()
-        self._hash = hashlib.sha256()
         self._size = 0
         meta, self._hash_at = file_meta(identity, origin, receipt, self._received)
         self._offset = len(meta)
         self._hurried = _PAGE  # the first page is written again with the hash
+        self._pages: mmap.mmap | None = None
         self._slot, self._descriptor = spool.slots.take()
+        self._hash = Written(spool.beside, self._descriptor, self._offset)
         try:
             self._files.write(self._descriptor, meta)
         except OSError:
@@ -81,7 +82,7 @@ class Incoming:
         whole = (self._offset + self._size) // _PAGE * _PAGE  # a page that is not full would be written twice
         if whole - self._hurried >= _HURRY:
             self._hurry(whole)
-        self._hash.update(data)
+        self._hash.reach(self._offset + self._size)
 
     def _hurry(self, end: int) -> None:
         """The disk writes while we hash and read the header, so that the sync has less to wait for."""
@@ -92,10 +93,13 @@ class Incoming:
     def written(self) -> tuple[mmap.mmap, int]:
         """What is written so far, and where in it the data set begins. Raises OSError.
 
-        The mapping ends with the last reference to it.
+        The mapping ends with the last reference to it. To be called when all is written.
         """
-        self._hurry(self._offset + self._size)
-        return mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ), self._offset
+        if self._pages is None:
+            self._pages = mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ)
+            self._hash.end(self._pages)
+            self._hurry(self._offset + self._size)
+        return self._pages, self._offset
 
     def keep(self) -> Kept:
         """Make the instance durable. Success may be answered only after this returned.
@@ -105,8 +109,9 @@ class Incoming:
         power cut the slot is there, and its hash says whether it is whole: one that was answered always is. What
         is whole and has no other name yet, the sweep shows and indexes. Raises OSError; then nothing was kept.
         """
-        sha256 = self._hash.hexdigest()
         try:
+            self.written()
+            sha256 = self._hash.hexdigest()
             self._files.patch(self._descriptor, sha256.encode("ascii"), self._hash_at)
             self._files.sync(self._descriptor)
         except OSError:
@@ -126,7 +131,7 @@ class Incoming:
                 self._files.remove(self._slot)
 
     def _close(self) -> None:
-        descriptor, self._descriptor = self._descriptor, -1
+        descriptor, self._descriptor, self._pages = self._descriptor, -1, None
         with contextlib.suppress(OSError):
             self._files.close(descriptor)
 
@@ -143,6 +148,7 @@ class Spool:
         self._lock = threading.Lock()
         files.make_folder(self.incoming)
         self.slots = Slots(self.incoming, files)
+        self.beside = Beside()
 
     def begin(self, identity: Identity, origin: Origin) -> Incoming:
         """Start to keep one instance. Raises OSError when the disk does not take it."""
@@ -265,6 +271,7 @@ class Spool:
 
     def close(self) -> None:
         self.slots.close()
+        self.beside.close()
         with contextlib.suppress(OSError):
             self.incoming.rmdir()
 
