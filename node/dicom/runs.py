@@ -23,8 +23,8 @@ class Shared(list[Any]):
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise TypeError("a value that several headers share cannot be changed; copy it")
 
-    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse  # type: ignore[assignment]  # they take what they refuse
-    append = extend = insert = pop = remove = clear = sort = reverse = _refuse  # type: ignore[assignment]  # as above
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
+    append = extend = insert = pop = remove = clear = sort = reverse = _refuse
 
     def __reduce__(self) -> tuple[type[list[Any]], tuple[list[Any]]]:
         return list, ([*self],)

@@ -24,8 +24,8 @@ from node.receive.session import Session, Sessions
 
 log = logging.getLogger("node.receive")
 
-_BRISK, _PAUSE = 4, 0.25
-"""So many instances in a row, none of them later than so many seconds after the one before."""
+_BRISK, _PAUSE = 1, 0.25
+"""So many instances, none of them later than so many seconds after the one before."""
 _LONGEST_OTHER = 16 << 20
 """Bytes of a message that is no C-STORE, which are held in memory: a commitment request of 100,000 instances."""
 

@@ -21,12 +21,15 @@ from node.receive.pace import Pace
 from node.receive.pdata import Fragment, Splitter, Unreadable
 from node.receive.pipe import Loan, Return
 from node.receive.session import Sessions
+from node.receive.turns import Turns
 
 log = logging.getLogger("node.receive")
 
 PAUSE = 0.25
 """Seconds after which an association on which nothing comes goes back."""
 _READ = 1 << 18
+_SHARE = 1 << 20
+"""Bytes after which others have their turn, when one comes without end."""
 
 
 @dataclass(slots=True)
@@ -35,6 +38,8 @@ class Lent:
 
     loan: Loan
     connection: socket.socket
+    turns: Turns = field(default_factory=Turns)
+    """Of the process."""
     recalled: bool = False
     bell: Bell = field(default_factory=Bell)
     _splitter: Splitter = field(default_factory=Splitter)
@@ -53,9 +58,19 @@ class Lent:
 
     def send_now(self, data: bytes) -> None:
         try:
-            self.connection.sendall(data)
+            sent = self._send(data)
+            if sent < len(data):  # the peer reads no answers: nobody else waits for it
+                with self.turns.given():
+                    self.connection.sendall(data[sent:])
         except OSError:  # a part of it may be out: nothing can follow
             self._gone = True
+
+    def _send(self, data: bytes) -> int:
+        """How much there is room for at once."""
+        try:
+            return os.write(self.connection.fileno(), data)
+        except BlockingIOError:
+            return 0
 
     def leave(self, context_id: int, command: bytes) -> None:
         self._command = (context_id, command)
@@ -75,11 +90,14 @@ class Lent:
         """Until it goes back; then the connection is the node's again."""
         sessions.adopt(self.key, self.loan.session)
         conversation = Conversation(self, keeper, sessions, told)
+        self.turns.take()
         try:
             back = self._receive(conversation)
         except Exception:  # worker loop of one association: it ends, no other does
             log.exception("the association of %s is ended", self.loan.origin.calling_ae)
             back = Return(session=None, splitter=Splitter(), lost=True)
+        finally:
+            self.turns.give()
         if conversation.busy and (back.closed or back.pdu):
             log.warning("%s at %s went away in the middle of an instance; nothing of it is kept",
                         self.loan.origin.calling_ae, self.loan.origin.sender)  # fmt: skip
@@ -90,6 +108,7 @@ class Lent:
 
     def _receive(self, conversation: Conversation) -> Return:
         buffer = memoryview(bytearray(_READ))
+        taken = 0
         while True:
             between = self._splitter.between and not conversation.busy
             if between and self.recalled:
@@ -98,7 +117,9 @@ class Lent:
                 # It does not block, and spares the two looks that a wait and a socket with a timeout take.
                 count = os.readv(self.connection.fileno(), [buffer])
             except BlockingIOError:
-                if self._readable(between):
+                with self.turns.given():
+                    readable = self._readable(between)
+                if readable:
                     continue
                 if between:
                     return self._back()
@@ -109,6 +130,10 @@ class Lent:
                 count = 0
             if not count:
                 return self._back(closed=True)
+            taken += count
+            if taken >= _SHARE:
+                taken = 0
+                self.turns.pass_on()
             self._pace.note(count, time.monotonic(), middle=not between)
             if (back := self._take(conversation, buffer[:count])) is not None:
                 return back

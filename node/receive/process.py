@@ -29,6 +29,7 @@ from node.receive.marks import publish
 from node.receive.pipe import Loan, Pipe
 from node.receive.promised import Promised
 from node.receive.session import Sessions
+from node.receive.turns import Turns
 from node.receive.watermark import Watermark
 from node.spool import Files, Kept, Presence, Spool
 
@@ -36,7 +37,7 @@ _GARBAGE = (50_000, 2, 2)
 """Objects more than before after which Python looks for garbage among the young, and how many looks later among all."""
 _GATHER, _MOST = 0.02, 64
 """Seconds in which rows gather, and how many at the most: one message for each would cost more than the rows."""
-_TURN = 1e-4
+_TURN = 1e-3
 """Seconds after which a thread that computes gives way to one that waits for the interpreter. Python's own 5 ms are as
 long as two instances take: one that has been read from the disk or hashed would wait behind the rows of others."""
 STALLED = 60.0
@@ -79,6 +80,7 @@ class Process:
     lent: dict[int, Lent] = field(default_factory=dict)
     keep_free: int = 0
     _watermark: Watermark = field(init=False)
+    _turns: Turns = field(default_factory=Turns)
     _told: deque[tuple[Origin, float]] = field(default_factory=deque)
     """Of instances that were answered; goes with the next rows."""
     _rows: list[tuple[str, str, Arrival]] = field(default_factory=list)
@@ -121,7 +123,7 @@ class Process:
         connection = socket.socket(fileno=descriptor)
         connection.settimeout(STALLED)
         self.keep_free = loan.keep_free
-        self.lent[loan.number] = lent = Lent(loan, connection)
+        self.lent[loan.number] = lent = Lent(loan, connection, self._turns)
         threading.Thread(target=self._serve, args=(lent,), name=f"association {loan.number}", daemon=True).start()
 
     def _serve(self, lent: Lent) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+import pickle
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from node.dicom.recurring import Element, learn
-from node.dicom.runs import RUNS, Run, Streak
+from node.dicom.runs import RUNS, Run, Shared, Streak
 from node.dicom.text import character_set
 from tests.dicom import datasets as made
 
@@ -76,3 +78,27 @@ def test_what_is_longer_than_a_run_may_be_becomes_several() -> None:
     made_of(*every)
     assert [len(run.elements) for run in RUNS.latest.values()] == [64, 64, 22]
     assert b"".join(run.encoded for run in RUNS.latest.values()) == b"".join(every)
+
+
+def test_what_many_headers_share_equals_a_list_and_nobody_changes_it() -> None:
+    made_of(MODALITY, CREATOR, ROWS)
+    run = RUNS.find(MODALITY)
+    assert run is not None
+    assert run.header == {"00080060": ["CS", ["CT"]], "00190010": ["LO", ["SIEMENS"]], "00280010": ["US", [512]]}
+    vr_and_values = run.header["00080060"]
+    for change in (
+        lambda: vr_and_values.append("x"), lambda: vr_and_values[1].append("x"), lambda: vr_and_values.clear(),
+        lambda: vr_and_values.__setitem__(0, "LO"), lambda: vr_and_values[1].sort(), lambda: vr_and_values.pop(),
+        lambda: vr_and_values.__iadd__(["x"]), lambda: vr_and_values.__delitem__(0), lambda: vr_and_values.reverse(),
+    ):  # fmt: skip
+        with pytest.raises(TypeError, match="copy it"):
+            change()
+    assert vr_and_values == ["CS", ["CT"]]
+
+
+@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
+def test_a_copy_of_what_is_shared_may_be_changed(way: Callable[[object], list[object]]) -> None:
+    copied = way(Shared(["CS", Shared(["CT"])]))
+    assert type(copied) is list
+    copied.append("x")
+    assert copied == ["CS", ["CT"], "x"]

@@ -77,7 +77,6 @@ ELSEWHERE = {
     "receive.bell": "tests/receive/test_upper_layer.py",
     "receive.timer": "tests/receive/test_upper_layer.py",
     # with a node and real processes
-    "receive.lent": "tests/receive/test_receivers.py",
     "receive.process": "tests/receive/test_receivers.py",
     # the database behind the questions that are asked of it
     "crosswalk.schema": "tests/crosswalk/test_crosswalk.py",

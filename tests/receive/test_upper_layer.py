@@ -18,6 +18,7 @@ from node.receive import upper_layer as module
 from node.receive.bell import Bell, Ringing
 from node.receive.pace import Pace
 from node.receive.timer import SteadyTimer
+from node.spool import slots
 from tests import make
 from tests.peers import VERIFICATION, Gone, Instance, Sender
 from tests.receive.station import config_of, station, until
@@ -173,7 +174,7 @@ def test_descriptors_are_given_back(tmp_path: Path) -> None:
             broken.associate()
             broken.begin(INSTANCE, only=50)
             broken.cut()
-        until(lambda: used() <= before + 64, "only slots may be more")
+        until(lambda: used() <= before + slots._MOST + slots._FEW, "only slots may be more")
         node.until_nobody_is_here()
 
 

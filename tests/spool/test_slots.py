@@ -84,3 +84,69 @@ def test_many_threads_take_no_slot_twice(tmp_path: Path) -> None:
     for _, number in taken:
         os.close(number)
     slots.close()
+
+
+def test_in_full_swing_the_next_names_are_made_before_the_last_one_is_gone(tmp_path: Path) -> None:
+    made = threading.Event()
+
+    class Watching(Files):
+        def sync_folder(self, folder: Path) -> None:
+            super().sync_folder(folder)
+            if threading.current_thread().name == "slots":
+                made.set()
+
+    slots = Slots(tmp_path, Watching())
+    taken = 0
+    while slots._ahead is None:
+        os.close(slots.take()[1])
+        taken += 1
+    assert made.wait(10)
+    assert slots._ready
+    assert taken > 30, "one that receives little makes none ahead"
+    slots.close()
+
+
+def test_a_disk_that_takes_no_names_ahead_is_asked_when_one_is_needed(tmp_path: Path) -> None:
+    class Full(Files):
+        full = False
+
+        def create(self, path: Path) -> int:
+            if self.full:
+                raise OSError(errno.ENOSPC, "no space")
+            return super().create(path)
+
+    files = Full()
+    slots = Slots(tmp_path, files)
+    for _ in range(100):
+        os.close(slots.take()[1])
+    files.full = True
+    with pytest.raises(OSError, match="space"):  # noqa: PT012  # which one raises depends on what was made ahead
+        for _ in range(200):
+            os.close(slots.take()[1])
+    files.full = False
+    os.close(slots.take()[1])
+    slots.close()
+
+
+def test_names_that_are_made_while_it_is_closed_are_removed_too(tmp_path: Path) -> None:
+    begun, may = threading.Event(), threading.Event()
+
+    class Slow(Files):
+        def sync_folder(self, folder: Path) -> None:
+            if threading.current_thread().name == "slots":
+                begun.set()
+                assert may.wait(10)
+            super().sync_folder(folder)
+
+    slots = Slots(tmp_path, Slow())
+    taken = []
+    while slots._ahead is None:
+        path, number = slots.take()
+        os.close(number)
+        taken.append(path)
+    assert begun.wait(10)
+    closing = threading.Thread(target=slots.close)
+    closing.start()
+    may.set()
+    closing.join(10)
+    assert sorted(tmp_path.iterdir()) == sorted(taken)
