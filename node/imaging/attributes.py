@@ -54,6 +54,8 @@ class Frame:
     """Its part of the decoded frame, where that is a mosaic."""
     real: tuple[float, float] | None = None
     """Slope and intercept to real-world values, where the header has them beside the rescale."""
+    real_fault: str = ""
+    """Why the header has real-world values, and does not say which they are."""
 
     def part(self, decoded: Array) -> Array:
         """Its pixels of the decoded frame."""
@@ -163,6 +165,7 @@ def _frame(source: Source, ds: Dataset, layout: Layout, instance: int, number: i
     )
     spacing = _numbers(source.get("PixelMeasuresSequence", "PixelSpacing"), 2, "Pixel Spacing")
     slope, intercept = _rescale(source, ds)
+    real, real_fault = real_world(source.levels, slope, intercept)
     order = value(ds, "InstanceNumber")
     return Frame(
         instance=instance,
@@ -176,7 +179,8 @@ def _frame(source: Source, ds: Dataset, layout: Layout, instance: int, number: i
         intercept=0.0 if intercept is None else _numbers([intercept], 1, "Rescale Intercept")[0],
         order=None if order is None else (int(order), number),
         weighting=weighting_of(source.get, ds),
-        real=real_world(source.get, source.levels, slope, intercept),
+        real=real,
+        real_fault=real_fault,
     )
 
 
