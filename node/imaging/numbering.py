@@ -43,7 +43,7 @@ def closed_up(columns: Sequence[Sequence[Frame]]) -> str:
     numbers = [[None if frame.order is None else float(frame.order[0]) for frame in column] for column in columns]
     times = [[frame.weighting.time for frame in column] for column in columns]
     by_number = _disagreeing(numbers, at_least=len(columns))
-    if by_number == 0 or _disagreeing(times, at_least=0) == 0:
+    if not by_number or _disagreeing(times, at_least=0) == 0:
         return ""
     return (
         f"{by_number} of {len(columns)} positions lack another image than the first, by instance numbers and times: "

@@ -77,3 +77,7 @@ def test_numbers_slice_by_slice_a_pause_and_gaps_in_numbers_alone_say_nothing() 
 def test_a_whole_volume_that_is_missing_at_every_position_leaves_the_others_as_they_are() -> None:
     (found,) = arrange(grid(3, 5, {(k, 2) for k in range(3)}))
     assert instances(found.columns) == [[k + 3 * t for t in (0, 1, 3, 4)] for k in range(3)]
+
+
+def test_frames_of_one_instance_have_one_number_which_says_nothing() -> None:
+    assert closed_up([[frame(0, 1, time=2.0 * t + 3.0 * k) for t in range(3)] for k in range(2)]) == ""
