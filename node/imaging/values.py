@@ -56,8 +56,8 @@ def values_of(volume: Volume, layout: Layout, *, real: bool = False, in_header: 
     in_header  False for a format that has no slope and intercept: whole numbers then stay whole numbers
 
     Raises CannotSucceed for a slope of zero, for colour that is not 8 bits by sample, for real-world values that are
-    wanted and that a header has without saying which they are, and where only some frames have them: the others would
-    be in another unit.
+    wanted and that a header has without saying which they are, and where only some frames have them, or a rescale: the
+    others would be in another unit.
     """
     if layout.samples == 3:
         if layout.dtype != np.uint8:
@@ -69,6 +69,9 @@ def values_of(volume: Volume, layout: Layout, *, real: bool = False, in_header: 
     without = sum(frame.real is None for frame in volume.frames) if real else 0
     if 0 < without < len(volume.frames):
         raise CannotSucceed(f"{without} of {len(volume.frames)} frames have no real-world values, the others have")
+    bare = sum(not frame.rescaled for frame in volume.frames) if not real or without else 0
+    if 0 < bare < len(volume.frames):
+        raise CannotSucceed(f"{bare} of {len(volume.frames)} frames have no 'Rescale Slope', the others have")
     scales = {scale_of(frame, real) for frame in volume.frames}
     if any(slope == 0 for slope, _ in scales):
         raise CannotSucceed("'Rescale Slope' is 0: every value would be the same")
