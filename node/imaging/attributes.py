@@ -51,8 +51,8 @@ class Frame:
     """(Instance Number, frame number); None where the instance has no number."""
     weighting: Weighting = field(default_factory=Weighting)
     """What may tell volumes at one position apart."""
-    rescaled: bool = True
-    """Whether the header has a slope or an intercept; without any they are 1 and 0."""
+    rescaled: tuple[bool, bool] = (True, True)
+    """Whether the header has a slope, and an intercept; without them they are 1 and 0."""
     tile: Tile | None = None
     """Its part of the decoded frame, where that is a mosaic."""
     real: tuple[float, float] | None = None
@@ -183,7 +183,7 @@ def _frame(source: Source, ds: Dataset, layout: Layout, instance: int, number: i
         slope=1.0 if slope is None else _numbers([slope], 1, "Rescale Slope")[0],
         intercept=0.0 if intercept is None else _numbers([intercept], 1, "Rescale Intercept")[0],
         order=None if order is None else (int(order), number),
-        rescaled=slope is not None or intercept is not None,
+        rescaled=(slope is not None, intercept is not None),
         weighting=weighting_of(source.get, ds),
         real=real,
         real_fault=real_fault,

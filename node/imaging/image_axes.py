@@ -37,8 +37,9 @@ def ge_b_value(ds: Dataset) -> float | None:
     found = numbers_of(words)
     if not found:
         return None
-    b_value, length = found[0] % _GE_ADDS, _length(_ge_vector(ds))
-    if b_value == 0 or not _NONE < length < _FULL:
+    b_value = found[0] % _GE_ADDS
+    length = _length(_ge_vector(ds)) if b_value else 0.0
+    if not _NONE < length < _FULL:
         return b_value
     return float(max(_STEP, _STEP * math.floor(b_value * length**2 / _STEP + 0.5)))
 

@@ -69,9 +69,11 @@ def values_of(volume: Volume, layout: Layout, *, real: bool = False, in_header: 
     without = sum(frame.real is None for frame in volume.frames) if real else 0
     if 0 < without < len(volume.frames):
         raise CannotSucceed(f"{without} of {len(volume.frames)} frames have no real-world values, the others have")
-    bare = sum(not frame.rescaled for frame in volume.frames) if not real or without else 0
-    if 0 < bare < len(volume.frames):
-        raise CannotSucceed(f"{bare} of {len(volume.frames)} frames have no 'Rescale Slope', the others have")
+    if not real or without:
+        for part, name in enumerate(("Slope", "Intercept")):
+            bare = sum(not frame.rescaled[part] for frame in volume.frames)
+            if 0 < bare < len(volume.frames):
+                raise CannotSucceed(f"{bare} of {len(volume.frames)} frames have no 'Rescale {name}', the others have")
     scales = {scale_of(frame, real) for frame in volume.frames}
     if any(slope == 0 for slope, _ in scales):
         raise CannotSucceed("'Rescale Slope' is 0: every value would be the same")

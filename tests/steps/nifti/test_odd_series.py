@@ -48,13 +48,17 @@ def test_values_by_a_table_are_held(tmp_path: Path) -> None:
     assert [held.reason for held in result.held] == ["values by a 'Modality LUT Sequence', not by a rescale"]
 
 
-def test_where_only_some_slices_have_a_rescale_nothing_is_converted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lacking", [("RescaleSlope", "RescaleIntercept"), ("RescaleIntercept",), ("RescaleSlope",)])
+def test_where_only_some_slices_have_a_rescale_nothing_is_converted(lacking: tuple[str, ...], tmp_path: Path) -> None:
     series = make.ct_series(3)
-    del series[1].RescaleSlope, series[1].RescaleIntercept, series[1].RescaleType
-    for ds in series:
-        ds.RescaleType = None
+    for keyword in lacking:
+        delattr(series[1], keyword)
     _, result = converted(series, tmp_path)
-    assert {held.reason for held in result.held} == {"1 of 3 frames have no 'Rescale Slope', the others have"}
+    assert {held.reason for held in result.held} == {f"1 of 3 frames have no '{named(lacking[0])}', the others have"}
+
+
+def named(keyword: str) -> str:
+    return keyword.replace("Rescale", "Rescale ")
 
 
 def with_overlay(bit: int) -> FileDataset:
