@@ -40,6 +40,8 @@ def closed_up(columns: Sequence[Sequence[Frame]]) -> str:
     to which volume its image belongs; when positions disagree, images are missing, and later ones took their places.
     Times must say the same where the headers have them, for numbers alone may have gaps of another kind.
     """
+    if len(columns[0]) < 2:
+        return ""
     numbers = [[None if frame.order is None else float(frame.order[0]) for frame in column] for column in columns]
     times = [[frame.weighting.time for frame in column] for column in columns]
     by_number = _disagreeing(numbers, at_least=len(columns))
