@@ -19,6 +19,7 @@ from node.imaging.dose import RT_DOSE, plane_positions
 from node.imaging.functional import UNREADABLE
 from node.imaging.layout import Array, Layout
 from node.imaging.mosaic import Tile, tiles_of
+from node.imaging.overlays import bit_in_values
 from node.imaging.reading import private, value
 from node.imaging.real_world import real_world
 from node.imaging.weighting import Weighting, weighting_of
@@ -50,10 +51,14 @@ class Frame:
     """(Instance Number, frame number); None where the instance has no number."""
     weighting: Weighting = field(default_factory=Weighting)
     """What may tell volumes at one position apart."""
+    rescaled: tuple[bool, bool] = (True, True)
+    """Whether the header has a slope, and an intercept; without them they are 1 and 0."""
     tile: Tile | None = None
     """Its part of the decoded frame, where that is a mosaic."""
     real: tuple[float, float] | None = None
     """Slope and intercept to real-world values, where the header has them beside the rescale."""
+    real_fault: str = ""
+    """Why the header has real-world values, and does not say which they are."""
 
     def part(self, decoded: Array) -> Array:
         """Its pixels of the decoded frame."""
@@ -78,6 +83,8 @@ def _frames(ds: Dataset, layout: Layout, instance: int) -> list[Frame]:
         raise CannotSucceed("a segmentation, not an image")
     if layout.photometric == "PALETTE COLOR":
         raise CannotSucceed("palette colour: its indices are no values")
+    if (bit := bit_in_values(ds, layout.stored)) is not None:
+        raise CannotSucceed(f"an overlay in bit {bit} of the pixels, of which {layout.stored} 'Bits Stored' are values")
     per_frame = value(ds, "PerFrameFunctionalGroupsSequence")
     if per_frame is None:
         if value(ds, "SOPClassUID") == RT_DOSE:
@@ -163,6 +170,7 @@ def _frame(source: Source, ds: Dataset, layout: Layout, instance: int, number: i
     )
     spacing = _numbers(source.get("PixelMeasuresSequence", "PixelSpacing"), 2, "Pixel Spacing")
     slope, intercept = _rescale(source, ds)
+    real, real_fault = real_world(source.levels, slope, intercept)
     order = value(ds, "InstanceNumber")
     return Frame(
         instance=instance,
@@ -175,8 +183,10 @@ def _frame(source: Source, ds: Dataset, layout: Layout, instance: int, number: i
         slope=1.0 if slope is None else _numbers([slope], 1, "Rescale Slope")[0],
         intercept=0.0 if intercept is None else _numbers([intercept], 1, "Rescale Intercept")[0],
         order=None if order is None else (int(order), number),
+        rescaled=(slope is not None, intercept is not None),
         weighting=weighting_of(source.get, ds),
-        real=real_world(source.get, source.levels, slope, intercept),
+        real=real,
+        real_fault=real_fault,
     )
 
 

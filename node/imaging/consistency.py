@@ -36,6 +36,7 @@ FINDINGS: Mapping[str, str] = {
     "duplicate_position": "images at one position that nothing tells apart",
     "ragged": "not the same number of images at every position",
     "mixed_rescale": "rescale slope or intercept differ; not looked at in PET, where they do by design",
+    "unusable_rescale": "a rescale slope is 0, it or the intercept no number or alone, or CT and PET have none",
     "mixed_frame_of_reference": "several frames of reference, or one that is missing in some",
     "missing_frame_of_reference": "positions without a frame of reference, as some de-identification leaves them",
     "fewer_than_announced": "fewer instances than the headers say there are",
@@ -94,6 +95,9 @@ def _alike(planes: Sequence[Plane]) -> Iterator[Finding]:
             kinds.setdefault(plane.kind, []).append(plane)
     for group in kinds.values():
         yield from _mixed(group, "mixed_rescale", lambda p: p.rescale, _rescale_text)
+    for fault in dict.fromkeys(plane.unscaled for plane in planes if plane.unscaled):
+        odd = [plane for plane in planes if plane.unscaled == fault]
+        yield Finding(what="unusable_rescale", text=f"{len(odd)} frames: {fault}", members=_of(odd))
     placed = [plane for plane in planes if plane.position]
     references = {plane.reference for plane in placed}
     without = [plane for plane in placed if not plane.reference]

@@ -167,11 +167,17 @@ def _interpolated(
     )  # fmt: skip
     if expected.shape != written.shape:
         raise CannotSucceed(f"gate: slice {n + 1} is {written.shape}, interpolated it is {expected.shape}")
-    apart = np.abs(written.astype(np.float64) - expected)
     allowed = (0.5 if written.dtype.kind in "iu" else 0.0) + OF_THE_RANGE * (high - low) + 1e-6 * abs(high)
-    if not np.array_equal(np.isnan(written), np.isnan(expected)):
-        raise CannotSucceed(f"gate: slice {n + 1} has NaN at other voxels than its frames: nothing to interpolate")
-    worst = float(np.nanmax(apart, initial=0.0))
+    finite = np.isfinite(expected)
+    if (
+        not np.array_equal(written[~finite], expected[~finite], equal_nan=True)
+        or not np.isfinite(written[finite]).all()
+    ):
+        raise CannotSucceed(
+            f"gate: slice {n + 1} has NaN or infinity at other voxels than what is interpolated from its frames"
+        )
+    apart = np.abs(written[finite].astype(np.float64) - expected[finite])
+    worst = float(apart.max(initial=0.0))
     if not worst <= allowed:
         raise CannotSucceed(
             f"gate: slice {n + 1} has {int((apart > allowed).sum())} of {apart.size} values that differ from those "

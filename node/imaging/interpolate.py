@@ -14,6 +14,9 @@ from node.imaging.attributes import Frame
 from node.imaging.geometry import Floats, normal_of
 from node.imaging.layout import Array
 
+_NOTHING = 1e-4
+"""A share that is none: the place of a plane is known to no more, from the float32 in the file."""
+
 Slice = Callable[[int], Array]
 """Index of a slice -> its voxels, (rows, columns[, 3])."""
 
@@ -21,7 +24,7 @@ Slice = Callable[[int], Array]
 def expected_plane(
     affine: Floats, shape: tuple[int, int], k: int, places: Floats, frame: Frame, voxels: Slice, fill: float
 ) -> tuple[Floats, float, float]:
-    """Plane `k` of a grid, interpolated from its source; and the lowest and highest value that went into it.
+    """Plane `k` of a grid, interpolated from its source; and the lowest and highest finite value in it.
 
     affine  (4, 4) of the grid, voxel to RAS mm; its first two columns are the frame's row and column directions
     shape   (rows, columns) of the grid
@@ -37,9 +40,10 @@ def expected_plane(
     share = at - below
     total, ends = np.zeros(shape), []
     for s, weight in ((below, 1 - share), (min(below + 1, len(heights) - 1), share)):
-        if weight > 1e-4:  # the place of a plane is known to no more, from the float32 in the file
+        if weight > _NOTHING:
             source = voxels(s).astype(np.float64)
-            ends += [float(np.nanmin(source)), float(np.nanmax(source))]
+            finite = source[np.isfinite(source)]
+            ends += [float(finite.min()), float(finite.max())] if finite.size else []
             plane = _plane(source, corner - places[s], affine, shape, frame, fill) * weight
             total = plane if total.shape != plane.shape else total + plane
     return total, min([*ends, fill]), max([*ends, fill])
@@ -60,4 +64,9 @@ def _along(source: Floats, at: Floats, axis: int, fill: float) -> Floats:
     first = np.clip(np.floor(at).astype(int) + 1, 0, last)
     share = np.clip(at + 1 - first, 0, 1)
     share = share.reshape([-1 if n == axis else 1 for n in range(source.ndim)])
-    return np.asarray(np.take(padded, first, axis) * (1 - share) + np.take(padded, first + 1, axis) * share)
+    one, other = np.take(padded, first, axis), np.take(padded, first + 1, axis)
+    # NaN and infinity are not gone by multiplying with nothing; where both have a share they are what comes of it.
+    one = np.where(np.isfinite(one) | (share < 1 - _NOTHING), one, 0.0)
+    other = np.where(np.isfinite(other) | (share > _NOTHING), other, 0.0)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(one * (1 - share) + other * share)

@@ -18,6 +18,7 @@ from node.imaging.gate import MILLIMETRES, OF_A_PIXEL
 from node.imaging.geometry import plane_corners
 from node.imaging.layout import Array
 from node.imaging.nifti import NiftiHeader
+from node.imaging.numbering import closed_up, without_image_numbers
 from node.imaging.sequence import mixed_volumes
 from node.imaging.volume_files import Format, read
 
@@ -110,12 +111,13 @@ def check_whole(file: Foreign) -> None:
     if len(file.found) != wanted:
         raise CannotSucceed(f"gate: {len(file.found)} of {wanted} slices in the file have a source frame")
     columns: dict[Plane, list[Frame]] = {}
-    for (t, plane), frame in sorted(file.found.items(), key=lambda pair: pair[0]):
-        first = next(f for (other, _), f in file.found.items() if other == t)
-        if frame.weighting.label != first.weighting.label:
-            raise CannotSucceed(f"gate: volume {t + 1} mixes temporal positions or diffusion weightings")
+    for (_, plane), frame in sorted(file.found.items(), key=lambda pair: pair[0]):
         columns.setdefault(plane, []).append(frame)
-    if odd := mixed_volumes(list(columns.values())):
+    labelled = without_image_numbers(list(columns.values()))
+    for t, volume in enumerate(zip(*labelled, strict=True)):
+        if len({frame.weighting.label for frame in volume}) > 1:
+            raise CannotSucceed(f"gate: volume {t + 1} mixes temporal positions or diffusion weightings")
+    if odd := mixed_volumes(labelled) or closed_up(labelled):
         raise CannotSucceed(f"gate: {odd}")
     for column in columns.values():
         sequence = [frame.weighting.time for frame in column]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 
 from node.errors import CannotSucceed
 from node.imaging.functional import UNREADABLE, number_of, numbers_of
@@ -52,6 +53,25 @@ class Overlay:
         raw = np.frombuffer(self.data, np.uint8, -(-end // 8) - begin // 8, begin // 8)
         bits = np.unpackbits(raw, bitorder="little")[begin % 8 :][:size]
         return bits.reshape(self.rows, self.columns).astype(np.bool_)
+
+
+_IN_BIT = tuple(tuple(Tag(group, element) for element in (_ALLOCATED, 0x102, _DATA)) for group in GROUPS)
+
+
+def bit_in_values(ds: Dataset, stored: int) -> int | None:
+    """The lowest bit, from 0, in which an overlay stands that is among the `stored` bits of the values; None for none.
+
+    Overlays in the pixels were for unused bits alone (PS3.5-2004 8.1.2, retired), which decoding clears.
+    """
+    found = []
+    for allocated, position, data in _IN_BIT:
+        if position not in ds or data in ds:
+            continue
+        # One bit allocated is an overlay of its own, whose data may have gone with another element.
+        bits, bit = number_of(ds[allocated].value) if allocated in ds else None, number_of(ds[position].value)
+        if bits is not None and bits > 1 and bit is not None and bit < stored:
+            found.append(int(bit))
+    return min(found, default=None)
 
 
 def overlays_of(ds: Dataset, layout: Layout) -> tuple[tuple[Overlay, ...], tuple[str, ...]]:

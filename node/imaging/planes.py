@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 
 from node.imaging.functional import FrameAttributes, number_of, numbers_of, value_of
 from node.imaging.layout import Layout
+from node.imaging.rescale import fault_of
 
 PLANAR = frozenset(
     f"1.2.840.10008.5.1.4.1.1.{end}"
@@ -56,6 +57,8 @@ class Plane:
     """Instance Number."""
     rescale: tuple[float, float] | None
     """(slope, intercept); None without Rescale Slope."""
+    unscaled: str
+    """What is wrong with its rescale, "" for nothing."""
     modality: str
     reference: str
     """Frame of Reference UID."""
@@ -77,8 +80,8 @@ def _plane(ds: Dataset, has: FrameAttributes, layout: Layout, member: int, frame
     measures = "PixelMeasuresSequence"
     position = _of_length(has.get("PlanePositionSequence", "ImagePositionPatient"), 3)
     spacing = _of_length(has.get(measures, "PixelSpacing"), 2)
-    slope = number_of(has.get("PixelValueTransformationSequence", "RescaleSlope"))
-    intercept = number_of(has.get("PixelValueTransformationSequence", "RescaleIntercept"))
+    given = [has.get("PixelValueTransformationSequence", keyword) for keyword in ("RescaleSlope", "RescaleIntercept")]
+    slope, intercept = map(number_of, given)
     # At the top of an object of many frames it is of the first one; only dose says where the others are.
     offset = None if has.enhanced or layout.frames == 1 else _dose_offset(ds, layout, frame)
     single = has.enhanced or layout.frames == 1 or offset is not None
@@ -102,6 +105,7 @@ def _plane(ds: Dataset, has: FrameAttributes, layout: Layout, member: int, frame
         location=number_of(value_of(ds, "SliceLocation")) if layout.frames == 1 else None,
         number=None if number is None else int(number),
         rescale=None if slope is None else (slope, intercept or 0.0),
+        unscaled=fault_of(given[0], given[1], str(value_of(ds, "SOPClassUID") or "")),
         modality=str(value_of(ds, "Modality") or ""),
         reference=str(value_of(ds, "FrameOfReferenceUID") or ""),
         moment=_moment(ds, has),

@@ -13,30 +13,37 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from node.imaging.reading import private
-from node.imaging.weighting import Get
+from node.imaging.reading import private, value
 
+_SEQUENCE = "RealWorldValueMappingSequence"
 _SCALE = (0x2005, "Philips MR Imaging DD 001", 0x0E)
 _IN_FRAME = (0x2005, "Philips MR Imaging DD 005", 0x0F)
 """The sequence in which enhanced images keep the private elements of a frame."""
 
 
-def real_world(get: Get, levels: Sequence[Dataset], slope: Any, intercept: Any) -> tuple[float, float] | None:
-    """(slope, intercept) from stored to real-world values of one frame, or None where the header has none.
+def real_world(levels: Sequence[Dataset], slope: Any, intercept: Any) -> tuple[tuple[float, float] | None, str]:
+    """(slope, intercept) from stored to real-world values of one frame, or None where the header has none; and why it
+    does not say which they are, "" where it does.
 
-    get               looks into the functional groups of the frame
     levels            where its private elements are: the frame's own groups and the shared ones, or the data set
     slope, intercept  of the modality's rescale, None for none
     """
-    return _mapping(get, levels) or _philips(levels, slope, intercept)
+    found = _mapping(levels)
+    return (_philips(levels, slope, intercept), "") if found is None else found
 
 
-def _mapping(get: Get, levels: Sequence[Dataset]) -> tuple[float, float] | None:
-    own = [get("RealWorldValueMappingSequence", f"RealWorldValue{name}") for name in ("Slope", "Intercept")]
-    items = [item for level in levels for item in level.get("RealWorldValueMappingSequence") or ()]
-    found = [(item.get("RealWorldValueSlope"), item.get("RealWorldValueIntercept")) for item in items]
-    pairs = (_pair(slope, intercept) for slope, intercept in [(own[0], own[1]), *found])
-    return next((pair for pair in pairs if pair is not None), None)
+def _mapping(levels: Sequence[Dataset]) -> tuple[tuple[float, float] | None, str] | None:
+    """None without a mapping. Several items map ranges of stored values, or to several units: one volume has one."""
+    items = next((items for level in levels if (items := value(level, _SEQUENCE))), None)
+    if items is None:
+        return None
+    found = {_pair(item.get("RealWorldValueSlope"), item.get("RealWorldValueIntercept")) for item in items}
+    if len(found) > 1:
+        return None, f"{len(items)} items of 'Real World Value Mapping Sequence' that map to different values"
+    pair = found.pop()
+    if pair is None and any(item.get("RealWorldValueLUTData") for item in items):
+        return None, "real-world values by a table, not by a slope"
+    return None if pair is None else (pair, "")
 
 
 def _philips(levels: Sequence[Dataset], slope: Any, intercept: Any) -> tuple[float, float] | None:

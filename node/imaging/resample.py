@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from node.errors import CannotSucceed
 from node.imaging.geometry import LPS_TO_RAS, Floats, normal_of
 from node.imaging.layout import Array
 from node.imaging.volumes import Volume
@@ -79,8 +80,19 @@ def _parts(height: float, heights: Floats) -> tuple[tuple[int, float], ...]:
 
 
 def lowest(frames: Iterable[Array]) -> float:
-    """What fills the corners: the lowest value, or black in colour."""
-    return min(0.0 if frame.ndim == 3 else float(np.nanmin(frame)) for frame in frames)
+    """What fills the corners: the lowest value that is one, or black in colour. Raises CannotSucceed without any."""
+    found = [0.0 if frame.ndim == 3 else _lowest_finite(frame) for frame in frames]
+    fill = min((value for value in found if value is not None), default=None)
+    if fill is None:
+        raise CannotSucceed("every value is NaN or infinite: nothing to interpolate")
+    return fill
+
+
+def _lowest_finite(frame: Array) -> float | None:
+    if frame.dtype.kind in "iu":
+        return float(frame.min())
+    finite = frame[np.isfinite(frame)]
+    return float(finite.min()) if finite.size else None
 
 
 def planes(grid: Grid, voxels: Sequence[Array], fill: float) -> Iterator[Array]:
@@ -91,7 +103,8 @@ def planes(grid: Grid, voxels: Sequence[Array], fill: float) -> Iterator[Array]:
     kept: dict[int, Floats] = {}
     for parts in grid.parts:
         kept = {k: kept[k] if k in kept else _moved(grid, voxels[k], k, fill) for k, _ in parts}
-        mixed = np.sum([kept[k] * weight for k, weight in parts], axis=0)
+        with np.errstate(invalid="ignore"):  # infinities of both signs make NaN, which the gate computes as well
+            mixed = np.sum([kept[k] * weight for k, weight in parts], axis=0)
         yield rounded(mixed, voxels[0].dtype)
 
 
@@ -110,5 +123,6 @@ def _moved(grid: Grid, voxels: Array, k: int, fill: float) -> Floats:
     for r, part_down in ((0, 1 - max(down - top, 0.0)), (1, max(down - top, 0.0))):
         for c, part_across in ((0, 1 - max(across - left, 0.0)), (1, max(across - left, 0.0))):
             if min(part_down, part_across) > _SAME:
-                found[top + r : top + r + rows, left + c : left + c + columns] += above * (part_down * part_across)
+                with np.errstate(invalid="ignore"):
+                    found[top + r : top + r + rows, left + c : left + c + columns] += above * (part_down * part_across)
     return found

@@ -16,6 +16,7 @@ from typing import Any
 from node.errors import CannotSucceed
 from node.imaging.attributes import Frame
 from node.imaging.functional import number_of
+from node.imaging.numbering import closed_up, without_image_numbers
 
 Column = list[Frame]
 """The images at one position."""
@@ -60,6 +61,7 @@ def arrange(columns: Sequence[Column]) -> list[Arranged]:
 
     Raises CannotSucceed, with the counts, where the headers do not tell.
     """
+    columns = without_image_numbers(columns)
     if len({len(column) for column in columns}) > 1:
         return _apart(columns)
     try:
@@ -124,6 +126,8 @@ def in_order(columns: Sequence[Column]) -> tuple[tuple[tuple[Frame, ...], ...], 
         ordered = tuple(tuple(sorted(column, key=key)) for column in columns)
         odd = mixed_volumes(ordered)
         if not odd:
+            if not same and (reason := closed_up(ordered)):
+                raise CannotSucceed(reason)
             return ordered, name
         if odd == _take_turns(ordered):
             raise CannotSucceed(odd)  # a later order might undo it against the times

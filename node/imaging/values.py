@@ -55,16 +55,25 @@ def values_of(volume: Volume, layout: Layout, *, real: bool = False, in_header: 
     real       real-world values where a frame has them
     in_header  False for a format that has no slope and intercept: whole numbers then stay whole numbers
 
-    Raises CannotSucceed for a slope of zero, for colour that is not 8 bits by sample, and where only some frames have
-    the real-world values that are wanted: the others would be in another unit.
+    Raises CannotSucceed for a slope of zero, for colour that is not 8 bits by sample, for real-world values that are
+    wanted and that a header has without saying which they are, and where only some frames have them, or a rescale: the
+    others would be in another unit.
     """
     if layout.samples == 3:
         if layout.dtype != np.uint8:
             raise CannotSucceed(f"colour of {layout.allocated} bits per sample: NIfTI has 8")
         return Values(dtype=RGB24)
+    fault = next((frame.real_fault for frame in volume.frames if frame.real_fault), "") if real else ""
+    if fault:
+        raise CannotSucceed(fault)
     without = sum(frame.real is None for frame in volume.frames) if real else 0
     if 0 < without < len(volume.frames):
         raise CannotSucceed(f"{without} of {len(volume.frames)} frames have no real-world values, the others have")
+    if not real or without:
+        for part, name in enumerate(("Slope", "Intercept")):
+            bare = sum(not frame.rescaled[part] for frame in volume.frames)
+            if 0 < bare < len(volume.frames):
+                raise CannotSucceed(f"{bare} of {len(volume.frames)} frames have no 'Rescale {name}', the others have")
     scales = {scale_of(frame, real) for frame in volume.frames}
     if any(slope == 0 for slope, _ in scales):
         raise CannotSucceed("'Rescale Slope' is 0: every value would be the same")

@@ -2,7 +2,7 @@
 
 Standard: PS3.3 C.8.13.5.9 (MR Diffusion), C.7.6.16.2.2.1 (Frame Content), C.7.6.18 (Temporal Position). Private ones
 are read only from a block of their creator. Directions are unit vectors of the patient's axes (LPS), as they stand in
-the header; those that a vendor gives in other axes are left out, never guessed.
+the header; those that a vendor gives in the image's axes are turned (image_axes.py) or left out, never guessed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
+from node.imaging.image_axes import ge_b_value, ge_direction, uih_direction
 from node.imaging.reading import private, value
 
 Get = Callable[[str, str], Any]
@@ -96,9 +97,7 @@ _B_VALUES: Mapping[tuple[int, str, int], str] = {
     (0x2001, "Philips Imaging DD 001", 0x03): "Philips",
     (0x0065, "Image Private Header", 0x09): "UIH",
 }
-_GRADIENTS = ((0x0019, "SIEMENS MR HEADER", 0x0E), (0x0065, "Image Private Header", 0x37))
 _PHILIPS = (0xB0, 0xB1, 0xB2)  # right-left, anterior-posterior, feet-head: L, P, S
-_GE_ADDS = 1e9  # GE adds it to b-values that were asked for as such
 
 
 def _private_b_value(ds: Dataset) -> float | None:
@@ -106,11 +105,7 @@ def _private_b_value(ds: Dataset) -> float | None:
         found = _number(private(ds, *place))
         if found is not None:
             return found
-    ge = private(ds, 0x0043, "GEMS_PARM_01", 0x39)
-    if ge is None or isinstance(ge, bytes):
-        ge = str(ge, "ascii", "ignore").split("\\") if isinstance(ge, bytes) else None
-    first = None if ge is None else _number(ge if isinstance(ge, str | int | float) else (list(ge) or [None])[0])
-    return None if first is None else first % _GE_ADDS
+    return ge_b_value(ds)
 
 
 def _gradient(get: Get, ds: Dataset) -> tuple[float, float, float] | None:
@@ -118,8 +113,10 @@ def _gradient(get: Get, ds: Dataset) -> tuple[float, float, float] | None:
     candidates = [
         items[0].get("DiffusionGradientOrientation") if items else None,
         get("MRDiffusionSequence", "DiffusionGradientOrientation"),
-        *(private(ds, *place) for place in _GRADIENTS),
+        private(ds, 0x0019, "SIEMENS MR HEADER", 0x0E),
         [private(ds, 0x2005, "Philips MR Imaging DD 001", element) for element in _PHILIPS],
+        ge_direction(get, ds),
+        uih_direction(get, ds),
     ]
     return next((found for found in map(_unit, candidates) if found is not None), None)
 

@@ -115,6 +115,7 @@ FAULTS: dict[str, tuple[Callable[[Series], None], str, str]] = {
     "wrong step": (put_all("SpacingBetweenSlices", 5), "contradicted_spacing", "2.500 mm apart, 'Spacing Between"),
     "other rescale": (put("RescaleIntercept", 0), "mixed_rescale", "5 of 1 and -1024, 1 of 1 and 0"),
     "no rescale": (put("RescaleSlope", None), "mixed_rescale", "1 of none"),
+    "a slope of zero": (put_all("RescaleSlope", 0), "unusable_rescale", "6 frames: 'Rescale Slope' is 0"),
     "other reference": (put("FrameOfReferenceUID", "1.2.3"), "mixed_frame_of_reference", "2 frames of reference"),
     "no reference": (put_all("FrameOfReferenceUID", ""), "missing_frame_of_reference", "6 frames with a position"),
 }

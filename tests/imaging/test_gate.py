@@ -269,5 +269,5 @@ def test_a_nan_where_something_else_was_interpolated_is_found(tmp_path: Path) ->
     planes[1] = planes[1].copy()
     planes[1][5, 5] = np.nan
     volume_files.write(path, header, planes)
-    with pytest.raises(CannotSucceed, match="slice 2 has NaN at other voxels"):
+    with pytest.raises(CannotSucceed, match="slice 2 has NaN or infinity at other voxels"):
         gate.check(path, volume, values, pixels)

@@ -105,3 +105,11 @@ def test_volumes_in_order_are_whole_and_mixed_or_reversed_ones_are_not(tmp_path:
     odd = Weighting(time=1.0, b_value=1000.0)
     with pytest.raises(CannotSucceed, match="volume 1 mixes"):
         check_whole(four_dimensional(tmp_path / "c.nii.gz", [[first, first, odd, first], [second] * 4]))
+
+
+def test_temporal_positions_that_number_images_mix_no_volumes(tmp_path: Path) -> None:
+    numbers = [[Weighting(time=float(t), position=1 + k + 4 * t) for k in range(4)] for t in range(2)]
+    check_whole(four_dimensional(tmp_path / "a.nii.gz", numbers))
+    numbers[1][2] = replace(numbers[1][2], position=1)
+    with pytest.raises(CannotSucceed, match="volume 1 mixes"):
+        check_whole(four_dimensional(tmp_path / "b.nii.gz", numbers))

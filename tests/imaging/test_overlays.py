@@ -9,10 +9,10 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
-from pydicom.dataset import FileDataset
+from pydicom.dataset import Dataset, FileDataset
 
 from node.errors import CannotSucceed
-from node.imaging.overlays import IN_PIXELS
+from node.imaging.overlays import IN_PIXELS, bit_in_values
 from node.imaging.pictures import Look, Shown
 from node.imaging.pixels import read_header
 from tests import make
@@ -174,3 +174,17 @@ def test_words_of_a_big_endian_file_are_turned(tmp_path: Path) -> None:
     object.__setattr__(pixels.layout, "little_endian", False)  # its own pixels are bytes, the same either way
     found = next(Shown(header, pixels, Look(overlays=True)).pictures([0]))
     assert (found[drawn.astype(bool)] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("allocated", "bit", "data", "found"),
+    [(16, 11, None, 11), (16, 12, None, None), (1, 0, None, None), (16, 0, b"\0\0", None), (None, 0, None, None)],
+)
+def test_an_overlay_among_the_bits_of_the_values_is_seen(
+    allocated: int | None, bit: int, data: bytes | None, found: int | None
+) -> None:
+    ds = Dataset()
+    for element, vr, given in ((0x100, "US", allocated), (0x102, "US", bit), (0x3000, "OW", data)):
+        if given is not None:
+            ds.add_new(0x60020000 | element, vr, given)
+    assert bit_in_values(ds, 12) == found

@@ -6,8 +6,11 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
 
+from node.errors import CannotSucceed
 from node.imaging.attributes import frames_of
 from node.imaging.layout import layout_of
+from node.imaging.values import Values, values_of
+from node.imaging.volumes import Volume, plan
 from tests import make
 
 
@@ -19,6 +22,13 @@ def mapping(slope: float, intercept: float) -> Items:
     item = Dataset()
     item.RealWorldValueSlope, item.RealWorldValueIntercept = slope, intercept
     return Items([item])
+
+
+def wanted(ds: Dataset) -> Values:
+    layout = layout_of(ds, "1.2.840.10008.1.2.1")
+    (volume,) = plan(frames_of(ds, layout, 0))
+    assert isinstance(volume, Volume)
+    return values_of(volume, layout, real=True)
 
 
 def philips(ds: Dataset, scale: float) -> None:
@@ -62,3 +72,30 @@ def test_a_slope_of_zero_is_none() -> None:
     ds.RealWorldValueMappingSequence = mapping(0.0, 3.0)
     philips(ds, 0.0)
     assert reals(ds) == [None]
+
+
+def test_several_mappings_of_one_kind_are_one_and_different_ones_are_held_where_they_are_wanted() -> None:
+    (ds,) = make.ct_series(1)
+    ds.RealWorldValueMappingSequence = Items([*mapping(0.5, 3.0), *mapping(0.5, 3.0)])
+    assert reals(ds) == [(0.5, 3.0)]
+    ds.RealWorldValueMappingSequence = Items([*mapping(0.5, 3.0), *mapping(2.0, 0.0)])
+    assert reals(ds) == [None]
+    with pytest.raises(CannotSucceed, match="2 items of 'Real World Value Mapping Sequence' that map to different"):
+        wanted(ds)
+
+
+def test_a_table_of_real_world_values_is_held_where_they_are_wanted() -> None:
+    (ds,) = make.ct_series(1)
+    item = Dataset()
+    item.RealWorldValueLUTData = [0.0, 1.5]
+    ds.RealWorldValueMappingSequence = Items([item])
+    philips(ds, 0.5)
+    with pytest.raises(CannotSucceed, match="by a table"):
+        wanted(ds)
+
+
+def test_a_frame_s_own_mapping_goes_before_the_shared_one() -> None:
+    ds = make.enhanced_mr(1, 1)
+    ds.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence = mapping(9.0, 9.0)
+    ds.PerFrameFunctionalGroupsSequence[0].RealWorldValueMappingSequence = mapping(0.25, 1.0)
+    assert reals(ds) == [(0.25, 1.0)]

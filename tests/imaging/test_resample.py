@@ -17,7 +17,7 @@ from node.imaging import gate, resample
 from node.imaging.attributes import frames_of
 from node.imaging.layout import layout_of
 from node.imaging.nifti import NiftiHeader
-from node.imaging.values import values_of
+from node.imaging.values import Values, values_of
 from node.imaging.volume_files import write
 from node.imaging.volumes import Volume, plan
 from tests import make
@@ -148,3 +148,31 @@ def test_colour_is_interpolated_by_channel_and_black_outside(tmp_path: Path) -> 
     for channel in range(3):
         alone = list(resample.planes(grid, [p[..., channel] for p in pictures], 0.0))
         np.testing.assert_array_equal(planes[1][..., channel], alone[1])
+
+
+@pytest.mark.parametrize("shift", [1.6, 0.63, -0.63])  # by whole pixels, and by parts of one
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_stays_where_it_was_and_passes_the_gate(shift: float, odd: float, tmp_path: Path) -> None:
+    series = tilted(4, shift)
+    volume, grid = planned(series), resample.grid_of(planned(series), 12, 10)
+    pixels = [ds.pixel_array.astype("f4") for ds in series]
+    pixels[1][3:5, 4], pixels[2][:] = odd, odd
+    fill = resample.lowest(pixels)
+    path = tmp_path / "a.nii.gz"
+    header = NiftiHeader(shape=(grid.columns, grid.rows, grid.slices, 1), dtype=np.dtype("f4"), affine=grid.affine)
+    write(path, header, resample.planes(grid, pixels, fill))
+    values = Values(dtype=np.dtype("f4"))
+    assert gate.check(path, volume, values, pixels, "nii.gz", fill).frames == 4
+    image = nibabel.load(path).get_fdata()
+    assert np.isfinite(image[:, :, [0, 3]]).all()
+    if shift == 1.6:
+        assert (~np.isfinite(image[:, :, 1])).sum() == 2
+    image[3, 8, 1] += 500.0  # beside infinity a wrong number is wrong
+    write(path, header, list(image.astype("f4").transpose(2, 1, 0)))
+    with pytest.raises(CannotSucceed, match="gate: slice 2"):
+        gate.check(path, volume, values, pixels, "nii.gz", fill)
+
+
+def test_where_every_value_is_no_number_nothing_is_interpolated() -> None:
+    with pytest.raises(CannotSucceed, match="every value is NaN or infinite"):
+        resample.lowest([np.full((2, 2), np.nan, "f4")])

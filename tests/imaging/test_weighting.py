@@ -38,7 +38,7 @@ def _private(group: int, creator: str, *elements: tuple[int, str, object]) -> Ca
     [
         (_private(0x19, "SIEMENS MR HEADER", (0x0C, "IS", 1000), (0x0E, "FD", [0.6, 0.0, -0.8])), 1000, (0.6, 0, -0.8)),
         (_private(0x19, "SIEMENS MR HEADER", (0x0C, "IS", 0)), 0, None),
-        (_private(0x65, "Image Private Header", (0x09, "FD", 800.0), (0x37, "FD", [0.0, 1.0, 0.0])), 800, (0, 1, 0)),
+        (_private(0x65, "Image Private Header", (0x09, "FD", 800.0), (0x37, "FD", [0.0, 1.0, 0.0])), 800, None),
         (_private(0x43, "GEMS_PARM_01", (0x39, "IS", [1000000800, 8, 0, 0])), 800, None),
         (_private(0x43, "GEMS_PARM_01", (0x39, "OB", b"700\\8\\0\\0 ")), 700, None),
         (_private(0x2001, "Philips Imaging DD 001", (0x03, "FL", 500.0)), 500, None),

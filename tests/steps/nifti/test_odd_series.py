@@ -7,7 +7,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileDataset
 
 from node.errors import CannotSucceed
 from node.imaging.volume_files import read
@@ -46,6 +46,47 @@ def test_values_by_a_table_are_held(tmp_path: Path) -> None:
     ds.ModalityLUTSequence = [table]
     _, result = converted([ds], tmp_path)
     assert [held.reason for held in result.held] == ["values by a 'Modality LUT Sequence', not by a rescale"]
+
+
+@pytest.mark.parametrize("lacking", [("RescaleSlope", "RescaleIntercept"), ("RescaleIntercept",), ("RescaleSlope",)])
+def test_where_only_some_slices_have_a_rescale_nothing_is_converted(lacking: tuple[str, ...], tmp_path: Path) -> None:
+    series = make.ct_series(3)
+    for keyword in lacking:
+        delattr(series[1], keyword)
+    _, result = converted(series, tmp_path)
+    assert {held.reason for held in result.held} == {f"1 of 3 frames have no '{named(lacking[0])}', the others have"}
+
+
+def named(keyword: str) -> str:
+    return keyword.replace("Rescale", "Rescale ")
+
+
+def with_overlay(bit: int) -> FileDataset:
+    """A 12-bit image whose pixels have an overlay in `bit`."""
+    (ds,) = make.ct_series(1)
+    values = np.arange(120, dtype=np.uint16).reshape(12, 10) * 34
+    drawn = np.zeros((12, 10), np.uint16)
+    drawn[3:5, 2:9] = 1
+    make.set_pixels(ds, values | drawn << bit, bits_stored=12)
+    ds.add_new(0x60000010, "US", 12)
+    ds.add_new(0x60000011, "US", 10)
+    ds.add_new(0x60000100, "US", 16)
+    ds.add_new(0x60000102, "US", bit)
+    return ds
+
+
+@pytest.mark.parametrize("bit", [12, 15])
+def test_an_overlay_in_unused_bits_is_not_in_the_values(bit: int, tmp_path: Path) -> None:
+    _, result = converted([with_overlay(bit)], tmp_path)
+    image = nibabel.load(volumes_of(result)[0].path)
+    np.testing.assert_array_equal(image.get_fdata()[..., 0].T, np.arange(120).reshape(12, 10) * 34.0 - 1024)
+
+
+def test_an_overlay_in_the_bits_of_the_values_is_held(tmp_path: Path) -> None:
+    _, result = converted([with_overlay(11)], tmp_path)
+    assert [held.reason for held in result.held] == [
+        "an overlay in bit 11 of the pixels, of which 12 'Bits Stored' are values"
+    ]
 
 
 def test_a_batch_of_images_that_are_all_cut_short_says_that(tmp_path: Path) -> None:

@@ -120,3 +120,27 @@ def test_the_repetition_time_is_the_step_of_volumes_of_mr_only() -> None:
     assert repetition({"Modality": "MR", "RepetitionTime": 2.0}, volume) == 2.0
     assert repetition({"Modality": "CT", "RepetitionTime": 2.0}, volume) == 0.0
     assert repetition({"Modality": "MR", "RepetitionTime": 2.0}, replace(volume, times=1)) == 0.0
+
+
+def test_ge_s_vectors_and_shells_are_what_dcm2niix_makes_of_them() -> None:
+    """Up to the sign of a whole vector, which weights the same; 1.0.20220720 on the same files."""
+    series = []
+    for n, vector in enumerate([(0, 0, 0), (0.6, 0, 0.8), (0.3, 0.4, 0.5)]):
+        for k in range(2):
+            ds = make.instance(make.MR_IMAGE, number=1 + k + 2 * n)
+            ds.PatientPosition, ds.InPlanePhaseEncodingDirection = "HFS", "COL"
+            ds.ImageOrientationPatient, ds.ImagePositionPatient = list(make.AXIAL), [0, 0, 3.0 * k]
+            ds.PixelSpacing, ds.SliceThickness = [2, 2], 3
+            make.set_pixels(ds, make.picture(4, 4))
+            block = ds.private_block(0x0019, "GEMS_ACQU_01", create=True)
+            for element, x in zip((0xBB, 0xBC, 0xBD), vector, strict=True):
+                block.add_new(element, "DS", f"{x:.6f}")
+            b_value = [1000001000 if n else 0, 8, 0, 0]
+            ds.private_block(0x0043, "GEMS_PARM_01", create=True).add_new(0x39, "IS", b_value)
+            series.append(ds)
+    volume = planned(series)
+    values, vectors, missing = diffusion(volume, volume.affine)
+    assert (values, missing) == ("0 1000 500\n", "")
+    found = np.array([[float(x) for x in row.split()] for row in vectors.splitlines()]).T
+    short = np.array([-0.3, 0.4, -0.5]) / np.sqrt(0.5)
+    np.testing.assert_allclose(found, [(0, 0, 0), (-0.6, 0, -0.8), short], atol=1e-5)
