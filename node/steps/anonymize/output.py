@@ -6,7 +6,9 @@ import itertools
 import os
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from errno import EIO
+from mmap import PAGESIZE, mmap
 from pathlib import Path
 
 from node.dicom.byte_order import swapped
@@ -14,11 +16,18 @@ from node.dicom.encoding import EXPLICIT_LE
 from node.steps.anonymize.source import Source
 from node.steps.anonymize.written import Stretch, Written
 
+_MAPPED = 4 << 20
+"""Bytes of a stretch that is mapped while it is copied; longer ones would count as memory of this process."""
+_MOST_AT_ONCE = 256
+"""Pieces; Linux takes 1024."""
+_POPULATE_READ = 22
+"""MADV_POPULATE_READ of Linux, which Python 3.11 has no name for."""
+
 
 def write(target: Path, meta: bytes, elements: Iterable[Written], source: Source) -> None:
     """Write `meta`, which is preamble and file meta information, and the elements of a data set.
 
-    Stretches of a file are copied by the kernel and are never in this process. Raises OSError, and then may leave a
+    Stretches of a file are copied by the kernel and are never in memory of this process. Raises OSError, and then may leave a
     part of the file; Malformed where the data set cannot be turned into big endian.
     """
     if source.file is None:
@@ -26,7 +35,7 @@ def write(target: Path, meta: bytes, elements: Iterable[Written], source: Source
         pieces = [piece if isinstance(piece, bytes) else data[piece[0] : piece[1]] for piece in _flat(elements)]
         _write(target, [meta, _converted(b"".join(pieces), source)])
     else:
-        _write(target, itertools.chain([meta], _flat(elements)), source.file)
+        _write(target, itertools.chain([meta], _flat(elements)), source)
 
 
 def _flat(elements: Iterable[Written]) -> Iterator[bytes | Stretch]:
@@ -55,27 +64,54 @@ def _converted(data: bytes, source: Source) -> bytes | bytearray:
     return deflated + b"\0" * (len(deflated) % 2)
 
 
-def _write(target: Path, pieces: Iterable[bytes | bytearray | Stretch], file: int = -1) -> None:
-    """`file` is the descriptor of what the stretches are of."""
+def _write(target: Path, pieces: Iterable[bytes | bytearray | Stretch], source: Source | None = None) -> None:
+    """`source` is what the stretches are of."""
     out = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    waiting: list[memoryview] = []
     try:
-        waiting: list[bytes | bytearray] = []
         for piece in pieces:
-            if isinstance(piece, tuple):
-                _write_all(out, b"".join(waiting))
-                waiting.clear()
-                _copy(out, file, *piece)
+            if not isinstance(piece, tuple):
+                waiting.append(memoryview(piece))
+            elif source is None or source.file is None:
+                raise AssertionError("a stretch of no file")
+            elif piece[1] - piece[0] <= _MAPPED:
+                waiting.append(_mapped(source, *piece))
             else:
-                waiting.append(piece)
-        _write_all(out, b"".join(waiting))
+                _write_all(out, waiting)
+                _copy(out, source.file, *piece)
+            if len(waiting) >= _MOST_AT_ONCE:
+                _write_all(out, waiting)
+        _write_all(out, waiting)
     finally:
+        for view in waiting:
+            view.release()  # else what is mapped cannot be closed
         os.close(out)
 
 
-def _write_all(out: int, data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[os.write(out, left) :]
+def _write_all(out: int, waiting: list[memoryview]) -> None:
+    """Write all that waits, of which then nothing is left."""
+    while waiting:
+        written = os.writev(out, waiting)
+        while waiting and written >= len(waiting[0]):
+            written -= len(waiting[0])
+            waiting.pop(0).release()
+        if written:
+            first = waiting[0]
+            waiting[0] = first[written:]
+            first.release()
+
+
+def _mapped(source: Source, begin: int, end: int) -> memoryview:
+    """A stretch where it is mapped, for the kernel to copy from there: at half a megabyte a quarter faster than
+    sendfile, which goes by pages."""
+    data, page = source.data, begin - begin % PAGESIZE
+    assert isinstance(data, mmap) and source.file is not None
+    if os.fstat(source.file).st_size < end:  # what lies behind its end would be read as zeros
+        raise OSError(EIO, "a file ended while it was copied")
+    with suppress(OSError):  # of a kernel before Linux 5.14, which maps page by page, when they are read
+        data.madvise(_POPULATE_READ, page, end - page)
+    with memoryview(data) as view:
+        return view[begin:end]
 
 
 def _copy(out: int, file: int, begin: int, end: int) -> None:
