@@ -28,7 +28,7 @@ Remembered = tuple[bytes, tuple[Told, ...]]
 """An element as it is written, b"" for one that is removed; and what a Recorder is told of it and all that is in it."""
 
 RememberedRun = tuple[dict[int, Written], tuple[tuple[Told, ...], ...]]
-"""The elements of a run as they are written, and what a Recorder is told of them."""
+"""The elements of a run, or blocks of them, as they are written, and what a Recorder is told of them."""
 
 _Place = int | tuple[int, ...]
 _Frame = tuple[object, ...]
@@ -58,14 +58,16 @@ class Memory:
         return found
 
     def runs(
-        self, scope: Scope, parse: Parse, private: Mapping[int, object], *, meanings_stay: bool, telling: bool
-    ) -> Lately[RememberedRun]:
+        self, scope: Scope, parse: Parse, private: Mapping[int, object], apart: tuple[int, ...] | None, *,
+        meanings_stay: bool, telling: bool,
+    ) -> Lately[RememberedRun]:  # fmt: skip
         """What is remembered of runs at the top of data sets. The frame has the patient, as that of elements has.
 
         private        the private elements that stay: what says so stands in others, perhaps of another run
+        apart          what is in no block (written.in_blocks); None where no blocks are made
         meanings_stay  the same of Code Meaning
         """
-        frame = (_frame(scope, parse, telling, False), tuple(private.items()), meanings_stay)
+        frame = (_frame(scope, parse, telling, False), tuple(private.items()), apart, meanings_stay)
         found = self._runs.get(frame)
         if found is None:
             self._make_room(scope)
