@@ -140,7 +140,8 @@ def _both(data: bytes) -> list[tuple[str, int] | str]:
 @given(
     cut=st.integers(0, 500), behind=st.integers(0, 500), noise=st.binary(max_size=40),
     groups=st.lists(st.sampled_from([0, 1, 2, 3, 8, 9, 0xFFFE]), max_size=3),
-    vr=st.sampled_from([b"UI", b"UN", b"SQ", b"OB", b"??", b"ZZ"]), length=st.sampled_from([0, 2, 6, 0xFFFF, 0xFFFFFFFF]),
+    vr=st.sampled_from([b"UI", b"UN", b"SQ", b"OB", b"??", b"ZZ"]),
+    length=st.sampled_from([0, 2, 6, 0xFFFF, 0xFFFFFFFF]),
 )  # fmt: skip
 def test_where_a_data_set_begins_is_the_same_without_the_rest(
     cut: int, behind: int, noise: bytes, groups: list[int], vr: bytes, length: int

@@ -183,7 +183,7 @@ class Anonymizer:
         """What is added, and all elements that somebody here asks for by their tags."""
         found = self._added.get((id(plan), parse))  # plans are kept by the cache, so an id stays that of one
         if found is None:
-            added = {
+            added: dict[int, Remembered] = {
                 tag: (encoded, Again([((tag,), Done.ADDED, None, _value(encoded, parse))]))
                 for tag, encoded in evidence.added(plan, parse).items()
             }
