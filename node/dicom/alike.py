@@ -56,7 +56,7 @@ class Alike:
 
     def __init__(self) -> None:
         self.known: dict[tuple[Parse, bytes], list[Stretch]] = {}
-        self._commons: dict[tuple[_Part, ...], Common] = {}
+        self.commons: dict[tuple[_Part, ...], Common] = {}
 
     def top(self, data: Buffer, start: int, parse: Parse) -> Level:
         """What `levels.top` gives, and raises."""
@@ -79,7 +79,7 @@ class Alike:
             if len(found) <= _MOST_IN_ALL:
                 self.known[kind] = _learnt(data, found, stretches, missed)
             return found, None
-        common = self._commons.get(parts)
+        common = self.commons.get(parts)
         if common is not None:
             return dict(zip(common.tags, elements, strict=True)), common
         found = levels.in_order(elements)
@@ -88,10 +88,10 @@ class Alike:
         return found, self._learn(parts, tuple(found), stretches)
 
     def _learn(self, parts: tuple[_Part, ...], tags: tuple[int, ...], stretches: list[Stretch]) -> Common:
-        if len(self._commons) >= _MOST_COMMONS:
-            self._commons.clear()
+        if len(self.commons) >= _MOST_COMMONS:
+            self.commons.clear()
         varying = frozenset(part[0] for part in parts if isinstance(part, tuple))
-        common = self._commons[parts] = Common(tags, varying, stretches)
+        common = self.commons[parts] = Common(tags, varying, stretches)
         return common
 
 
