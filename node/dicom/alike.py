@@ -16,7 +16,7 @@ from node.dicom.levels import Element, Level
 
 _MOST_ELEMENTS, _LONGEST = 64, 4096
 """Of a stretch; an element that is longer is in none."""
-_MOST_COMMONS = 64
+_MOST_SHARED = 64
 _MOST_KINDS, _MOST_IN_ALL = 16, 4096
 """Kinds, and elements of a data set that is remembered."""
 _START = 48
@@ -39,7 +39,7 @@ class Stretch(NamedTuple):
         return [(tag, vr, start + by, value + by, end + by, None) for tag, vr, start, value, end, _ in self.elements]
 
 
-class Common:
+class Shared:
     """What several data sets have in common. Those that have the same one, which is known by its identity, have the
     same tags, one element behind the other, the same value representations, and the same bytes in all elements but
     those that vary."""
@@ -56,13 +56,13 @@ class Alike:
 
     def __init__(self) -> None:
         self.known: dict[tuple[Parse, bytes], list[Stretch]] = {}
-        self.commons: dict[tuple[_Part, ...], Common] = {}
+        self.shared: dict[tuple[_Part, ...], Shared] = {}
 
     def top(self, data: Buffer, start: int, parse: Parse) -> Level:
         """What `levels.top` gives, and raises."""
         return self.read(data, start, parse)[0]
 
-    def read(self, data: Buffer, start: int, parse: Parse) -> tuple[Level, Common | None]:
+    def read(self, data: Buffer, start: int, parse: Parse) -> tuple[Level, Shared | None]:
         """The same, and what the data set has in common with others that it is told by; None before that is known."""
         kind = (parse, bytes(data[start : start + _START]))
         stretches = self.known.get(kind)
@@ -79,20 +79,20 @@ class Alike:
             if len(found) <= _MOST_IN_ALL:
                 self.known[kind] = _learnt(data, found, stretches, missed)
             return found, None
-        common = self.commons.get(parts)
-        if common is not None:
-            return dict(zip(common.tags, elements, strict=True)), common
+        shared = self.shared.get(parts)
+        if shared is not None:
+            return dict(zip(shared.tags, elements, strict=True)), shared
         found = levels.in_order(elements)
         if list(found.values()) != elements or len(found) > _MOST_IN_ALL:
             return found, None
         return found, self._learn(parts, tuple(found), stretches)
 
-    def _learn(self, parts: tuple[_Part, ...], tags: tuple[int, ...], stretches: list[Stretch]) -> Common:
-        if len(self.commons) >= _MOST_COMMONS:
-            self.commons.clear()
+    def _learn(self, parts: tuple[_Part, ...], tags: tuple[int, ...], stretches: list[Stretch]) -> Shared:
+        if len(self.shared) >= _MOST_SHARED:
+            self.shared.clear()
         varying = frozenset(part[0] for part in parts if isinstance(part, tuple))
-        common = self.commons[parts] = Common(tags, varying, stretches)
-        return common
+        shared = self.shared[parts] = Shared(tags, varying, stretches)
+        return shared
 
 
 def _read(

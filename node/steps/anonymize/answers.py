@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 from typing import Generic, NamedTuple, TypeVar
 
 from node.dicom import levels
-from node.dicom.alike import Common
+from node.dicom.alike import Shared
 from node.dicom.encoding import Buffer
 from node.dicom.levels import EXPLICIT, Level
 from node.steps.anonymize.header import Header
@@ -66,10 +66,10 @@ class Noted:
             self._meta = None if meta is None else Noted(meta)
         return self._meta
 
-    def way(self, common: Common | None) -> _Way:
-        """`common`: what data sets of the same key have in common, which need not be compared."""
+    def way(self, shared: Shared | None) -> _Way:
+        """`shared`: what data sets of the same key have in common, which need not be compared."""
         meta = None if self._meta is None else tuple(sorted(self._meta._all()))
-        tags = self._all() & self.tags if common is None else self.asked & common.varying
+        tags = self._all() & self.tags if shared is None else self.asked & shared.varying
         return _Way(tuple(sorted(tags)), meta)
 
     def _all(self) -> AbstractSet[int]:
@@ -124,7 +124,7 @@ class Decisions(Generic[T]):
         """
         if len(source.top) > _MOST_TAGS:
             return decide(source.header)
-        key = (given, source.common or (source.parse is EXPLICIT, tuple(source.top)))
+        key = (given, source.shared or (source.parse is EXPLICIT, tuple(source.top)))
         ways = self.known.get(key)
         for way, ends in ways.items() if ways is not None else ():
             seen = way.through(source)
@@ -132,7 +132,7 @@ class Decisions(Generic[T]):
                 return ends[seen]
         noted = Noted(source.header)
         end = decide(noted)
-        way = noted.way(source.common)
+        way = noted.way(source.shared)
         seen = way.through(source)
         if seen is not None and self._is_small(end):
             self._keep(key, way, seen, end)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from node.certificate.actions import PIXELS, Again, Done, Recorder, Told
 from node.dicom import levels
-from node.dicom.alike import Common
+from node.dicom.alike import Shared
 from node.dicom.attributes import VR_BY_TAG, describe, is_creator
 from node.dicom.encoding import UNDEFINED, Parse
 from node.dicom.levels import EXPLICIT, Element, Item, Level
@@ -47,19 +47,19 @@ _UNDEFINED = UNDEFINED.to_bytes(4, "little")
 
 def rewritten(
     data: bytes | mmap, top: Level, parse: Parse, scope: Scope, memory: Memory, recorder: Recorder | None = None, *,
-    common: Common | None = None, apart: tuple[int, ...] | None = None,
+    shared: Shared | None = None, apart: tuple[int, ...] | None = None,
 ) -> dict[int, Written]:  # fmt: skip
     """What becomes of each element at the top of a data set, ascending; those that are removed are b"" or not there.
 
     data      bytes or a mapped file, in little endian; `top` and `parse` are those of its data set
-    common    what the data set has in common with others that came with the same memory
+    shared    what the data set has in common with others that came with the same memory
     apart     which elements are given each by itself; others may stand in blocks (written.in_blocks). None: each does
     recorder  is told of each element, when nothing is raised; not of the values of pixel data that stay
 
     Raises UndecidableError, UnreadableTextError, UnmappedError, Malformed, and what the crosswalk does.
     """
     account = None if recorder is None else Account()
-    elements = _Rewriting(data, memory, account, common, apart).level(top, parse, scope, 0)
+    elements = _Rewriting(data, memory, account, shared, apart).level(top, parse, scope, 0)
     if recorder is not None and account is not None:
         recorder.did_all(account.told)
     return elements
@@ -83,18 +83,18 @@ class _Rewriting:
     """One data set."""
 
     def __init__(
-        self, data: bytes | mmap, memory: Memory, account: Account | None, common: Common | None,
+        self, data: bytes | mmap, memory: Memory, account: Account | None, shared: Shared | None,
         apart: tuple[int, ...] | None,
     ) -> None:  # fmt: skip
         self._data, self._memory, self._account = data, memory, account
-        self._common, self._apart = common, apart
+        self._shared, self._apart = shared, apart
         self._passing = 0
         """How many elements were met that cannot be remembered, nor what they lie in."""
 
     def level(self, elements: Level, parse: Parse, scope: Scope, depth: int) -> dict[int, Written]:
         header = Encoded(self._data, elements, parse, depth)
         scope = entered(scope, header)
-        layout = None if depth else self._memory.layouts.of(elements, self._common)
+        layout = None if depth else self._memory.layouts.of(elements, self._shared)
         if layout is None:
             safe: Mapping[int, Safe] = decision.kept_private(elements, header.raw, scope.plan)
         else:

@@ -132,7 +132,7 @@ class Anonymizer:
         added, apart = self._added_by(scope.plan, source.parse)
         elements = rewritten(
             source.data, source.top, source.parse, scope, self._memory, recorder,
-            common=source.common, apart=None if self._seal else apart,
+            shared=source.shared, apart=None if self._seal else apart,
         )  # fmt: skip
         for tag in evidence.WRITTEN:
             elements.pop(tag, None)

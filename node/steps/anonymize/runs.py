@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from operator import itemgetter
 
-from node.dicom.alike import Common
+from node.dicom.alike import Shared
 from node.dicom.attributes import is_private
 from node.dicom.levels import Level
 from node.steps.anonymize import decision
@@ -76,20 +76,20 @@ class Layouts:
 
     def __init__(self) -> None:
         self._known: dict[tuple[int, ...], Layout] = {}
-        self._of_common: dict[Common, Layout] = {}
+        self._of_shared: dict[Shared, Layout] = {}
 
-    def of(self, level: Level, common: Common | None = None) -> Layout | None:
+    def of(self, level: Level, shared: Shared | None = None) -> Layout | None:
         """None where the elements do not lie one behind the other in the order of their tags: then the bytes from the
         first to the last of some hold others as well; and where they are too many to be remembered.
 
-        common   what the data set has in common with others; one that has any is in order
+        shared   what the data set has in common with others; one that has any is in order
         """
-        if common is not None:
-            found = self._of_common.get(common)
+        if shared is not None:
+            found = self._of_shared.get(shared)
             if found is None:
-                if len(self._of_common) >= _MOST_LAYOUTS:
-                    self._of_common.clear()
-                found = self._of_common[common] = self._of(common.tags)
+                if len(self._of_shared) >= _MOST_LAYOUTS:
+                    self._of_shared.clear()
+                found = self._of_shared[shared] = self._of(shared.tags)
             return found
         if len(level) > _MOST_IN_ALL:
             return None
@@ -104,6 +104,6 @@ class Layouts:
         if found is None:
             if len(self._known) >= _MOST_LAYOUTS:
                 self._known.clear()
-                self._of_common.clear()
+                self._of_shared.clear()
             found = self._known[tags] = Layout(tags)
         return found

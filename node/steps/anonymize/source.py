@@ -10,7 +10,7 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from node.dicom import levels
-from node.dicom.alike import Alike, Common
+from node.dicom.alike import Alike, Shared
 from node.dicom.byte_order import swapped
 from node.dicom.encoding import EXPLICIT_BE, PARSERS, Encoding, Malformed, Parse, Truncated, inflate
 from node.dicom.levels import Level
@@ -39,7 +39,7 @@ class Source:
     top: Level
     meta: bytes
     """The elements of the file meta information."""
-    common: Common | None = None
+    shared: Shared | None = None
     """What its data set has in common with others that were opened with the same `alike`."""
 
     @property
@@ -84,12 +84,12 @@ def opened(path: Path, alike: Alike | None = None) -> Iterator[Source]:
             if start >= len(data):
                 raise Truncated(start, "the file holds no data set")
             if alike is None:
-                top, common = levels.top(data, start, parse), None
+                top, shared = levels.top(data, start, parse), None
             else:
-                top, common = alike.read(data, start, parse)
+                top, shared = alike.read(data, start, parse)
             yield Source(
                 data=data, file=file if data is mapped else None, syntax=syntax, parse=parse,
-                top=top, meta=mapped[len(PREAMBLE) : offset], common=common,
+                top=top, meta=mapped[len(PREAMBLE) : offset], shared=shared,
             )  # fmt: skip
     finally:
         os.close(file)

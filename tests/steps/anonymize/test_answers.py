@@ -153,7 +153,7 @@ def test_of_what_is_read_together_only_what_varies_is_compared() -> None:
     values = [b"11", b"22", b"33", b"44"]
     start = element(0x00080008, "CS", b"X" * 48, explicit=True)
     with _sources(*(start + _data(b"CT", b"AA", one) + long for one in values), alike=Alike()) as sources:
-        assert [source.common is None for source in sources] == [True, True, False, False]
+        assert [source.shared is None for source in sources] == [True, True, False, False]
         for one in sources[2:]:
             decisions.of(one, None, decide)
             decisions.of(one, "representations", lambda header: (b"%d" % len(header.sequences()),))
