@@ -8,12 +8,20 @@ under another.
 from __future__ import annotations
 
 import hmac
-from base64 import b85encode
+import string
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from hashlib import sha256
+from struct import Struct
 
 ValueCode = Callable[[bytes | memoryview | None], str]
 """An encoded value -> what stands for it within the node: equal for equal values, and of no use without the key."""
+
+_BLOCK = 64
+"""Bytes that SHA-256 takes in at once."""
+_DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase + "!#$%&()*+-;<=>?@^_`{|}~"
+_PAIRS = [one + other for one in _DIGITS for other in _DIGITS]
+_words = Struct(">4I").unpack_from
 
 EMPTY = ""
 """The code of a value without bytes."""
@@ -54,13 +62,30 @@ class Keys:
         return hmac.digest(self._derived(b"uid"), uid.encode(), "sha256").hex()[:32]
 
     def value(self) -> ValueCode:
-        key = self._derived(b"value")
-        return lambda value: _code(key, value) if value else EMPTY
+        digest = keyed(self._derived(b"value"))
+        return lambda value: _code(digest(value)) if value else EMPTY
 
     def _derived(self, use: bytes) -> bytes:
         return hmac.digest(self.secret, b"dicom-node certificate " + use, "sha256")
 
 
-def _code(key: bytes, value: bytes | memoryview) -> str:
-    """128 bits in 20 characters."""
-    return b85encode(hmac.digest(key, value, "sha256")[:16]).decode()
+def keyed(key: bytes) -> Callable[[bytes | memoryview], bytes]:
+    """HMAC-SHA256 under a key of at most 64 bytes, for very many short messages: RFC 2104 on hashes that have taken in
+    the key already, at a third of the cost of hmac.digest."""
+    block = key.ljust(_BLOCK, b"\0")
+    inner, outer = (sha256(bytes(byte ^ pad for byte in block)).copy for pad in (0x36, 0x5C))
+
+    def digest(message: bytes | memoryview) -> bytes:
+        within, around = inner(), outer()
+        within.update(message)
+        around.update(within.digest())
+        return around.digest()
+
+    return digest
+
+
+def _code(digest: bytes) -> str:
+    """128 bits in 20 characters: base64.b85encode."""
+    return "".join([
+        _PAIRS[word // 614125] + _PAIRS[word // 85 % 7225] + _DIGITS[word % 85] for word in _words(digest)
+    ])  # fmt: skip

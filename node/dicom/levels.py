@@ -72,7 +72,13 @@ def top(data: Buffer, start: int, parse: Parse) -> Level:
 
 def one(data: Buffer, position: int, parse: Parse) -> Element:
     """The element at the top of a data set that begins at `position`. Raises Malformed, Truncated as `top` does."""
-    element = _element(data, position, len(data), parse, 0)
+    end = len(data)
+    if parse is EXPLICIT and position + 8 <= end:  # what has a short length, as in `_elements`
+        group, number, code, length = _explicit_head(data, position)
+        vr, stop = SHORT.get(code), position + 8 + length
+        if vr is not None and group != 0xFFFE and stop <= end:
+            return group << 16 | number, vr, position, position + 8, stop, None
+    element = _element(data, position, end, parse, 0)
     if element is None:
         raise Malformed(position, "an item delimiter has no place here")
     return element

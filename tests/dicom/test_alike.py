@@ -8,7 +8,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from node.dicom import levels
-from node.dicom.alike import Alike
+from node.dicom.alike import Alike, Shared
 from node.dicom.encoding import Malformed, Parse
 from node.dicom.levels import EXPLICIT, IMPLICIT, Level
 from tests.steps.anonymize.generated import Generator, element
@@ -69,6 +69,38 @@ def test_a_data_set_is_read_as_it_is_read_alone(
         found = _after_others(alike, padded, start, parse)
         assert found == alone
         assert list(found) == list(alone)
+
+
+@_EXAMPLES
+@given(st.data(), _seeds, st.booleans())
+def test_those_that_share_the_same_differ_in_what_varies_alone(data: st.DataObject, seed: int, explicit: bool) -> None:
+    parse, alike = EXPLICIT if explicit else IMPLICIT, Alike()
+    first = Generator(seed, explicit=explicit).data_set()
+    every = [first, first, *(data.draw(_variants(first, parse)) for _ in range(4))]
+    known: dict[Shared, tuple[object, ...]] = {}
+    for one in [*every, *every]:
+        try:
+            level, shared = alike.read(one, 0, parse)
+        except Malformed:
+            continue
+        event("in common" if shared else "alone")
+        if shared is None:
+            continue
+        assert shared.tags == tuple(level)
+        assert [each[2] for each in level.values()][1:] == [each[4] for each in level.values()][:-1]
+        same = tuple(
+            (tag, vr, items is None, b"" if tag in shared.varying else one[start:end])
+            for tag, vr, start, _, end, items in level.values()
+        )
+        assert known.setdefault(shared, same) == same
+
+
+def test_few_things_that_are_shared_are_remembered() -> None:
+    alike, found = Alike(), set[Shared | None]()
+    for number in range(200):
+        rest = b"".join(element(tag, "LO", b"x ", explicit=True) for tag in range(0x00400000, 0x00400000 + number))
+        found.add(alike.read(_of("1") + rest, 0, EXPLICIT)[1])
+    assert len(alike.shared) <= 64 < len(found)
 
 
 def _of(number: str, patient: str = "Anna^A") -> bytes:

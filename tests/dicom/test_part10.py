@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
-from node.dicom.part10 import UNKNOWN_HASH, file_meta, parse_meta, read_meta
+from node.dicom.part10 import UNKNOWN_HASH, beginning, file_meta, parse_meta, read_meta
 from node.dicom.uids import IMPLEMENTATION_CLASS_UID
 from node.errors import CannotSucceed
 from node.model import UID, Identity, Origin, ReceiptId
@@ -121,3 +121,33 @@ def test_any_bytes_are_meta_information_or_an_error(cut: int, noise: bytes) -> N
     meta, _ = written()
     with contextlib.suppress(CannotSucceed):
         assert parse_meta(meta[:cut] + noise).dataset_offset <= cut + len(noise)
+
+
+def _both(data: bytes) -> list[tuple[str, int] | str]:
+    def whole(data: bytes) -> tuple[str, int]:
+        meta = parse_meta(data)
+        return meta.transfer_syntax, meta.dataset_offset
+
+    found: list[tuple[str, int] | str] = []
+    for read in (beginning, whole):
+        try:
+            found.append(read(data))
+        except CannotSucceed as error:
+            found.append(f"{type(error).__name__} {error}")
+    return found
+
+
+@given(
+    cut=st.integers(0, 500), behind=st.integers(0, 500), noise=st.binary(max_size=40),
+    groups=st.lists(st.sampled_from([0, 1, 2, 3, 8, 9, 0xFFFE]), max_size=3),
+    vr=st.sampled_from([b"UI", b"UN", b"SQ", b"OB", b"??", b"ZZ"]),
+    length=st.sampled_from([0, 2, 6, 0xFFFF, 0xFFFFFFFF]),
+)  # fmt: skip
+def test_where_a_data_set_begins_is_the_same_without_the_rest(
+    cut: int, behind: int, noise: bytes, groups: list[int], vr: bytes, length: int
+) -> None:
+    meta, _ = written()
+    head = b"".join(g.to_bytes(2, "little") + b"\x10\0" + vr + length.to_bytes(4, "little") for g in groups)
+    for data in (meta + b"\x08\0\5\0CS\4\0abcd", meta[:cut] + head + noise + meta[behind:], meta + head + noise):
+        one, other = _both(data)
+        assert one == other

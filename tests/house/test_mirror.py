@@ -31,7 +31,6 @@ ELSEWHERE = {
     "config.flow": "tests/config/test_checks.py",
     # words of what is tested there
     "certificate.actions": "tests/certificate/test_account.py",
-    "certificate.keys": "tests/certificate/test_statement.py",
     "run.outputs": "tests/run/test_certify.py",
     # driven through the step, the way the node does it
     "steps._skeleton": "tests/steps/test_skeleton.py",
@@ -58,7 +57,6 @@ ELSEWHERE = {
     "imaging.aspect": "tests/imaging/test_pictures.py",
     "imaging.functional": "tests/imaging/test_display.py",
     "imaging.attributes": "tests/imaging/test_volumes.py",
-    "steps.anonymize.written": "tests/steps/anonymize/test_engine.py",
     # words and tables of the second reader
     "leaks.what": "tests/leaks/test_automaton.py",
     "leaks.sources": "tests/leaks/test_collect.py",

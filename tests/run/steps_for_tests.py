@@ -171,8 +171,8 @@ class Faulty(Anonymize):
     def run(self, batch: Batch, work: Work) -> Batch:
         whole: Callable[..., dict[int, Written]] = instance.rewritten
 
-        def rewritten(*data_set: Any) -> dict[int, Written]:
-            elements = whole(*data_set)
+        def rewritten(*data_set: Any, **how: Any) -> dict[int, Written]:
+            elements = whole(*data_set, **{**how, "apart": None})
             if elements[0x00200013].strip().endswith(str(self.number).encode()):
                 raise KeyError("Doe^John")
             return elements

@@ -3,6 +3,7 @@
 Which elements a decision looks at follows from what it found in those before. So where two data sets have the same
 tags, and the same bytes in all elements that were looked at in one, whoever decides comes to the same end in both.
 Nothing here knows what is looked at, and what stands in one header is never the answer for another that differs in it.
+Of data sets that are known to have something in common (node/dicom/alike.py), only the rest is compared.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Set as AbstractSet
 from typing import Generic, NamedTuple, TypeVar
 
 from node.dicom import levels
+from node.dicom.alike import Shared
 from node.dicom.encoding import Buffer
 from node.dicom.levels import EXPLICIT, Level
 from node.steps.anonymize.header import Header
@@ -32,13 +34,15 @@ Seen = tuple[object, ...]
 class Noted:
     """A Header that notes of which elements it was asked. Which tags there are always counts as asked."""
 
-    __slots__ = ("_header", "_meta", "asked", "tags")
+    __slots__ = ("_header", "_meta", "asked", "asked_for_all", "tags")
 
     def __init__(self, header: Header) -> None:
         self._header = header
         self._meta: Noted | None = None
         self.tags: AbstractSet[int] = header.tags
         self.asked: set[int] = set()
+        self.asked_for_all = False
+        """What it was asked follows from the representations of all."""
 
     def raw(self, tag: int) -> bytes:
         self.asked.add(tag)
@@ -49,7 +53,7 @@ class Noted:
         return self._header.vr(tag)
 
     def sequences(self) -> Sequence[int]:
-        self.asked.update(self.tags)  # which of them are some, their representations say
+        self.asked_for_all = True
         return self._header.sequences()
 
     def items(self, tag: int) -> Sequence[Header]:
@@ -62,14 +66,18 @@ class Noted:
             self._meta = None if meta is None else Noted(meta)
         return self._meta
 
-    @property
-    def way(self) -> _Way:
-        meta = None if self._meta is None else tuple(sorted(self._meta.asked))
-        return _Way(tuple(sorted(self.asked & self.tags)), meta)
+    def way(self, shared: Shared | None) -> _Way:
+        """`shared`: what data sets of the same key have in common, which need not be compared."""
+        meta = None if self._meta is None else tuple(sorted(self._meta._all()))
+        tags = self._all() & self.tags if shared is None else self.asked & shared.varying
+        return _Way(tuple(sorted(tags)), meta)
+
+    def _all(self) -> AbstractSet[int]:
+        return self.tags if self.asked_for_all else self.asked
 
 
 class _Way(NamedTuple):
-    """What a decision looked at."""
+    """What a decision looked at, of what data sets do not have in common."""
 
     tags: tuple[int, ...]
     of_meta: tuple[int, ...] | None
@@ -116,7 +124,7 @@ class Decisions(Generic[T]):
         """
         if len(source.top) > _MOST_TAGS:
             return decide(source.header)
-        key = (given, source.parse is EXPLICIT, tuple(source.top))
+        key = (given, source.shared or (source.parse is EXPLICIT, tuple(source.top)))
         ways = self.known.get(key)
         for way, ends in ways.items() if ways is not None else ():
             seen = way.through(source)
@@ -124,7 +132,7 @@ class Decisions(Generic[T]):
                 return ends[seen]
         noted = Noted(source.header)
         end = decide(noted)
-        way = noted.way
+        way = noted.way(source.shared)
         seen = way.through(source)
         if seen is not None and self._is_small(end):
             self._keep(key, way, seen, end)

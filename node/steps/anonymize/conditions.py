@@ -54,4 +54,4 @@ def of_animals(actions: Mapping[int, Action], ruled: AbstractSet[int]) -> dict[i
 
 def is_of_an_animal(tags: AbstractSet[int]) -> bool:
     """By the attributes at the top of an instance."""
-    return not _SPECIES.isdisjoint(tags)
+    return not tags.isdisjoint(_SPECIES)

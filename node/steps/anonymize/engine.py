@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from node.certificate.actions import PIXELS, Again, Done, Recorder, Told
 from node.dicom import levels
+from node.dicom.alike import Shared
 from node.dicom.attributes import VR_BY_TAG, describe, is_creator
 from node.dicom.encoding import UNDEFINED, Parse
 from node.dicom.levels import EXPLICIT, Element, Item, Level
@@ -38,24 +39,27 @@ from node.steps.anonymize.scope import (
     within,
 )
 from node.steps.anonymize.telling import Account, of_sequence
-from node.steps.anonymize.written import Stretch, Written, encoded_as, head_of, length, together
+from node.steps.anonymize.written import Stretch, Written, encoded_as, head_of, in_blocks, length, together
 
 _ITEM, _ITEM_END, _SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\x0d\xe0\0\0\0\0", b"\xfe\xff\xdd\xe0\0\0\0\0"
 _UNDEFINED = UNDEFINED.to_bytes(4, "little")
 
 
 def rewritten(
-    data: bytes | mmap, top: Level, parse: Parse, scope: Scope, memory: Memory, recorder: Recorder | None = None
-) -> dict[int, Written]:
+    data: bytes | mmap, top: Level, parse: Parse, scope: Scope, memory: Memory, recorder: Recorder | None = None, *,
+    shared: Shared | None = None, apart: tuple[int, ...] | None = None,
+) -> dict[int, Written]:  # fmt: skip
     """What becomes of each element at the top of a data set, ascending; those that are removed are b"" or not there.
 
     data      bytes or a mapped file, in little endian; `top` and `parse` are those of its data set
+    shared    what the data set has in common with others that came with the same memory
+    apart     which elements are given each by itself; others may stand in blocks (written.in_blocks). None: each does
     recorder  is told of each element, when nothing is raised; not of the values of pixel data that stay
 
     Raises UndecidableError, UnreadableTextError, UnmappedError, Malformed, and what the crosswalk does.
     """
     account = None if recorder is None else Account()
-    elements = _Rewriting(data, memory, account).level(top, parse, scope, 0)
+    elements = _Rewriting(data, memory, account, shared, apart).level(top, parse, scope, 0)
     if recorder is not None and account is not None:
         recorder.did_all(account.told)
     return elements
@@ -78,15 +82,19 @@ class _Here(NamedTuple):
 class _Rewriting:
     """One data set."""
 
-    def __init__(self, data: bytes | mmap, memory: Memory, account: Account | None) -> None:
+    def __init__(
+        self, data: bytes | mmap, memory: Memory, account: Account | None, shared: Shared | None,
+        apart: tuple[int, ...] | None,
+    ) -> None:  # fmt: skip
         self._data, self._memory, self._account = data, memory, account
+        self._shared, self._apart = shared, apart
         self._passing = 0
         """How many elements were met that cannot be remembered, nor what they lie in."""
 
     def level(self, elements: Level, parse: Parse, scope: Scope, depth: int) -> dict[int, Written]:
         header = Encoded(self._data, elements, parse, depth)
         scope = entered(scope, header)
-        layout = None if depth else self._memory.layouts.of(elements)
+        layout = None if depth else self._memory.layouts.of(elements, self._shared)
         if layout is None:
             safe: Mapping[int, Safe] = decision.kept_private(elements, header.raw, scope.plan)
         else:
@@ -105,7 +113,9 @@ class _Rewriting:
     def _in_runs(self, elements: list[Element], layout: Layout, here: _Here) -> dict[int, Written]:
         """Elements that lie one behind the other: what these bytes are, and become, their bytes say."""
         data, account, telling = self._data, self._account, self._account is not None
-        memory = self._memory.runs(here.scope, here.parse, here.safe, meanings_stay=here.meanings_stay, telling=telling)
+        memory = self._memory.runs(
+            here.scope, here.parse, here.safe, self._apart, meanings_stay=here.meanings_stay, telling=telling
+        )
         unknown, written = list[int](), dict[int, Written]()
         for begin, end, is_run in layout.runs:
             start, stop = elements[begin][2], elements[end - 1][4]
@@ -117,6 +127,8 @@ class _Rewriting:
             if found is None:
                 before, since, new = self._passing, 0 if account is None else len(account.told), len(unknown)
                 made = self._each(elements[begin:end], here, unknown)
+                if self._apart is not None:
+                    made = in_blocks(made, self._apart)
                 if self._passing == before and len(unknown) == new:
                     memory.keep(encoded, (made, () if account is None else account.in_runs(since)))
                 written |= made

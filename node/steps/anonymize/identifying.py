@@ -54,6 +54,7 @@ class Sequences:
         """For the sequences at the top of a data set."""
 
         def within(header: Header, tag: int, encodings: Sequence[str]) -> Iterable[Found]:
+            header.vr(tag)  # one that notes what is looked at (answers.Noted) does not see the bytes read below
             each = source.top[tag]
             if each[4] - each[2] > _LONGEST:
                 return _within(header, tag, encodings)

@@ -19,6 +19,7 @@ from node.model import Whose
 from node.steps.anonymize import by_value, evidence, output, pixels, text
 from node.steps.anonymize.answers import Decisions
 from node.steps.anonymize.burned_in import burned_in, facts
+from node.steps.anonymize.cleaning import Cleaner
 from node.steps.anonymize.engine import rewritten
 from node.steps.anonymize.header import CHARACTER_SET, Header
 from node.steps.anonymize.identifying import Sequences, cleaner_of
@@ -63,8 +64,9 @@ class Anonymizer:
         self._alike, self._memory, self._sequences = Alike(), Memory(), Sequences()
         # A treatment has a mask as large as its image, which costs more to clean than to decide on.
         self._treatments = Decisions[_Treatment](lambda one: not isinstance(one, pixels.Treatment))
+        self._cleaners = Decisions[Cleaner]()
         self._plans: dict[tuple[int, by_value.Places, by_value.PrivatePlaces], Plan] = {}
-        self._added: dict[tuple[int, Parse], dict[int, Remembered]] = {}
+        self._added: dict[tuple[int, Parse], tuple[dict[int, Remembered], tuple[int, ...]]] = {}
         self.whose: Whose | None = None
         """Of whom the last instance became."""
 
@@ -127,10 +129,13 @@ class Anonymizer:
         return treatment
 
     def _rewritten(self, source: Source, scope: Scope, recorder: Recorder | None) -> dict[int, Written]:
-        elements = rewritten(source.data, source.top, source.parse, scope, self._memory, recorder)
+        added, apart = self._added_by(scope.plan, source.parse)
+        elements = rewritten(
+            source.data, source.top, source.parse, scope, self._memory, recorder,
+            shared=source.shared, apart=None if self._seal else apart,
+        )  # fmt: skip
         for tag in evidence.WRITTEN:
             elements.pop(tag, None)
-        added = self._added_by(scope.plan, source.parse)
         if recorder is not None:
             recorder.did_all([told for tag, (_, told) in added.items() if not elements.get(tag)])
         elements |= {tag: encoded for tag, (encoded, _) in added.items()}
@@ -153,10 +158,16 @@ class Anonymizer:
             encodings=encodings,
             patient=patient,
             days=patient.days,
-            cleaner=cleaner_of(source.header, encodings, plan, self._sequences.of(source)) if plan.cleans else None,
+            cleaner=self._cleaner(source, encodings, plan) if plan.cleans else None,
             own_uids=frozenset(uids.values()),
             own_words=own_words,
         )
+
+    def _cleaner(self, source: Source, encodings: tuple[str, ...], plan: Plan) -> Cleaner:
+        def decide(header: Header) -> Cleaner:
+            return cleaner_of(header, encodings, plan, self._sequences.of(source))
+
+        return self._cleaners.of(source, (encodings, plan.options, plan.keep_words), decide)
 
     def _meant(self, plan: Plan, found: by_value.Found) -> Plan:
         """The plan for one data set; instances in which the same is found have it in common, and what is remembered."""
@@ -168,15 +179,16 @@ class Anonymizer:
             meant = self._plans[key] = by_value.laid_over(plan, found)
         return meant
 
-    def _added_by(self, plan: Plan, parse: Parse) -> dict[int, Remembered]:
+    def _added_by(self, plan: Plan, parse: Parse) -> tuple[dict[int, Remembered], tuple[int, ...]]:
+        """What is added, and all elements that somebody here asks for by their tags."""
         found = self._added.get((id(plan), parse))  # plans are kept by the cache, so an id stays that of one
         if found is None:
-            added = evidence.added(plan, parse)
-            found = {
+            added: dict[int, Remembered] = {
                 tag: (encoded, Again([((tag,), Done.ADDED, None, _value(encoded, parse))]))
-                for tag, encoded in added.items()
+                for tag, encoded in evidence.added(plan, parse).items()
             }
-            self._added[id(plan), parse] = found
+            asked_for = {*added, *evidence.WRITTEN, SOP_CLASS, _SOP_INSTANCE, PIXEL_DATA}
+            found = self._added[id(plan), parse] = added, tuple(sorted(asked_for))
         return found
 
 

@@ -28,7 +28,7 @@ Remembered = tuple[bytes, tuple[Told, ...]]
 """An element as it is written, b"" for one that is removed; and what a Recorder is told of it and all that is in it."""
 
 RememberedRun = tuple[dict[int, Written], tuple[tuple[Told, ...], ...]]
-"""The elements of a run as they are written, and what a Recorder is told of them."""
+"""The elements of a run, or blocks of them, as they are written, and what a Recorder is told of them."""
 
 _Place = int | tuple[int, ...]
 _Frame = tuple[object, ...]
@@ -43,6 +43,7 @@ class Memory:
     _runs: dict[_Frame, Lately[RememberedRun]] = field(default_factory=dict)
     _objects: dict[int, object] = field(default_factory=dict)
     """Those that a frame knows by their id, kept so that no other gets it."""
+    _last: tuple[Scope, Parse, bool, _Frame] | None = None
 
     def of(self, scope: Scope, parse: Parse, *, telling: bool = False, gone: bool = False) -> Lately[Remembered]:
         """What is remembered of elements within a scope that are laid out as `parse` reads them.
@@ -50,7 +51,7 @@ class Memory:
         telling  whether it is also told what was done to them: then the whole path counts
         gone     of private ones that are removed, whatever their bytes are
         """
-        frame = _frame(scope, parse, telling, gone)
+        frame = (self._frame(scope, parse, telling), gone)
         found = self.known.get(frame)
         if found is None:
             self._make_room(scope)
@@ -58,19 +59,28 @@ class Memory:
         return found
 
     def runs(
-        self, scope: Scope, parse: Parse, private: Mapping[int, object], *, meanings_stay: bool, telling: bool
-    ) -> Lately[RememberedRun]:
+        self, scope: Scope, parse: Parse, private: Mapping[int, object], apart: tuple[int, ...] | None, *,
+        meanings_stay: bool, telling: bool,
+    ) -> Lately[RememberedRun]:  # fmt: skip
         """What is remembered of runs at the top of data sets. The frame has the patient, as that of elements has.
 
         private        the private elements that stay: what says so stands in others, perhaps of another run
+        apart          what is in no block (written.in_blocks); None where no blocks are made
         meanings_stay  the same of Code Meaning
         """
-        frame = (_frame(scope, parse, telling, False), tuple(private.items()), meanings_stay)
+        frame = (self._frame(scope, parse, telling), tuple(private.items()), apart, meanings_stay)
         found = self._runs.get(frame)
         if found is None:
             self._make_room(scope)
             found = self._runs[frame] = Lately(_MOST_RUNS)
         return found
+
+    def _frame(self, scope: Scope, parse: Parse, telling: bool) -> _Frame:
+        """That of the last scope is at hand: it is asked for several times."""
+        last = self._last
+        if last is None or last[0] is not scope or last[1] is not parse or last[2] is not telling:
+            self._last = last = (scope, parse, telling, _frame(scope, parse, telling))
+        return last[3]
 
     def _make_room(self, scope: Scope) -> None:
         if len(self.known) + len(self._runs) >= _MOST_FRAMES:
@@ -81,7 +91,7 @@ class Memory:
             self._objects[id(kept)] = kept
 
 
-def _frame(scope: Scope, parse: Parse, telling: bool, gone: bool) -> _Frame:
+def _frame(scope: Scope, parse: Parse, telling: bool) -> _Frame:
     """All of a scope but the crosswalk, which is one for all, and the instance's own UIDs.
 
     Where an item lies counts by its sequence (Plan.items), and by all above it only where a rule names a path, or where
@@ -93,5 +103,5 @@ def _frame(scope: Scope, parse: Parse, telling: bool, gone: bool) -> _Frame:
         place = scope.path if scope.plan.paths or telling else scope.path[-1]
     return (
         id(scope.plan), id(scope.patient), id(scope.cleaner), scope.days, scope.encodings, words, scope.nested, place,
-        scope.in_dummy, scope.in_clean, scope.in_content, scope.by_place, scope.own, parse is EXPLICIT, telling, gone,
+        scope.in_dummy, scope.in_clean, scope.in_content, scope.by_place, scope.own, parse is EXPLICIT, telling,
     )  # fmt: skip

@@ -6,7 +6,9 @@ import itertools
 import os
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from errno import EIO
+from mmap import PAGESIZE, mmap
 from pathlib import Path
 
 from node.dicom.byte_order import swapped
@@ -14,19 +16,26 @@ from node.dicom.encoding import EXPLICIT_LE
 from node.steps.anonymize.source import Source
 from node.steps.anonymize.written import Stretch, Written
 
+_MAPPED = 4 << 20
+"""Bytes of a file that may be mapped as a whole; more of it would count as memory of this process."""
+_MOST_AT_ONCE = 256
+"""Pieces; Linux takes 1024."""
+_POPULATE_READ = 22
+"""MADV_POPULATE_READ of Linux, which Python 3.11 has no name for."""
+
 
 def write(target: Path, meta: bytes, elements: Iterable[Written], source: Source) -> None:
     """Write `meta`, which is preamble and file meta information, and the elements of a data set.
 
-    Stretches of a file are copied by the kernel and are never in this process. Raises OSError, and then may leave a
-    part of the file; Malformed where the data set cannot be turned into big endian.
+    Stretches of a file are copied by the kernel and are never in memory of this process. Raises OSError, and then may
+    leave a part of the file; Malformed where the data set cannot be turned into big endian.
     """
     if source.file is None:
         data = memoryview(source.data)
         pieces = [piece if isinstance(piece, bytes) else data[piece[0] : piece[1]] for piece in _flat(elements)]
-        _write(target, [meta, _converted(b"".join(pieces), source)])
+        _write(target, [meta, _converted(b"".join(pieces), source)], source)
     else:
-        _write(target, itertools.chain([meta], _flat(elements)), source.file)
+        _write(target, itertools.chain([meta], _flat(elements)), source)
 
 
 def _flat(elements: Iterable[Written]) -> Iterator[bytes | Stretch]:
@@ -55,32 +64,62 @@ def _converted(data: bytes, source: Source) -> bytes | bytearray:
     return deflated + b"\0" * (len(deflated) % 2)
 
 
-def _write(target: Path, pieces: Iterable[bytes | bytearray | Stretch], file: int = -1) -> None:
-    """`file` is the descriptor of what the stretches are of."""
+def _write(target: Path, pieces: Iterable[bytes | bytearray | Stretch], source: Source) -> None:
+    """`source` is what the stretches are of."""
     out = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    waiting: list[memoryview] = []
     try:
-        waiting: list[bytes | bytearray] = []
         for piece in pieces:
-            if isinstance(piece, tuple):
-                _write_all(out, b"".join(waiting))
-                waiting.clear()
-                _copy(out, file, *piece)
+            if not isinstance(piece, tuple):
+                waiting.append(memoryview(piece))
+            elif len(source.data) <= _MAPPED:
+                waiting.append(_mapped(source, *piece))
             else:
-                waiting.append(piece)
-        _write_all(out, b"".join(waiting))
+                _write_all(out, waiting)
+                _copy(out, source, *piece)
+            if len(waiting) >= _MOST_AT_ONCE:
+                _write_all(out, waiting)
+        _write_all(out, waiting)
     finally:
+        for view in waiting:
+            view.release()  # else what is mapped cannot be closed
         os.close(out)
 
 
-def _write_all(out: int, data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[os.write(out, left) :]
+def _write_all(out: int, waiting: list[memoryview]) -> None:
+    """Write all that waits, of which then nothing is left."""
+    while waiting:
+        written = os.writev(out, waiting)
+        while waiting and written >= len(waiting[0]):
+            written -= len(waiting[0])
+            waiting.pop(0).release()
+        if written:
+            first = waiting[0]
+            waiting[0] = first[written:]
+            first.release()
 
 
-def _copy(out: int, file: int, begin: int, end: int) -> None:
+def _mapped(source: Source, begin: int, end: int) -> memoryview:
+    """A stretch where it is mapped, for the kernel to copy from there: at half a megabyte a quarter faster than
+    sendfile, which goes by pages."""
+    data, page = source.data, begin - begin % PAGESIZE
+    if os.fstat(_file(source)).st_size < end:  # what lies behind its end would be read as zeros
+        raise OSError(EIO, "a file ended while it was copied")
+    with suppress(OSError):  # of a kernel before Linux 5.14, which maps page by page, when they are read
+        assert isinstance(data, mmap)  # as what has a file
+        data.madvise(_POPULATE_READ, page, end - page)
+    with memoryview(data) as view:
+        return view[begin:end]
+
+
+def _copy(out: int, source: Source, begin: int, end: int) -> None:
     while begin < end:
-        sent = os.sendfile(out, file, begin, end - begin)
+        sent = os.sendfile(out, _file(source), begin, end - begin)
         if not sent:
             raise OSError(EIO, "a file ended while it was copied")
         begin += sent
+
+
+def _file(source: Source) -> int:
+    assert source.file is not None  # else there are no stretches
+    return source.file

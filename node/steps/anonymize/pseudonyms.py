@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import uuid
 
 from node.dicom.text import folded
 from node.dicom.uids import is_registered
@@ -39,7 +38,7 @@ class Pseudonyms:
             bits = bytearray(self._digest(b"uid:" + uid.encode())[:16])
             bits[6] = bits[6] & 0x0F | 0x80
             bits[8] = bits[8] & 0x3F | 0x80
-            known = self._uids[uid] = f"2.25.{uuid.UUID(bytes=bytes(bits)).int}"
+            known = self._uids[uid] = f"2.25.{int.from_bytes(bits)}"
         return known
 
     def patient(self, issuer: str, patient_id: str) -> str:

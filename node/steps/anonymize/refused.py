@@ -3,6 +3,8 @@ not what the rest of the instance says."""
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from node.dicom.attributes import describe
 from node.dicom.uids import MEDIA_STORAGE_DIRECTORY, STANDARD_ROOT, is_registered
 from node.dicom.wholeness import native_length
@@ -86,7 +88,15 @@ def identity(source: Source) -> dict[int, str]:
 
 def one_uid(source: Source, tag: int) -> str:
     """The UID in an attribute, "" for none. Raises UndecidableError where it is not one."""
-    value = source.raw(tag)
-    if not representation.is_one("UI", value) or b"\\" in value or len(value) > _LONGEST_UID:
+    found = _one_uid(source.raw(tag))
+    if found is None:
         raise UndecidableError(f"{describe(tag)} is not one UID")
+    return found
+
+
+@lru_cache(maxsize=256)
+def _one_uid(value: bytes) -> str | None:
+    """None where it is not one. The instances of a series have all but one of theirs in common."""
+    if not representation.is_one("UI", value) or b"\\" in value or len(value) > _LONGEST_UID:
+        return None
     return value.decode("ascii").strip(" \0")

@@ -83,7 +83,8 @@ def check_form(tag: int, vr: str, value: bytes) -> None:
     """That a value is the number, time or UID that it is encoded as, and the one that PS3.6 says. Raises
     UndecidableError."""
     known = VR_BY_TAG.get(tag, vr)
-    for form in (vr, "DS" if known in values.NUMBERS and vr in values.CODES else known):
+    asked = "DS" if known in values.NUMBERS and vr in values.CODES else known
+    for form in (vr,) if asked == vr else (vr, asked):
         if not is_one(form, value):
             raise UndecidableError(f"{describe(tag)} is no {'UID' if form == 'UI' else f'valid {form}'}")
 

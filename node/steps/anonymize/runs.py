@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from operator import itemgetter
 
+from node.dicom.alike import Shared
 from node.dicom.attributes import is_private
 from node.dicom.levels import Level
 from node.steps.anonymize import decision
@@ -75,20 +76,34 @@ class Layouts:
 
     def __init__(self) -> None:
         self._known: dict[tuple[int, ...], Layout] = {}
+        self._of_shared: dict[Shared, Layout] = {}
 
-    def of(self, level: Level) -> Layout | None:
+    def of(self, level: Level, shared: Shared | None = None) -> Layout | None:
         """None where the elements do not lie one behind the other in the order of their tags: then the bytes from the
-        first to the last of some hold others as well; and where they are too many to be remembered."""
+        first to the last of some hold others as well; and where they are too many to be remembered.
+
+        shared   what the data set has in common with others; one that has any is in order
+        """
+        if shared is not None:
+            found = self._of_shared.get(shared)
+            if found is None:
+                if len(self._of_shared) >= _MOST_LAYOUTS:
+                    self._of_shared.clear()
+                found = self._of_shared[shared] = self._of(shared.tags)
+            return found
         if len(level) > _MOST_IN_ALL:
             return None
         elements = level.values()
         starts, ends = list(map(_start, elements)), list(map(_end, elements))
         if starts[1:] != ends[:-1]:
             return None
-        tags = tuple(level)
+        return self._of(tuple(level))
+
+    def _of(self, tags: tuple[int, ...]) -> Layout:
         found = self._known.get(tags)
         if found is None:
             if len(self._known) >= _MOST_LAYOUTS:
                 self._known.clear()
+                self._of_shared.clear()
             found = self._known[tags] = Layout(tags)
         return found

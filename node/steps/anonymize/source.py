@@ -10,11 +10,11 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from node.dicom import levels
-from node.dicom.alike import Alike
+from node.dicom.alike import Alike, Shared
 from node.dicom.byte_order import swapped
 from node.dicom.encoding import EXPLICIT_BE, PARSERS, Encoding, Malformed, Parse, Truncated, inflate
 from node.dicom.levels import Level
-from node.dicom.part10 import PREAMBLE, Meta, parse_meta
+from node.dicom.part10 import PREAMBLE, beginning
 from node.dicom.uids import TransferSyntax, transfer_syntax
 from node.errors import CannotSucceed
 from node.steps.anonymize.header import Encoded
@@ -39,6 +39,8 @@ class Source:
     top: Level
     meta: bytes
     """The elements of the file meta information."""
+    shared: Shared | None = None
+    """What its data set has in common with others that were opened with the same `alike`."""
 
     @property
     def header(self) -> Encoded:
@@ -75,24 +77,27 @@ def opened(path: Path, alike: Alike | None = None) -> Iterator[Source]:
         if os.fstat(file).st_size <= len(PREAMBLE):
             raise Truncated(0, "the file holds no data set")
         with mmap(file, 0, access=ACCESS_READ) as mapped:
-            meta = _meta(mapped)
-            syntax = transfer_syntax(meta.transfer_syntax)
+            uid, offset = _beginning(mapped)
+            syntax = transfer_syntax(uid)
             parse = PARSERS[Encoding(syntax.explicit)]
-            data, start = _little_endian(mapped, syntax, meta.dataset_offset)
+            data, start = _little_endian(mapped, syntax, offset)
             if start >= len(data):
                 raise Truncated(start, "the file holds no data set")
+            if alike is None:
+                top, shared = levels.top(data, start, parse), None
+            else:
+                top, shared = alike.read(data, start, parse)
             yield Source(
                 data=data, file=file if data is mapped else None, syntax=syntax, parse=parse,
-                top=(levels if alike is None else alike).top(data, start, parse),
-                meta=mapped[len(PREAMBLE) : meta.dataset_offset],
+                top=top, meta=mapped[len(PREAMBLE) : offset], shared=shared,
             )  # fmt: skip
     finally:
         os.close(file)
 
 
-def _meta(mapped: mmap) -> Meta:
+def _beginning(mapped: mmap) -> tuple[str, int]:
     try:
-        return parse_meta(mapped)
+        return beginning(mapped)
     except Malformed:
         raise
     except CannotSucceed as error:

@@ -138,7 +138,8 @@ class Account:
 
     def together(self, since: int) -> Again:
         """What was told last, which from now on is remembered as one."""
-        told = Again(each for one in self.told[since:] for each in one)
+        several = len(self.told) - since != 1
+        told = Again([each for one in self.told[since:] for each in one] if several else self.told[since])
         self.told[since:] = [told]
         return told
 

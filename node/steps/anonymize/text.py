@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from codecs import lookup
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 from pydicom.charset import CODES_TO_ENCODINGS
@@ -36,13 +37,19 @@ def encodings(declared: bytes, fallback: Sequence[str] = ()) -> tuple[str, ...]:
 
     Raises UnreadableTextError for a term that is unknown, where there is no fallback.
     """
-    terms = [term.strip(" \0") for term in declared.decode("ascii", "replace").split("\\")]
-    codecs = [codec_of(term) if term else "ascii" for term in terms]
+    codecs = _codecs(declared)
     if codecs[0] is not None and None not in codecs:
         return codecs[0], *fallback
     if not fallback:
         raise UnreadableTextError("the character set that it declares is unknown")
     return fallback[0], *fallback
+
+
+@lru_cache(maxsize=256)
+def _codecs(declared: bytes) -> tuple[str | None, ...]:
+    """None for a term that is unknown. Hardly a site has more than a few values."""
+    terms = [term.strip(" \0") for term in declared.decode("ascii", "replace").split("\\")]
+    return tuple(codec_of(term) if term else "ascii" for term in terms)
 
 
 def fallback_of(charset: str) -> tuple[str, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
 from mmap import mmap
 
 from node.dicom.attributes import describe
@@ -65,3 +66,26 @@ def together(pieces: list[bytes | Stretch]) -> Written:
     """One piece where all are bytes."""
     own = [piece for piece in pieces if isinstance(piece, bytes)]
     return b"".join(own) if len(own) == len(pieces) else pieces
+
+
+def in_blocks(elements: Mapping[int, Written], apart: Sequence[int]) -> dict[int, Written]:
+    """The same elements, ascending by their tags: of those that are bytes neighbours as one, by the tag of the first,
+    and without what is removed.
+
+    apart    tags, ascending, of elements that stay by themselves; where one is not there, it may still be put between
+    """
+    found: dict[int, Written] = {}
+    block: list[bytes] = []
+    first = last = -1
+    for tag, written in elements.items():
+        if not written:
+            continue
+        place = bisect_left(apart, tag) + bisect_right(apart, tag)  # odd of one that is in it
+        if not isinstance(written, bytes):
+            found[tag], last = written, -1
+        elif place == last:
+            block.append(written)
+            found[first] = b"".join(block)
+        else:
+            found[tag], block, first, last = written, [written], tag, place
+    return found

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from node.dicom.alike import Alike
 from node.steps.anonymize.answers import LONGEST, Decisions, Noted
 from node.steps.anonymize.header import Header
-from node.steps.anonymize.identifying import Sequences, identifying
+from node.steps.anonymize.identifying import Found, Sequences, identifying
 from node.steps.anonymize.source import Source, opened
 from tests.steps.anonymize.choices import examples
 from tests.steps.anonymize.generated import Generator, element, file, sequence
@@ -23,10 +24,10 @@ _TAGS = (0x00080060, 0x00080070, 0x00180015)
 
 
 @contextmanager
-def _sources(*data_sets: bytes) -> Iterator[list[Source]]:
+def _sources(*data_sets: bytes, alike: Alike | None = None) -> Iterator[list[Source]]:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         paths = [file(Path(folder) / str(n), one, explicit=True) for n, one in enumerate(data_sets)]
-        yield [stack.enter_context(opened(path)) for path in paths]
+        yield [stack.enter_context(opened(path, alike)) for path in paths]
 
 
 def _data(*values: bytes) -> bytes:
@@ -120,14 +121,16 @@ def test_few_decisions_are_kept() -> None:
 
 
 @examples(40)
-@given(st.lists(st.integers(0, 5), min_size=4, max_size=12), st.integers(0, 2**32), st.integers(1, 6))
+@given(
+    st.lists(st.integers(0, 5), min_size=4, max_size=12), st.integers(0, 2**32), st.integers(1, 6), st.booleans()
+)  # fmt: skip
 def test_any_way_through_any_headers_comes_to_the_same_as_without_memory(
-    seeds: list[int], start: int, steps: int
+    seeds: list[int], start: int, steps: int, read_together: bool
 ) -> None:
     """What is looked at next depends on all that was seen."""
 
     def decide(header: Header) -> tuple[object, ...]:
-        seen: list[object] = [len(header.tags)]
+        seen: list[object] = [len(header.tags), *(header.sequences() if start % 2 else ())]
         tags = sorted(header.tags)
         for _ in range(steps):
             tag = tags[(start + hash(tuple(seen))) % len(tags)]
@@ -138,9 +141,24 @@ def test_any_way_through_any_headers_comes_to_the_same_as_without_memory(
     made = {seed: Generator(seed % 3, explicit=True).data_set() for seed in seeds}
     made |= {seed: made[seed].replace(b"HEAD", b"KNEE").replace(b"1.5", b"2.5") for seed in seeds if seed > 2}
     decisions = Decisions[tuple[object, ...]]()
-    with _sources(*(made[seed] for seed in seeds)) as sources:
+    alike = Alike() if read_together else None
+    with _sources(*(made[seed] for seed in seeds), *(made[seed] for seed in seeds), alike=alike) as sources:
         for one in [*sources, *sources]:
             assert decisions.of(one, None, decide) == decide(one.header)
+
+
+def test_of_what_is_read_together_only_what_varies_is_compared() -> None:
+    long = element(0x7FE00010, "OW", b"\0" * LONGEST, explicit=True)
+    decide, decisions, asked = _Decider(), Decisions[tuple[bytes, ...]](), list[int]()
+    values = [b"11", b"22", b"33", b"44"]
+    start = element(0x00080008, "CS", b"X" * 48, explicit=True)
+    with _sources(*(start + _data(b"CT", b"AA", one) + long for one in values), alike=Alike()) as sources:
+        assert [source.shared is None for source in sources] == [True, True, False, False]
+        for one in sources[2:]:
+            decisions.of(one, None, decide)
+            decisions.of(one, "representations", lambda header: (b"%d" % len(header.sequences()),))
+            decisions.of(one, "varies", lambda header: asked.append(1) or (header.raw(_TAGS[2]),))  # type: ignore[func-returns-value]
+    assert (decide.asked, len(asked)) == (1, 2)
 
 
 def test_all_that_a_noted_header_answers_is_what_the_header_answers() -> None:
@@ -153,11 +171,16 @@ def test_all_that_a_noted_header_answers_is_what_the_header_answers() -> None:
 
 
 @examples(25)
-@given(st.lists(st.integers(0, 2**64 - 1), min_size=2, max_size=4))
-def test_what_identifies_in_sequences_is_the_same_found_again(seeds: list[int]) -> None:
+@given(st.lists(st.integers(0, 2**64 - 1), min_size=2, max_size=4), st.booleans())
+def test_what_identifies_in_sequences_is_the_same_found_again(seeds: list[int], read_together: bool) -> None:
     known, encodings = Sequences(), ("latin-1",)
     made = [Generator(seed, explicit=True, content=True).data_set() for seed in seeds]
-    with _sources(*made) as sources:
+    made += [one.replace(b"Abcdefg", b"Bcdefgh").replace(b"Head", b"Haed") for one in made]  # also in sequences
+    decisions = Decisions[list[Found]]()
+    with _sources(*made, *made, alike=Alike() if read_together else None) as sources:
         for one in [*sources, *sources]:
-            again = list(identifying(one.header, encodings, known.of(one)))
-            assert again == list(identifying(one.header, encodings))
+            alone = list(identifying(one.header, encodings))
+            within = known.of(one)
+            assert list(identifying(one.header, encodings, within)) == alone
+            again = decisions.of(one, encodings, lambda header: list(identifying(header, encodings, within)))  # noqa: B023
+            assert again == alone

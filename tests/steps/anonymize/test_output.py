@@ -59,21 +59,37 @@ def test_an_earlier_file_of_the_same_name_is_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "out").read_bytes() == b"short"
 
 
-def test_a_source_that_became_shorter_is_an_error_of_the_disk(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mapped", [0, 1 << 20])
+def test_a_source_that_became_shorter_is_an_error_of_the_disk(
+    mapped: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "_MAPPED", mapped)
     path = _saved(tmp_path)
     with opened(path) as source, pytest.raises(OSError, match="ended while"):
         output.write(tmp_path / "out", b"", [[(0, path.stat().st_size + 1)]], source)
 
 
-def test_a_short_write_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write, sendfile = os.write, os.sendfile
-    monkeypatch.setattr(os, "write", lambda out, data: write(out, data[:7]))
+@pytest.mark.parametrize("mapped", [0, 1 << 20])
+def test_a_short_write_is_gone_on_with(mapped: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "_MAPPED", mapped)
+    sendfile = os.sendfile
+    monkeypatch.setattr(os, "writev", lambda out, pieces: os.write(out, pieces[0][:7]))
     monkeypatch.setattr(os, "sendfile", lambda out, file, begin, count: sendfile(out, file, begin, min(count, 5)))
     path = _saved(tmp_path)
     with opened(path) as source:
         output.write(tmp_path / "out", path.read_bytes()[:132], _pieces(source), source)
         start = next(iter(source.top.values()))[2]
     assert (tmp_path / "out").read_bytes() == path.read_bytes()[:132] + path.read_bytes()[start:]
+
+
+def test_any_number_of_pieces_is_written_and_where_a_kernel_maps_nothing_ahead_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "_POPULATE_READ", 99)
+    path = _saved(tmp_path)
+    with opened(path) as source:
+        output.write(tmp_path / "out", b"", [[(n, n + 1), b"-"] for n in range(1400)], source)
+    assert (tmp_path / "out").read_bytes() == b"".join(b"%c-" % byte for byte in path.read_bytes()[:1400])
 
 
 def test_memory_does_not_depend_on_the_size_of_the_pixels(tmp_path: Path) -> None:
