@@ -11,9 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from pydicom.dataset import Dataset
-
-from node.imaging.reading import private
+from node.imaging.reading import Attributes, private
 from node.imaging.weighting import Get
 
 _SCALE = (0x2005, "Philips MR Imaging DD 001", 0x0E)
@@ -21,7 +19,7 @@ _IN_FRAME = (0x2005, "Philips MR Imaging DD 005", 0x0F)
 """The sequence in which enhanced images keep the private elements of a frame."""
 
 
-def real_world(get: Get, levels: Sequence[Dataset], slope: Any, intercept: Any) -> tuple[float, float] | None:
+def real_world(get: Get, levels: Sequence[Attributes], slope: Any, intercept: Any) -> tuple[float, float] | None:
     """(slope, intercept) from stored to real-world values of one frame, or None where the header has none.
 
     get               looks into the functional groups of the frame
@@ -31,7 +29,7 @@ def real_world(get: Get, levels: Sequence[Dataset], slope: Any, intercept: Any) 
     return _mapping(get, levels) or _philips(levels, slope, intercept)
 
 
-def _mapping(get: Get, levels: Sequence[Dataset]) -> tuple[float, float] | None:
+def _mapping(get: Get, levels: Sequence[Attributes]) -> tuple[float, float] | None:
     own = [get("RealWorldValueMappingSequence", f"RealWorldValue{name}") for name in ("Slope", "Intercept")]
     items = [item for level in levels for item in level.get("RealWorldValueMappingSequence") or ()]
     found = [(item.get("RealWorldValueSlope"), item.get("RealWorldValueIntercept")) for item in items]
@@ -39,7 +37,7 @@ def _mapping(get: Get, levels: Sequence[Dataset]) -> tuple[float, float] | None:
     return next((pair for pair in pairs if pair is not None), None)
 
 
-def _philips(levels: Sequence[Dataset], slope: Any, intercept: Any) -> tuple[float, float] | None:
+def _philips(levels: Sequence[Attributes], slope: Any, intercept: Any) -> tuple[float, float] | None:
     inner = [item for level in levels for item in private(level, *_IN_FRAME) or ()]
     scale = next((x for x in (private(level, *_SCALE) for level in (*levels, *inner)) if x is not None), None)
     given, found = _pair(1.0 if slope is None else slope, intercept or 0.0), _pair(scale, 0.0)
