@@ -28,6 +28,7 @@ from node.imaging import encoded
 from node.imaging.decode import frames
 from node.imaging.fragments import Fragments
 from node.imaging.layout import LIMIT, Array, Layout, layout_of, pixel_keyword
+from node.imaging.places import Unusual
 from node.imaging.reading import Attributes
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -138,7 +139,7 @@ def of_header(path: Path, question: Callable[[Attributes, Pixels | None], T]) ->
     # pydicom parses on first use and warns with the value in the text, which no log may carry.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with contextlib.suppress(encoded.Unusual), path.open("rb", buffering=0) as file:
+        with contextlib.suppress(Unusual), path.open("rb", buffering=0) as file:
             quick, syntax, at, tail = encoded.read(file)
             return question(quick, _pixels(file, quick, syntax, at, tail, LIMIT))
         return question(*read_header(path))

@@ -11,9 +11,10 @@ from pydicom.dataset import Dataset
 
 from node.errors import CannotSucceed
 from node.imaging.attributes import Frame, frames_of
-from node.imaging.encoded import Encoded, Unusual
+from node.imaging.encoded import Encoded
 from node.imaging.layout import Array
 from node.imaging.pixels import READ_ERRORS, Pixels, of_header
+from node.imaging.places import Unusual
 from node.imaging.reading import Attributes
 from node.imaging.volumes import Volume
 from node.model import Item
