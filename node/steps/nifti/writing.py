@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,15 +69,10 @@ def write_volume(
             planes = _streamed(volume, values, members, reasons, pixels)
         else:
             planes = _planes(volume, values, pixels, grid, fill)
-        affine = header.affine if wanted.form == "npy" else None
-        growing = Growing()
-        with ThreadPoolExecutor(1) as beside:
-            judged = beside.submit(gate.check, path, volume, values, pixels, wanted.form, fill, affine, growing)
-            try:
-                write(path, header, planes, wanted.form, growing)
-            finally:
-                growing.end()
-        passed = judged.result()
+        passed = _written_and_judged(path, header, planes, wanted.form, partial(
+            gate.check, path, volume, values, pixels, wanted.form, fill,
+            header.affine if wanted.form == "npy" else None,
+        ))  # fmt: skip
     except CannotSucceed:
         path.unlink(missing_ok=True)
         raise
@@ -96,6 +92,20 @@ def write_volume(
         instances=instances,
         what=f"{shape}, {how}{len(volume.frames)} frames, gate passed",
     )
+
+
+def _written_and_judged(
+    path: Path, header: NiftiHeader, planes: Iterator[Array], form: Format, judge: Callable[[Growing], gate.Passed]
+) -> gate.Passed:
+    """Write, while another thread judges what the file has so far. Raises CannotSucceed when either fails."""
+    growing = Growing()
+    with ThreadPoolExecutor(1) as beside:
+        judged = beside.submit(judge, growing)
+        try:
+            write(path, header, planes, form, growing)
+        finally:
+            growing.end()
+    return judged.result()
 
 
 def _widest(volume: Volume, members: Sequence[Member]) -> Layout:
