@@ -20,7 +20,7 @@ from node.imaging.functional import UNREADABLE
 from node.imaging.layout import Array, Layout
 from node.imaging.mosaic import Tile, tiles_of
 from node.imaging.overlays import bit_in_values
-from node.imaging.reading import private, value
+from node.imaging.reading import Attributes, private, value
 from node.imaging.real_world import real_world
 from node.imaging.weighting import Weighting, weighting_of
 
@@ -68,7 +68,7 @@ class Frame:
         return decoded[tile.row : tile.row + tile.rows, tile.column : tile.column + tile.columns]
 
 
-def frames_of(ds: Dataset, layout: Layout, instance: int) -> list[Frame]:
+def frames_of(ds: Attributes, layout: Layout, instance: int) -> list[Frame]:
     """Read every frame of `ds`. Raises CannotSucceed when one has no geometry or a kind that is no stack of planes."""
     try:
         return _frames(ds, layout, instance)
@@ -78,7 +78,7 @@ def frames_of(ds: Dataset, layout: Layout, instance: int) -> list[Frame]:
         raise CannotSucceed(f"an attribute of its geometry is not readable ({type(error).__name__})") from None
 
 
-def _frames(ds: Dataset, layout: Layout, instance: int) -> list[Frame]:
+def _frames(ds: Attributes, layout: Layout, instance: int) -> list[Frame]:
     if value(ds, "SOPClassUID") in _SEGMENTATIONS:
         raise CannotSucceed("a segmentation, not an image")
     if layout.photometric == "PALETTE COLOR":
@@ -100,7 +100,7 @@ def _frames(ds: Dataset, layout: Layout, instance: int) -> list[Frame]:
     return [_frame(_Enhanced(own, shared), ds, layout, instance, n) for n, own in enumerate(per_frame)]
 
 
-def source_of(ds: Dataset, number: int) -> Source:
+def source_of(ds: Attributes, number: int) -> Source:
     """Where the attributes of frame `number` (from 0) are looked up, in functional groups or in the data set."""
     per_frame = value(ds, "PerFrameFunctionalGroupsSequence")
     if per_frame is None or number >= len(per_frame):
@@ -108,7 +108,7 @@ def source_of(ds: Dataset, number: int) -> Source:
     return _Enhanced(per_frame[number], (value(ds, "SharedFunctionalGroupsSequence") or [Dataset()])[0])
 
 
-def _dose_planes(ds: Dataset, layout: Layout, instance: int) -> list[Frame]:
+def _dose_planes(ds: Attributes, layout: Layout, instance: int) -> list[Frame]:
     source = _Classic(ds)
     first = _frame(source, ds, layout, instance, 0)
     if layout.frames == 1:
@@ -122,7 +122,7 @@ def _dose_planes(ds: Dataset, layout: Layout, instance: int) -> list[Frame]:
     ]
 
 
-def _tiled(ds: Dataset, layout: Layout, instance: int, tiles: tuple[Tile, ...]) -> list[Frame]:
+def _tiled(ds: Attributes, layout: Layout, instance: int, tiles: tuple[Tile, ...]) -> list[Frame]:
     source = _Classic(ds)
     found = []
     for tile in tiles:
@@ -136,7 +136,7 @@ def _tiled(ds: Dataset, layout: Layout, instance: int, tiles: tuple[Tile, ...]) 
 class _Classic:
     """Attributes at the top of the data set."""
 
-    def __init__(self, ds: Dataset) -> None:
+    def __init__(self, ds: Attributes) -> None:
         self._ds = ds
         self.levels = (ds,)
         self.instead: dict[str, Any] = {}
@@ -148,7 +148,7 @@ class _Classic:
 class _Enhanced:
     """Attributes in the functional group `group`, the frame's own before the shared one."""
 
-    def __init__(self, own: Dataset, shared: Dataset) -> None:
+    def __init__(self, own: Attributes, shared: Attributes) -> None:
         self.levels = (own, shared)
 
     def get(self, group: str, keyword: str) -> Any:
@@ -163,7 +163,7 @@ class _Enhanced:
 Source = _Classic | _Enhanced
 
 
-def _frame(source: Source, ds: Dataset, layout: Layout, instance: int, number: int) -> Frame:
+def _frame(source: Source, ds: Attributes, layout: Layout, instance: int, number: int) -> Frame:
     position = _numbers(source.get("PlanePositionSequence", "ImagePositionPatient"), 3, "Image Position (Patient)")
     orientation = _numbers(
         source.get("PlaneOrientationSequence", "ImageOrientationPatient"), 6, "Image Orientation (Patient)"
@@ -190,7 +190,7 @@ def _frame(source: Source, ds: Dataset, layout: Layout, instance: int, number: i
     )
 
 
-def _rescale(source: Source, ds: Dataset) -> tuple[Any, Any]:
+def _rescale(source: Source, ds: Attributes) -> tuple[Any, Any]:
     """Slope and intercept as they stand: of the frame, else at the top, where multi-frame Secondary Captures have them
     beside functional groups (PS3.3 C.8.6.3), else RT Dose's scaling (C.8.8.3.1)."""
     found = [source.get("PixelValueTransformationSequence", k) for k in ("RescaleSlope", "RescaleIntercept")]
@@ -208,7 +208,7 @@ _FRAME_TYPES = (
 """PS3.3 C.8.13.5.1, C.8.15.3.1, C.8.22.5.1, C.8.21.5.1, C.8.32.3.1."""
 
 
-def _like(source: Source, ds: Dataset, layout: Layout) -> tuple[Hashable, ...]:
+def _like(source: Source, ds: Attributes, layout: Layout) -> tuple[Hashable, ...]:
     frame_type = next((found for found in (source.get(group, "FrameType") for group in _FRAME_TYPES) if found), None)
     return (
         str(value(ds, "SeriesInstanceUID") or ""),

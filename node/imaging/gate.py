@@ -16,6 +16,7 @@ import numpy as np
 from node.errors import CannotSucceed
 from node.imaging.attributes import Frame
 from node.imaging.geometry import Floats, plane_corners
+from node.imaging.growing import Growing
 from node.imaging.interpolate import expected_plane
 from node.imaging.layout import Array
 from node.imaging.nifti import NiftiHeader
@@ -53,20 +54,23 @@ def check(
     form: Format = "nii.gz",
     fill: float = 0.0,
     affine: Floats | None = None,
+    growing: Growing | None = None,
 ) -> Passed:
     """Compare the file at `path` with its source: the place and every pixel of every frame, and the order of volumes.
 
-    pixels  decoded, as `volume.frames`
-    fill    what stands where a resampled volume has no source
-    affine  (4, 4) voxel to RAS mm, for .npy alone, which has none in the file: the report says it
+    pixels   decoded, as `volume.frames`; with `growing` those at least whose slices are in the file already
+    fill     what stands where a resampled volume has no source; then all pixels must be there
+    affine   (4, 4) voxel to RAS mm, for .npy alone, which has none in the file: the report says it
+    growing  of this file, where it is still being written: compared is what has come into it, in another thread
 
     Raises CannotSucceed, with the numbers, at the first frame that differs.
     """
     check_order(volume)
-    check_values(volume, values, pixels)
+    if volume.resampled:
+        check_values(volume, values, pixels)
     worst, seen = Passed(frames=0, worst_mm=0.0), 0
     placed: NiftiHeader | None = None
-    for n, (header, written) in enumerate(read(path, form)):
+    for n, (header, written) in enumerate(read(path, form, growing)):
         if placed is None:
             placed = header if affine is None else replace(header, affine=affine)
             _check_header(placed, volume, values, form)
@@ -106,13 +110,14 @@ def check_order(volume: Volume) -> None:
             raise CannotSucceed(f"gate: volumes are not in the order of acquisition times at slice {k + 1}")
 
 
-def check_values(volume: Volume, values: Values, pixels: Sequence[Array]) -> None:
+def check_values(volume: Volume, values: Values, pixels: Sequence[Array], only: Sequence[int] | None = None) -> None:
     """Voxels in which the rescale is applied are stored value * slope + intercept (PS3.3 C.11.1.1.2), exactly as whole
     numbers, else to the precision of their type: one that is too small wraps round or overflows. Raises CannotSucceed.
     """
     if not values.applied:
         return  # the voxels are the pixels, and the rescale is read back with the header
-    for n, frame in enumerate(volume.frames):
+    for n in range(len(volume.frames)) if only is None else only:
+        frame = volume.frames[n]
         slope, intercept = scale_of(frame, values.real)
         true = pixels[n].astype(np.float64) * slope + intercept
         written = values.voxels(frame, pixels[n]).astype(np.float64)
@@ -146,6 +151,7 @@ def _exact(
 ) -> Passed:
     frame = volume.frames[n]
     apart = _check_place(header, frame, n % volume.slices, n)
+    check_values(volume, values, pixels, [n])
     expected = values.voxels(frame, pixels[n])
     if expected.shape != written.shape or not np.array_equal(expected, written, equal_nan=expected.dtype.kind == "f"):
         differ = int((expected != written).sum()) if expected.shape == written.shape else expected.size

@@ -14,11 +14,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from pydicom.dataset import Dataset
 
 from node.imaging.functional import numbers_of
 from node.imaging.geometry import normal_of
-from node.imaging.reading import private, value
+from node.imaging.reading import Attributes, private, value
 
 _GE_ELEMENTS = (0xBB, 0xBC, 0xBD)
 _GE_ADDS = 1e9  # to b-values that were asked for as such
@@ -30,7 +29,7 @@ _STEP = 5
 Triple = tuple[float, float, float]
 
 
-def ge_b_value(ds: Dataset) -> float | None:
+def ge_b_value(ds: Attributes) -> float | None:
     """s/mm2; None without one."""
     given = private(ds, 0x0043, "GEMS_PARM_01", 0x39)
     words = str(given, "ascii", "ignore").split("\\") if isinstance(given, bytes) else given
@@ -44,7 +43,7 @@ def ge_b_value(ds: Dataset) -> float | None:
     return float(max(_STEP, _STEP * math.floor(b_value * length**2 / _STEP + 0.5)))
 
 
-def ge_direction(get: Callable[[str, str], Any], ds: Dataset) -> Triple | None:
+def ge_direction(get: Callable[[str, str], Any], ds: Attributes) -> Triple | None:
     """LPS, of any length; None where the header does not tell."""
     given, plane = _ge_vector(ds), _axial(get)
     if given is None or plane is None or _length(given) <= _NONE:
@@ -55,7 +54,7 @@ def ge_direction(get: Callable[[str, str], Any], ds: Dataset) -> Triple | None:
     return _in_patient(plane, (given[0], given[1], -given[2]))
 
 
-def uih_direction(get: Callable[[str, str], Any], ds: Dataset) -> Triple | None:
+def uih_direction(get: Callable[[str, str], Any], ds: Attributes) -> Triple | None:
     """LPS, of any length; None where the header does not tell."""
     given, plane = numbers_of(private(ds, 0x0065, "Image Private Header", 0x37)), _axial(get)
     if len(given) != 3 or plane is None:
@@ -63,7 +62,7 @@ def uih_direction(get: Callable[[str, str], Any], ds: Dataset) -> Triple | None:
     return _in_patient(plane, (given[0], given[1], given[2]))
 
 
-def _ge_vector(ds: Dataset) -> Triple | None:
+def _ge_vector(ds: Attributes) -> Triple | None:
     found = [numbers_of(private(ds, 0x0019, "GEMS_ACQU_01", element)) for element in _GE_ELEMENTS]
     return (found[0][0], found[1][0], found[2][0]) if all(len(one) == 1 for one in found) else None
 

@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 from node.dicom.uids import transfer_syntax as transfer_syntax_named
 from node.errors import CannotSucceed
 from node.imaging.functional import UNREADABLE
+from node.imaging.reading import Attributes
 
 PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 """PS3.3 C.7.6.3, C.7.6.24, C.7.6.25; an instance has at most one of them."""
@@ -104,7 +105,7 @@ def pixel_keyword(ds: Dataset) -> str | None:
     return next((keyword for keyword in PIXEL_KEYWORDS if keyword in ds), None)
 
 
-def layout_of(ds: Dataset, transfer_syntax: str, keyword: str = "PixelData", *, limit: int = LIMIT) -> Layout:
+def layout_of(ds: Attributes, transfer_syntax: str, keyword: str = "PixelData", *, limit: int = LIMIT) -> Layout:
     """Read the layout from a header; the pixel data element itself need not be there.
 
     limit  bytes that the decoded frames may take; a few bytes of header can announce a thousand times more
@@ -134,7 +135,7 @@ def layout_of(ds: Dataset, transfer_syntax: str, keyword: str = "PixelData", *, 
     return found
 
 
-def _integer(ds: Dataset, keyword: str, default: int | None = None) -> int:
+def _integer(ds: Attributes, keyword: str, default: int | None = None) -> int:
     try:
         value = ds.get(keyword)  # parsed on first use, so it may raise as well
         found = default if value is None or value == "" else int(value)
@@ -145,7 +146,7 @@ def _integer(ds: Dataset, keyword: str, default: int | None = None) -> int:
     return found
 
 
-def _word(ds: Dataset, keyword: str) -> str:
+def _word(ds: Attributes, keyword: str) -> str:
     try:
         return str(ds.get(keyword) or "").strip().upper()
     except UNREADABLE:

@@ -18,11 +18,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from pydicom.dataset import Dataset
 
 from node.errors import CannotSucceed
 from node.imaging import csa
-from node.imaging.reading import private
+from node.imaging.reading import Attributes, private
 
 _WANTED = frozenset({"NumberOfImagesInMosaic", "SliceNormalVector"})
 _LARGER = 1.9
@@ -44,7 +43,7 @@ class Tile:
     """Its own cosines, where it has some."""
 
 
-def tiles_of(ds: Dataset, rows: int, columns: int) -> tuple[Tile, ...]:
+def tiles_of(ds: Attributes, rows: int, columns: int) -> tuple[Tile, ...]:
     """The slices of a mosaic in the order of its tiles; () for an image that is none.
 
     Raises CannotSucceed for a mosaic whose number of tiles, direction or distance is not in the header.
@@ -57,7 +56,7 @@ def tiles_of(ds: Dataset, rows: int, columns: int) -> tuple[Tile, ...]:
     return _siemens(ds, rows, columns)
 
 
-def _siemens(ds: Dataset, rows: int, columns: int) -> tuple[Tile, ...]:
+def _siemens(ds: Attributes, rows: int, columns: int) -> tuple[Tile, ...]:
     named = "MOSAIC" in [str(x).upper() for x in ds.get("ImageType") or ()]
     raw = private(ds, 0x0029, "SIEMENS CSA HEADER", 0x10)
     table = csa.parse(raw, _WANTED) if isinstance(raw, bytes) and raw else {}
@@ -87,7 +86,7 @@ def _siemens(ds: Dataset, rows: int, columns: int) -> tuple[Tile, ...]:
     )  # fmt: skip
 
 
-def _uih(sequence: Sequence[Dataset], rows: int, columns: int) -> tuple[Tile, ...]:
+def _uih(sequence: Sequence[Attributes], rows: int, columns: int) -> tuple[Tile, ...]:
     across = math.ceil(math.sqrt(len(sequence)))
     down = -(-len(sequence) // across)
     tall, wide = _tile(rows, down), _tile(columns, across)
@@ -104,12 +103,12 @@ def _uih(sequence: Sequence[Dataset], rows: int, columns: int) -> tuple[Tile, ..
     return tuple(found)
 
 
-def _too_large(ds: Dataset, rows: int, columns: int) -> bool:
+def _too_large(ds: Attributes, rows: int, columns: int) -> bool:
     acquired = [int(x) for x in ds.get("AcquisitionMatrix") or ()]
     return not acquired or max(rows, columns) > _LARGER * max(acquired)
 
 
-def _plane(ds: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _plane(ds: Attributes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     values = [ds.get(k) for k in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")]
     arrays = [np.array([float(x) for x in value or ()]) for value in values]
     if [len(array) for array in arrays] != [3, 6, 2]:

@@ -13,6 +13,7 @@ from pydicom.tag import Tag
 from node.errors import CannotSucceed
 from node.imaging.functional import UNREADABLE, number_of, numbers_of
 from node.imaging.layout import Array, Layout
+from node.imaging.reading import Attributes, value_at
 
 GROUPS = range(0x6000, 0x6020, 2)
 _ROWS, _COLUMNS, _FRAMES, _ORIGIN, _FIRST, _ALLOCATED, _DATA = 0x10, 0x11, 0x15, 0x50, 0x51, 0x100, 0x3000
@@ -58,7 +59,7 @@ class Overlay:
 _IN_BIT = tuple(tuple(Tag(group, element) for element in (_ALLOCATED, 0x102, _DATA)) for group in GROUPS)
 
 
-def bit_in_values(ds: Dataset, stored: int) -> int | None:
+def bit_in_values(ds: Attributes, stored: int) -> int | None:
     """The lowest bit, from 0, in which an overlay stands that is among the `stored` bits of the values; None for none.
 
     Overlays in the pixels were for unused bits alone (PS3.5-2004 8.1.2, retired), which decoding clears.
@@ -68,7 +69,7 @@ def bit_in_values(ds: Dataset, stored: int) -> int | None:
         if position not in ds or data in ds:
             continue
         # One bit allocated is an overlay of its own, whose data may have gone with another element.
-        bits, bit = number_of(ds[allocated].value) if allocated in ds else None, number_of(ds[position].value)
+        bits, bit = number_of(value_at(ds, allocated)), number_of(value_at(ds, position))
         if bits is not None and bits > 1 and bit is not None and bit < stored:
             found.append(int(bit))
     return min(found, default=None)

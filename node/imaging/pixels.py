@@ -5,13 +5,14 @@ Pixels are read from their place frame by frame, native ones and fragments; noth
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 import pydicom
@@ -23,12 +24,16 @@ from node.dicom.dataset import read
 from node.dicom.encoding import inflate
 from node.dicom.part10 import read_meta
 from node.errors import CannotSucceed
+from node.imaging import encoded
 from node.imaging.decode import frames
 from node.imaging.fragments import Fragments
 from node.imaging.layout import LIMIT, Array, Layout, layout_of, pixel_keyword
+from node.imaging.places import Unusual
+from node.imaging.reading import Attributes
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
 _UNDEFINED = 0xFFFFFFFF
+T = TypeVar("T")
 HEADER_LIMIT = 64 * 1024**2
 """Bytes that a deflated data set may have beside its pixels."""
 _PIXEL_TAGS = {0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData", 0x7FE00010: "PixelData"}
@@ -122,16 +127,36 @@ def read_header(path: Path, *, limit: int = LIMIT) -> tuple[FileDataset, Pixels 
             raise CannotSucceed(f"not readable as DICOM ({type(error).__name__})") from error
         if not syntax:
             raise CannotSucceed("no transfer syntax in the file meta information")
-        keyword, start, length = _element(tail, at, syntax)
-        if keyword is None:
-            return ds, None
-        layout = layout_of(ds, syntax, keyword, limit=limit)
-        if tail[4:6] == b"UN":
-            layout = replace(layout, little_endian=True)  # in every transfer syntax (PS3.5 6.2.2 note 2)
-        _check_length(file, layout, start, length)
-        swapped = layout.allocated == 8 and not layout.little_endian and tail[4:6] == b"OW"
-        offsets = bytes(ds.get("ExtendedOffsetTable") or b"")
-        return ds, Pixels(path=path, layout=layout, start=start, swapped=swapped, limit=limit, offsets=offsets)
+        return ds, _pixels(file, ds, syntax, at, tail, limit)
+
+
+def of_header(path: Path, question: Callable[[Attributes, Pixels | None], T]) -> T:
+    """What `question` finds in the header that `read_header` reads, and about the pixels. Where the faster way to read
+    it does not do, it is read anew and the question asked again; the answers are the same.
+
+    Raises CannotSucceed as `read_header` does, and what the question raises.
+    """
+    # pydicom parses on first use and warns with the value in the text, which no log may carry.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with contextlib.suppress(Unusual), path.open("rb", buffering=0) as file:
+            quick, syntax, at, tail = encoded.read(file)
+            return question(quick, _pixels(file, quick, syntax, at, tail, LIMIT))
+        return question(*read_header(path))
+
+
+def _pixels(file: BinaryIO, ds: Attributes, syntax: str, at: int, tail: bytes, limit: int) -> Pixels | None:
+    """The pixels of an open file whose header ends at `at`; `tail` is what follows it."""
+    keyword, start, length = _element(tail, at, syntax)
+    if keyword is None:
+        return None
+    layout = layout_of(ds, syntax, keyword, limit=limit)
+    if tail[4:6] == b"UN":
+        layout = replace(layout, little_endian=True)  # in every transfer syntax (PS3.5 6.2.2 note 2)
+    _check_length(file, layout, start, length)
+    swapped = layout.allocated == 8 and not layout.little_endian and tail[4:6] == b"OW"
+    offsets = bytes(ds.get("ExtendedOffsetTable") or b"")
+    return Pixels(path=Path(file.name), layout=layout, start=start, swapped=swapped, limit=limit, offsets=offsets)
 
 
 def has_pixels(path: Path) -> bool:

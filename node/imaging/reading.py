@@ -12,15 +12,28 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
+from node.imaging.encoded import Encoded
 
-def value(ds: Dataset, keyword: str) -> Any:
+Attributes = Dataset | Encoded
+"""A data set or an item of a sequence, whoever reads it."""
+
+
+def value(ds: Attributes, keyword: str) -> Any:
     """The value of an attribute, None where it is absent or empty. Raises what pydicom does on bytes that are none."""
-    tag = _tag(keyword)
+    return value_at(ds, _tag(keyword))
+
+
+def value_at(ds: Attributes, tag: BaseTag) -> Any:
+    """`value` of an attribute that has no keyword, such as those of repeating groups (PS3.5 7.6)."""
+    if isinstance(ds, Encoded):
+        return ds.value(tag)
     return ds[tag].value if tag in ds else None
 
 
-def private(ds: Dataset, group: int, creator: str, element: int) -> Any:
+def private(ds: Attributes, group: int, creator: str, element: int) -> Any:
     """The value of a private element in its creator's block (PS3.5 7.8.1), or None; `element` is its last byte."""
+    if isinstance(ds, Encoded):
+        return ds.private(group, creator, element)
     # Not by private_block, which sorts all tags of the data set for each question.
     for tag in [tag for tag in ds.keys() if tag >> 16 == group and 0x10 <= tag & 0xFFFF <= 0xFF]:  # noqa: SIM118
         if str(ds[tag].value).strip() == creator:

@@ -11,9 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from pydicom.dataset import Dataset
-
-from node.imaging.reading import private, value
+from node.imaging.reading import Attributes, private, value
 
 _SEQUENCE = "RealWorldValueMappingSequence"
 _SCALE = (0x2005, "Philips MR Imaging DD 001", 0x0E)
@@ -21,7 +19,7 @@ _IN_FRAME = (0x2005, "Philips MR Imaging DD 005", 0x0F)
 """The sequence in which enhanced images keep the private elements of a frame."""
 
 
-def real_world(levels: Sequence[Dataset], slope: Any, intercept: Any) -> tuple[tuple[float, float] | None, str]:
+def real_world(levels: Sequence[Attributes], slope: Any, intercept: Any) -> tuple[tuple[float, float] | None, str]:
     """(slope, intercept) from stored to real-world values of one frame, or None where the header has none; and why it
     does not say which they are, "" where it does.
 
@@ -32,7 +30,7 @@ def real_world(levels: Sequence[Dataset], slope: Any, intercept: Any) -> tuple[t
     return (_philips(levels, slope, intercept), "") if found is None else found
 
 
-def _mapping(levels: Sequence[Dataset]) -> tuple[tuple[float, float] | None, str] | None:
+def _mapping(levels: Sequence[Attributes]) -> tuple[tuple[float, float] | None, str] | None:
     """None without a mapping. Several items map ranges of stored values, or to several units: one volume has one."""
     items = next((items for level in levels if (items := value(level, _SEQUENCE))), None)
     if items is None:
@@ -46,7 +44,7 @@ def _mapping(levels: Sequence[Dataset]) -> tuple[tuple[float, float] | None, str
     return None if pair is None else (pair, "")
 
 
-def _philips(levels: Sequence[Dataset], slope: Any, intercept: Any) -> tuple[float, float] | None:
+def _philips(levels: Sequence[Attributes], slope: Any, intercept: Any) -> tuple[float, float] | None:
     inner = [item for level in levels for item in private(level, *_IN_FRAME) or ()]
     scale = next((x for x in (private(level, *_SCALE) for level in (*levels, *inner)) if x is not None), None)
     given, found = _pair(1.0 if slope is None else slope, intercept or 0.0), _pair(scale, 0.0)

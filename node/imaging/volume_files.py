@@ -23,6 +23,7 @@ from isal import igzip_threaded
 
 from node.errors import CannotSucceed
 from node.imaging.geometry import LPS_TO_RAS, Floats
+from node.imaging.growing import Growing
 from node.imaging.layout import Array
 from node.imaging.nifti import DATA_AT, RGB24, NiftiHeader, unpacked
 
@@ -30,6 +31,7 @@ Format = Literal["nii.gz", "nii", "nrrd", "mha", "npy"]
 
 _FAST, _THREADS = 1, 2  # deflate level 1: 10 to 20 times as fast as zlib's default, files 12 to 15 % larger
 _BLOCK = 1 << 20
+_PACKED = ("nii.gz", "nrrd")
 _NRRD = {
     "u1": "uint8", "i1": "int8", "u2": "uint16", "i2": "int16", "u4": "uint32", "i4": "int32", "u8": "uint64",
     "i8": "int64", "f4": "float", "f8": "double",
@@ -45,14 +47,22 @@ def has_scale(form: Format) -> bool:
     return form.startswith("nii")
 
 
-def write(path: Path, header: NiftiHeader, frames: Iterable[Array], form: Format = "nii.gz") -> None:
+def write(
+    path: Path,
+    header: NiftiHeader,
+    frames: Iterable[Array],
+    form: Format = "nii.gz",
+    growing: Growing | None = None,
+) -> None:
     """Write `frames`, each (rows, columns[, 3]) of the header's type, in file order; same input, same bytes.
+
+    growing  of this file, for who reads it meanwhile; that it is over he must be told where this raises
 
     Raises CannotSucceed when the header cannot be written.
     """
     first = _HEADS[form](header)
     little_endian = np.dtype("u1") if header.dtype == RGB24 else header.dtype.newbyteorder("<")
-    with path.open("wb") as file:
+    with (growing or Growing()).writing(path) as file:
         if form != "nii.gz":
             file.write(first)
             first = b""
@@ -62,12 +72,15 @@ def write(path: Path, header: NiftiHeader, frames: Iterable[Array], form: Format
                 body.write(np.ascontiguousarray(frame, little_endian).data.cast("B"))
 
 
-def read(path: Path, form: Format = "nii.gz") -> Iterator[tuple[NiftiHeader, Array]]:
+def read(path: Path, form: Format = "nii.gz", growing: Growing | None = None) -> Iterator[tuple[NiftiHeader, Array]]:
     """Read back a file that `write` wrote, slice by slice in file order: the header, and (rows, columns[, 3]).
+
+    growing  of this file, where it is still being written
 
     Raises CannotSucceed where it ends before its slices do, or has more than those.
     """
-    with path.open("rb") as file:
+    packed = form in _PACKED
+    with path.open("rb") if growing is None else growing.reading(path, whole=not packed) as file:
         if form == "nii.gz":
             with _unpacking(file) as body:
                 yield from _slices(unpacked(body.read(DATA_AT)), body)
@@ -97,7 +110,7 @@ def _slices(header: NiftiHeader, body: BinaryIO) -> Iterator[tuple[NiftiHeader, 
 
 @contextmanager
 def _packing(file: BinaryIO, form: Format) -> Iterator[BinaryIO]:
-    if form not in ("nii.gz", "nrrd"):
+    if form not in _PACKED:
         yield file
         return
     # isal has no types, here and below.

@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydicom.dataset import Dataset
-
 from node.imaging.image_axes import ge_b_value, ge_direction, uih_direction
-from node.imaging.reading import private, value
+from node.imaging.reading import Attributes, private, value
 
 Get = Callable[[str, str], Any]
 """(functional group, keyword) -> the value for one frame, or None."""
@@ -49,7 +47,7 @@ class Weighting:
         return self.position, None if self.b_value is None else round(self.b_value), direction
 
 
-def weighting_of(get: Get, ds: Dataset) -> Weighting:
+def weighting_of(get: Get, ds: Attributes) -> Weighting:
     """Of one frame; `get` looks into its functional groups, or into the data set for a classic image."""
     b_value, gradient = _diffusion(get, ds)
     position = get("FrameContentSequence", "TemporalPositionIndex") or get(
@@ -79,13 +77,13 @@ _SETTINGS: Mapping[str, tuple[tuple[str, str], ...]] = {
 """By modality: functional group of an enhanced image, and keyword."""
 
 
-def _setting(get: Get, ds: Dataset) -> tuple[str, ...]:
+def _setting(get: Get, ds: Attributes) -> tuple[str, ...]:
     wanted = _SETTINGS.get(str(value(ds, "Modality")), ())
     found = [get(group, keyword) if group else value(ds, keyword) for group, keyword in wanted]
     return tuple("" if x is None else str(x) for x in found)
 
 
-def _diffusion(get: Get, ds: Dataset) -> tuple[float | None, tuple[float, float, float] | None]:
+def _diffusion(get: Get, ds: Attributes) -> tuple[float | None, tuple[float, float, float] | None]:
     b_value = _number(get("MRDiffusionSequence", "DiffusionBValue"))
     if b_value is None and value(ds, "Modality") == "MR":
         b_value = _private_b_value(ds)
@@ -100,7 +98,7 @@ _B_VALUES: Mapping[tuple[int, str, int], str] = {
 _PHILIPS = (0xB0, 0xB1, 0xB2)  # right-left, anterior-posterior, feet-head: L, P, S
 
 
-def _private_b_value(ds: Dataset) -> float | None:
+def _private_b_value(ds: Attributes) -> float | None:
     for place in _B_VALUES:
         found = _number(private(ds, *place))
         if found is not None:
@@ -108,7 +106,7 @@ def _private_b_value(ds: Dataset) -> float | None:
     return ge_b_value(ds)
 
 
-def _gradient(get: Get, ds: Dataset) -> tuple[float, float, float] | None:
+def _gradient(get: Get, ds: Attributes) -> tuple[float, float, float] | None:
     items = get("MRDiffusionSequence", "DiffusionGradientDirectionSequence")
     candidates = [
         items[0].get("DiffusionGradientOrientation") if items else None,
@@ -132,7 +130,7 @@ def _unit(given: Any) -> tuple[float, float, float] | None:
     return x / length, y / length, z / length
 
 
-def _seconds(get: Get, ds: Dataset) -> float | None:
+def _seconds(get: Get, ds: Attributes) -> float | None:
     moment = get("FrameContentSequence", "FrameAcquisitionDateTime") or value(ds, "AcquisitionDateTime")
     if not moment:
         time = value(ds, "AcquisitionTime")

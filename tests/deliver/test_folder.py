@@ -14,6 +14,7 @@ from node.deliver.folder import FolderTarget
 from node.deliver.layout import Layout
 from node.errors import TryAgain
 from node.model import Kind
+from node.spool.files import Files
 
 LAYOUT = Layout("{PatientID}/{SeriesNumber}_{Modality}")
 FIELDS = {"PatientID": "P1", "SeriesNumber": "3", "Modality": "CT"}
@@ -228,6 +229,7 @@ from tests.deliver.test_folder import Books, FIELDS, LAYOUT
 from node.deliver.base import Parcel
 from node.deliver.folder import FolderTarget
 from node.model import Kind
+from node.spool.files import Files
 root = Path({str(share.folder.parent)!r})
 paths = [root / "outbox" / str(n) / f"{{n}}.bin" for n in range(40)]
 parcels = [Parcel(number=n, path=path, kind=Kind.NIFTI, fields=FIELDS) for n, path in enumerate(paths)]
@@ -252,3 +254,17 @@ target.deliver(parcels, lambda p, r: print(p.number, flush=True), lambda: False)
 def test_check_says_what_it_found_and_leaves_nothing(share: Share) -> None:
     assert "can be written to" in share.target().check()
     assert list(share.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [0, 1, 4 << 20, (9 << 20) + 7])
+def test_a_large_file_is_copied_whole_and_the_disk_begins_with_each_part(
+    size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share, told = Share(tmp_path), list[tuple[int, int]]()
+    monkeypatch.setattr(Files, "hurry", lambda self, descriptor, start, length: told.append((start, length)))
+    content = os.urandom(size)
+    (result,) = share.bring(share.parcel(content=content), link=False)
+    assert result.outcome is Outcome.DELIVERED
+    assert share.files == {f"{HERE}/v.nii.gz": content}
+    assert [start for start, _ in told] == list(range(0, size, 4 << 20))
+    assert sum(length for _, length in told) == size

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from node.errors import CannotSucceed
 from node.imaging import gate, resample, volume_files
 from node.imaging.attributes import frames_of
+from node.imaging.growing import Growing
 from node.imaging.layout import layout_of
 from node.imaging.nifti import NiftiHeader
 from node.imaging.values import Values, values_of
@@ -271,3 +273,28 @@ def test_a_nan_where_something_else_was_interpolated_is_found(tmp_path: Path) ->
     volume_files.write(path, header, planes)
     with pytest.raises(CannotSucceed, match="slice 2 has NaN or infinity at other voxels"):
         gate.check(path, volume, values, pixels)
+
+
+@pytest.mark.parametrize("spoiled", [None, 0, 3])
+def test_a_file_is_judged_while_it_is_written(spoiled: int | None, tmp_path: Path) -> None:
+    volume, values, stored = planned()
+    path, growing, pixels = tmp_path / "a.nii.gz", Growing(), list[np.ndarray]()
+    rows, columns = stored[0].shape
+    shape = (columns, rows, volume.slices, 1)
+    header = NiftiHeader(shape=shape, dtype=values.dtype, affine=volume.affine, intercept=values.intercept)
+
+    def slices() -> Iterator[np.ndarray]:
+        for n, one in enumerate(stored):
+            pixels.append(one)
+            wrong = one.copy()
+            wrong[-1, -1] += n == spoiled
+            yield wrong
+
+    with ThreadPoolExecutor(1) as beside:
+        judged = beside.submit(gate.check, path, volume, values, pixels, growing=growing)
+        volume_files.write(path, header, slices(), growing=growing)
+    if spoiled is None:
+        assert judged.result() == gate.check(path, volume, values, stored)
+    else:
+        with pytest.raises(CannotSucceed, match=f"frame {spoiled + 1} has 1 of"):
+            judged.result()

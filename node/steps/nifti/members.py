@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -12,8 +11,11 @@ from pydicom.dataset import Dataset
 
 from node.errors import CannotSucceed
 from node.imaging.attributes import Frame, frames_of
+from node.imaging.encoded import Encoded
 from node.imaging.layout import Array
-from node.imaging.pixels import READ_ERRORS, Pixels, read_header
+from node.imaging.pixels import READ_ERRORS, Pixels, of_header
+from node.imaging.places import Unusual
+from node.imaging.reading import Attributes
 from node.imaging.volumes import Volume
 from node.model import Item
 
@@ -98,25 +100,25 @@ def single_frames(volume: Volume) -> bool:
 def _member(item: Item, keywords: Sequence[str]) -> tuple[Member, str]:
     """The member, and why it cannot be converted or ''."""
     try:
-        ds, pixels = read_header(item.path)
+        return of_header(item.path, lambda ds, pixels: _read(item, ds, pixels, keywords))
     except CannotSucceed as error:
         return _described(item, Dataset(), None, (), ()), str(error)
-    # pydicom parses on first use and warns with the value in the text, which no log may carry.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if pixels is None:
-            return _described(item, ds, None, (), keywords), NO_PIXELS
-        if text_of(ds, "ModalityLUTSequence"):
-            # Its table gives the values (PS3.3 C.11.1.1.1), of which a volume has a slope and an intercept only.
-            return _described(item, ds, pixels, (), keywords), "values by a 'Modality LUT Sequence', not by a rescale"
-        try:
-            return _described(item, ds, pixels, tuple(frames_of(ds, pixels.layout, 0)), keywords), ""
-        except CannotSucceed as error:
-            return _described(item, ds, pixels, (), keywords), str(error)
+
+
+def _read(item: Item, ds: Attributes, pixels: Pixels | None, keywords: Sequence[str]) -> tuple[Member, str]:
+    if pixels is None:
+        return _described(item, ds, None, (), keywords), NO_PIXELS
+    if text_of(ds, "ModalityLUTSequence"):
+        # Its table gives the values (PS3.3 C.11.1.1.1), of which a volume has a slope and an intercept only.
+        return _described(item, ds, pixels, (), keywords), "values by a 'Modality LUT Sequence', not by a rescale"
+    try:
+        return _described(item, ds, pixels, tuple(frames_of(ds, pixels.layout, 0)), keywords), ""
+    except CannotSucceed as error:
+        return _described(item, ds, pixels, (), keywords), str(error)
 
 
 def _described(
-    item: Item, ds: Dataset, pixels: Pixels | None, frames: tuple[Frame, ...], keywords: Sequence[str]
+    item: Item, ds: Attributes, pixels: Pixels | None, frames: tuple[Frame, ...], keywords: Sequence[str]
 ) -> Member:
     return Member(
         item=item,
@@ -133,12 +135,14 @@ def _described(
     )
 
 
-def text_of(ds: Dataset, keyword: str) -> str:
+def text_of(ds: Attributes, keyword: str) -> str:
     """A value as text; "" where there is none, or it cannot be read."""
     try:
         value = ds.get(keyword)
     except READ_ERRORS:
         return ""
+    if isinstance(value, list) and isinstance(ds, Encoded):
+        raise Unusual  # how a sequence looks as text is for pydicom to say
     if value is None or isinstance(value, Dataset | bytes):
         return ""
     return str(value)
@@ -148,7 +152,7 @@ def _sort_key(member: Member) -> tuple[str, int, str, str]:
     return member.series, member.number, member.sop_instance, member.item.path.name
 
 
-def _integer(ds: Dataset, keyword: str) -> int:
+def _integer(ds: Attributes, keyword: str) -> int:
     try:
         return max(int(ds.get(keyword) or 0), 0)
     except (TypeError, ValueError):

@@ -12,12 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from pydicom.dataset import Dataset
 
 from node.imaging.attributes import source_of
 from node.imaging.geometry import Floats
 from node.imaging.pixels import READ_ERRORS
-from node.imaging.reading import private
+from node.imaging.reading import Attributes, private
 from node.imaging.volumes import Volume
 
 _Convert = Callable[[Any], Any]
@@ -95,7 +94,7 @@ _ENTRIES: tuple[tuple[str, str, str, _Convert], ...] = (
 """Name in the sidecar, functional group of an enhanced image, keyword, and how it is written; the first found stays."""
 
 
-def sidecar(ds: Dataset, number: int, volume: Volume) -> dict[str, Any]:
+def sidecar(ds: Attributes, number: int, volume: Volume) -> dict[str, Any]:
     """The entries for a volume whose first frame is frame `number` (from 0) of `ds`."""
     get = source_of(ds, number).get
     found: dict[str, Any] = {}
@@ -113,7 +112,7 @@ def sidecar(ds: Dataset, number: int, volume: Volume) -> dict[str, Any]:
     return found
 
 
-def slice_timing(ds: Dataset, volume: Volume) -> list[float]:
+def slice_timing(ds: Attributes, volume: Volume) -> list[float]:
     """Seconds after the start of a volume at which each slice of a Siemens mosaic was acquired, in file order."""
     times = _read(lambda _, __: private(ds, 0x0019, "SIEMENS MR HEADER", 0x29), "", "")
     if volume.frames[0].tile is None or not isinstance(times, Sequence) or len(times) != volume.slices:

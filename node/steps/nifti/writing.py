@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydicom.dataset import Dataset
-
 from node.errors import CannotSucceed
 from node.imaging import gate, resample
+from node.imaging.growing import Growing
 from node.imaging.layout import Array, Layout
 from node.imaging.nifti import NiftiHeader
-from node.imaging.pixels import read_header
+from node.imaging.pixels import of_header
 from node.imaging.values import Values, values_of
 from node.imaging.volume_files import Format, has_scale, write
 from node.imaging.volumes import Volume
@@ -69,10 +69,10 @@ def write_volume(
             planes = _streamed(volume, values, members, reasons, pixels)
         else:
             planes = _planes(volume, values, pixels, grid, fill)
-        write(path, header, planes, wanted.form)
-        passed = gate.check(
-            path, volume, values, pixels, wanted.form, fill, header.affine if wanted.form == "npy" else None
-        )
+        passed = _written_and_judged(path, header, planes, wanted.form, partial(
+            gate.check, path, volume, values, pixels, wanted.form, fill,
+            header.affine if wanted.form == "npy" else None,
+        ))  # fmt: skip
     except CannotSucceed:
         path.unlink(missing_ok=True)
         raise
@@ -92,6 +92,20 @@ def write_volume(
         instances=instances,
         what=f"{shape}, {how}{len(volume.frames)} frames, gate passed",
     )
+
+
+def _written_and_judged(
+    path: Path, header: NiftiHeader, planes: Iterator[Array], form: Format, judge: Callable[[Growing], gate.Passed]
+) -> gate.Passed:
+    """Write, while another thread judges what the file has so far. Raises CannotSucceed when either fails."""
+    growing = Growing()
+    with ThreadPoolExecutor(1) as beside:
+        judged = beside.submit(judge, growing)
+        try:
+            write(path, header, planes, form, growing)
+        finally:
+            growing.end()
+    return judged.result()
 
 
 def _widest(volume: Volume, members: Sequence[Member]) -> Layout:
@@ -138,11 +152,7 @@ def _fill(volume: Volume, values: Values, pixels: Sequence[Array], notes: list[s
 
 def _described(first: Member, volume: Volume) -> dict[str, Any]:
     """The sidecar's entries; the header is read once more, because those of a series are not kept."""
-    ds: Dataset
-    ds, _ = read_header(first.item.path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom warns with values
-        return sidecar(ds, volume.frames[0].number, volume)
+    return of_header(first.item.path, lambda ds, _: sidecar(ds, volume.frames[0].number, volume))
 
 
 def _beside(
