@@ -169,11 +169,15 @@ class Runner:
         count only where it would hold the instance."""
         given: dict[str, object] = self.supply.for_step(step, own)
         if getattr(step, "deidentifies", False):
-            with self.database.reader.connect() as connection:
-                sources = jobs.sources(connection, job.id)
-            sent = {one.receipt: self.charset(one.origin) for one in sources}
-            given["charsets"] = {receipt: charset for receipt, charset in sent.items() if charset}
+            given["charsets"] = self._charsets(job)
         return given
+
+    def _charsets(self, job: Job) -> dict[ReceiptId, str]:
+        """Of the peers that sent its instances, where rules.yaml says one."""
+        with self.database.reader.connect() as connection:
+            sources = jobs.sources(connection, job.id)
+        sent = {one.receipt: self.charset(one.origin) for one in sources}
+        return {receipt: charset for receipt, charset in sent.items() if charset}
 
     def _run(self, job: Job, thawed: tuple[Step, ...], number: int, batch: Batch, folder: Path, of: str) -> None:
         began, step = time.monotonic(), thawed[number]
@@ -218,8 +222,9 @@ class Runner:
                 known.update(item.path for item in (batch.items if batch else ()))
         before = functools.partial(self.ahead.forereads.take, thawed[0]) if number == 1 else nothing_yet
         reader = SecondReader(
-            self.pool, thawed[:number], lambda: self._received(job), below=folder, before=before, passed=job.plan.passed
-        )
+            self.pool, thawed[:number], lambda: self._received(job), below=folder, before=before,
+            passed=job.plan.passed, charsets=self._charsets(job) if readers(thawed[:number]) else {},
+        )  # fmt: skip
         reading, notes = reader.read(leaving, known)
         last = max((n for n in range(number) if thawed[n].name != "forward"), default=-1)
 
