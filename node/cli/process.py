@@ -66,6 +66,7 @@ def _results(gathered: Gathered, route: Route, out: Path, config: Config) -> Ite
     """What each unit gave, in order; its files are in `out`. Several are worked on side by side."""
     from node.cli.referenced import AmongFiles
     from node.cli.results import publish
+    from node.crosswalk import doors
     from node.pool import Pool
 
     out.mkdir(parents=True, exist_ok=True)
@@ -89,6 +90,16 @@ def _results(gathered: Gathered, route: Route, out: Path, config: Config) -> Ite
             threads.shutdown(cancel_futures=True)
             if ledger is not None:
                 ledger[0].close()
+            doors.close_all()
+
+
+def _note_crosswalk(route: Route, supply: Supply, database: Database) -> None:
+    """Before the files of a unit are published, so that the pseudonyms in them are never given to others."""
+    from node.crosswalk import mark
+
+    for step in route.chain:
+        if "crosswalk" in step.needs:
+            mark.note(database, supply.for_step(step)["crosswalk"])
 
 
 def _run(
@@ -117,7 +128,10 @@ def _run(
         folder.mkdir()
         certify = None if certifier is None else _certify(certifier, unit, route, folder)
         given = batch_of(unit, folder)
-        return run_chain(pool, supply, route.chain, given, folder, partial=route.partial, own=own, certify=certify)
+        made = run_chain(pool, supply, route.chain, given, folder, partial=route.partial, own=own, certify=certify)
+        if certifier is not None:
+            _note_crosswalk(route, supply, certifier.database)
+        return made
     except (CannotSucceed, TryAgain, Bug) as error:
         reason = str(error)
     except OSError as error:

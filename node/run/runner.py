@@ -21,6 +21,7 @@ import sqlalchemy as sa
 
 from node.complete import Announced
 from node.config import thaw
+from node.crosswalk import Crosswalk, mark
 from node.engine.engine import Engine
 from node.engine.runs import DONE, STOP, Outcome
 from node.errors import CannotSucceed, TryAgain
@@ -203,6 +204,8 @@ class Runner:
             made, said = perform(self.pool, step, batch, out, given)
             made = of_one_patient(of_one_version(made))
             notes += lines(said)
+            if isinstance(crosswalk := given.get("crosswalk"), Crosswalk):
+                mark.note(self.database, crosswalk)
         self.reach(f"step {number} made its files")
         self._account(job, step, number, batch, made, notes, time.monotonic() - began)
         results.write(folder, number, made, notes, of)

@@ -1,7 +1,7 @@
 """Regions of the body that are known to be without head and neck, and the words that speak of these.
 
 Regions by the defined terms of Body Part Examined (PS3.16 Annex L) and by the codes of Anatomic Region Sequence
-(PS3.16 CID 4, 4031); SRT codes by pydicom's table of their SNOMED CT ones. Words in the languages that protocols are
+(PS3.16 CID 4, 4031), in SNOMED CT and by the SRT codes that these had before. Words in the languages that protocols are
 named in; a text in letters that are not Latin ones is not read, and what is not read is no evidence.
 """
 
@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-
-from pydicom.sr._snomed_dict import mapping
 
 from node.steps.anonymize.vocabulary import folded
 
@@ -33,6 +31,11 @@ CODES_BELOW_THE_NECK = """
 816094009 818981001 818982008 89837001 122495006 122496007 297173004
 """
 CODES_OF_ARMS = "14975008 16953009 16982005 40983000 53120007 74670003 7569003 79601000 85562004"
+SRT_BELOW_THE_NECK = """
+R-FAB55 R-FAB56 R-FAB57 T-04000 T-11502 T-11503 T-12710 T-15710 T-15750 T-28000 T-32000 T-57000 T-62000 T-65000 T-71000
+T-74000 T-83000 T-87000 T-92000 T-C3000 T-D00F9 T-D3000 T-D4000 T-D6000 T-D9000 T-D9100 T-D9200 T-D9400 T-D9700
+"""
+SRT_OF_ARMS = "T-12280 T-15430 T-15460 T-D2220 T-D8000 T-D8200 T-D8500 T-D8700 T-D8800"
 
 _STEMS = """
 brain calvar carotid cephal cerebel cerebr cervic crani czaszk dental encefal enceph facial faryn fullbody ganzkoerper
@@ -50,7 +53,9 @@ neus whole entire total trauma pet petct ptct
 _TOGETHER = re.compile(r"\b(?:full body|c spine|c sp|skull base|mid thigh|total body|head first)\b")
 
 _TERMS, _ARMS = frozenset(_TERMS_BELOW_THE_NECK.split()), frozenset(_TERMS_OF_ARMS.split())
-_CODES, _CODES_ARMS = frozenset(CODES_BELOW_THE_NECK.split()), frozenset(CODES_OF_ARMS.split())
+_CODES = {True: frozenset(CODES_BELOW_THE_NECK.split()), False: frozenset(SRT_BELOW_THE_NECK.split())}
+_CODES_ARMS = {True: frozenset(CODES_OF_ARMS.split()), False: frozenset(SRT_OF_ARMS.split())}
+"""By whether they are of SNOMED CT."""
 _ANYWHERE, _WHOLE = tuple(_STEMS.split()), frozenset(_WORDS.split())
 
 
@@ -65,11 +70,10 @@ def is_below_the_neck(body_part: str, *, volume: bool) -> bool:
 
 def is_code_below_the_neck(code: str, scheme: str, *, volume: bool) -> bool:
     """The same of a code, of SCT, or of SRT and its older names (PS3.16 8.1)."""
-    if scheme in ("SRT", "SNM3", "99SDM"):
-        code = mapping["SRT"].get(code, "")
-    elif scheme != "SCT":
+    if scheme not in ("SCT", "SRT", "SNM3", "99SDM"):
         return False
-    return code in _CODES or (not volume and code in _CODES_ARMS)
+    newer = scheme == "SCT"
+    return code in _CODES[newer] or (not volume and code in _CODES_ARMS[newer])
 
 
 @lru_cache(maxsize=1024)

@@ -35,6 +35,14 @@ def test_every_code_is_one_of_the_standard_and_of_nothing_above_the_shoulders() 
         assert not any(word in _MEANINGS[code].lower() for word in _ABOVE), _MEANINGS[code]
 
 
+def test_the_older_codes_are_of_the_same_regions() -> None:
+    for new, old in (
+        (regions.CODES_BELOW_THE_NECK, regions.SRT_BELOW_THE_NECK),
+        (regions.CODES_OF_ARMS, regions.SRT_OF_ARMS),
+    ):
+        assert set(old.split()) == {code for code, now in mapping["SRT"].items() if now in new.split()}
+
+
 def test_codes_count_in_their_own_scheme_and_in_the_one_before_it() -> None:
     chest = next(old for old, new in mapping["SRT"].items() if new == "51185008")
     assert regions.is_code_below_the_neck("51185008", "SCT", volume=True)
