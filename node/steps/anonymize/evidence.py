@@ -16,8 +16,8 @@ from node.dicom.encoding import Parse, element
 from node.dicom.part10 import PREAMBLE
 from node.dicom.uids import IMPLEMENTATION_CLASS_UID
 from node.steps.anonymize import values
+from node.steps.anonymize.actions import FEATURES
 from node.steps.anonymize.plan import Plan
-from node.steps.anonymize.reviewed import FEATURES
 
 IMPLEMENTATION_VERSION_NAME = "DICOM_NODE"
 """(0002,0013), SH: which program, not which of its versions, so that an update changes no output."""

@@ -10,8 +10,7 @@ from types import MappingProxyType
 from node.dicom import deid_content, deid_table, iod_types
 from node.dicom.attributes import VR_BY_TAG, keyword_of
 from node.steps.anonymize import content
-from node.steps.anonymize.actions import PATIENT_ID, PATIENT_NAME, Do
-from node.steps.anonymize.reviewed import FEATURES
+from node.steps.anonymize.actions import FEATURES, PATIENT_ID, PATIENT_NAME, Do
 
 TIMEZONE, UNFORMATTED_TEXT, _DEVICE_ID = 0x00080201, 0x00700006, 0x00181003
 

@@ -13,9 +13,10 @@ from enum import StrEnum
 
 from node.certificate.actions import PIXELS
 from node.steps.anonymize import regions
+from node.steps.anonymize.actions import FEATURES
 from node.steps.anonymize.device import Texts, texts_of
 from node.steps.anonymize.header import Header
-from node.steps.anonymize.reviewed import FEATURES, Reviewed
+from node.steps.anonymize.reviewed import Reviewed
 from node.steps.anonymize.without_text import STORAGE
 
 OPTION = "clean_recognizable_visual_features"

@@ -17,13 +17,12 @@ from fnmatch import fnmatchcase
 
 from node.dicom.attributes import VR_BY_TAG, describe, suggestions, tag_of
 from node.model import Placed
+from node.steps.anonymize.actions import FEATURES
 from node.steps.anonymize.device import Texts
 from node.steps.anonymize.values import OPAQUE
 
 Written = Mapping[str, str | Sequence[str]]
 
-FEATURES = 0x00280302
-"""Recognizable Visual Features."""
 _KINDS = frozenset({0x00080016, 0x00080060})
 """SOP Class UID and Modality: a class says of which kind it is."""
 
