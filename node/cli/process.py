@@ -36,6 +36,15 @@ if TYPE_CHECKING:
     from node.secret import Keys
 
 
+_WHAT_TO_DO = (
+    "held: nothing of these files was written, and nothing keeps them. What to do about each reason stands in "
+    "docs/OPERATIONS.md under Held: mostly an option or a rule in rules.yaml, and `process` again with a new --out. "
+    "What a person has to let pass, such as a word that the second reader took for a name, only a node lets: have it "
+    "received by `dicom-node serve` with these rules, and say there `dicom-node release UID --reason`"
+)
+"""Files are not held as a running node holds instances, which can be released."""
+
+
 def process(paths: Sequence[Path], route_name: str, out: Path, config_path: Path, as_json: bool) -> int:
     from node.cli.gather import gather
     from node.config import load
@@ -224,6 +233,8 @@ def _tell(gathered: Gathered, results: Sequence[Result], out: Path) -> None:
         if not result.said:
             for path, reason in result.held:
                 print(f"held: {path}: {reason}", file=sys.stderr)
+    if gathered.held or any(result.held for result in results):
+        print(_WHAT_TO_DO, file=sys.stderr)
     states = Counter(result.state for result in results)
     counts = ", ".join(f"{states[state]} {state}" for state in ("done", "partly held", "held") if states[state])
     files = sum(len(result.files) for result in results)
