@@ -30,15 +30,16 @@ from node.steps.anonymize.options import AVAILABLE
 from node.steps.anonymize.patients import Patients
 
 _SECRET = b"s" * 32
-_CLEANS = frozenset(name for name in AVAILABLE if name.startswith("clean_"))
+_FACES = "clean_recognizable_visual_features"  # decides by regions, and would hold what names none
+_CLEANS = frozenset(name for name in AVAILABLE if name.startswith("clean_")) - {_FACES}
 OPTIONS = {
     "Basic Profile": frozenset[str](),
     "modified dates": frozenset({"retain_long_modified_dates"}),
     "descriptors cleaned": frozenset({"clean_descriptors", "clean_structured_content", "clean_graphics"}),
     "pixels by rules": frozenset({"clean_pixel_data"}),
     "all that is cleaned and moved": _CLEANS | {"retain_long_modified_dates", "retain_patient_characteristics"},
-    "all, UIDs kept": frozenset(AVAILABLE) - {"retain_long_modified_dates"},
-    "all, other UIDs": frozenset(AVAILABLE) - {"retain_long_full_dates", "retain_uids"},
+    "all, UIDs kept": frozenset(AVAILABLE) - {"retain_long_modified_dates", _FACES},
+    "all, other UIDs": frozenset(AVAILABLE) - {"retain_long_full_dates", "retain_uids", _FACES},
 }
 
 

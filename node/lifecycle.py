@@ -16,6 +16,7 @@ from node.collect.collector import Collector
 from node.collect.soon import Soon
 from node.commit.committer import Committer
 from node.config import Config
+from node.crosswalk import doors
 from node.deliver.courier import Courier
 from node.engine.engine import Engine
 from node.engine.runs import Outcome, Task
@@ -169,6 +170,7 @@ class Service:
             self.status.stop()
         self.spool.close()
         self.presence.close()
+        doors.close_all()
         self.database.close()
         return ended
 

@@ -36,6 +36,15 @@ if TYPE_CHECKING:
     from node.secret import Keys
 
 
+_WHAT_TO_DO = (
+    "held: nothing of these files was written, and nothing keeps them. What to do about each reason stands in "
+    "docs/OPERATIONS.md under Held: mostly an option or a rule in rules.yaml, and `process` again with a new --out. "
+    "What a person has to let pass, such as a word that the second reader took for a name, only a node lets: have it "
+    "received by `dicom-node serve` with these rules, and say there `dicom-node release UID --reason`"
+)
+"""Files are not held as a running node holds instances, which can be released."""
+
+
 def process(paths: Sequence[Path], route_name: str, out: Path, config_path: Path, as_json: bool) -> int:
     from node.cli.gather import gather
     from node.config import load
@@ -66,6 +75,7 @@ def _results(gathered: Gathered, route: Route, out: Path, config: Config) -> Ite
     """What each unit gave, in order; its files are in `out`. Several are worked on side by side."""
     from node.cli.referenced import AmongFiles
     from node.cli.results import publish
+    from node.crosswalk import doors
     from node.pool import Pool
 
     out.mkdir(parents=True, exist_ok=True)
@@ -89,6 +99,16 @@ def _results(gathered: Gathered, route: Route, out: Path, config: Config) -> Ite
             threads.shutdown(cancel_futures=True)
             if ledger is not None:
                 ledger[0].close()
+            doors.close_all()
+
+
+def _note_crosswalk(route: Route, supply: Supply, database: Database) -> None:
+    """Before the files of a unit are published, so that the pseudonyms in them are never given to others."""
+    from node.crosswalk import mark
+
+    for step in route.chain:
+        if "crosswalk" in step.needs:
+            mark.note(database, supply.for_step(step)["crosswalk"])
 
 
 def _run(
@@ -117,7 +137,10 @@ def _run(
         folder.mkdir()
         certify = None if certifier is None else _certify(certifier, unit, route, folder)
         given = batch_of(unit, folder)
-        return run_chain(pool, supply, route.chain, given, folder, partial=route.partial, own=own, certify=certify)
+        made = run_chain(pool, supply, route.chain, given, folder, partial=route.partial, own=own, certify=certify)
+        if certifier is not None:
+            _note_crosswalk(route, supply, certifier.database)
+        return made
     except (CannotSucceed, TryAgain, Bug) as error:
         reason = str(error)
     except OSError as error:
@@ -210,6 +233,8 @@ def _tell(gathered: Gathered, results: Sequence[Result], out: Path) -> None:
         if not result.said:
             for path, reason in result.held:
                 print(f"held: {path}: {reason}", file=sys.stderr)
+    if gathered.held or any(result.held for result in results):
+        print(_WHAT_TO_DO, file=sys.stderr)
     states = Counter(result.state for result in results)
     counts = ", ".join(f"{states[state]} {state}" for state in ("done", "partly held", "held") if states[state])
     files = sum(len(result.files) for result in results)

@@ -53,6 +53,14 @@ def close(url: str, data: Path) -> None:
         found.reader.dispose()
 
 
+def close_all() -> None:
+    """Leave all of them, in this process: when it ends."""
+    with _lock:
+        known = list(_opened)
+    for url, data in known:
+        close(url, data)
+
+
 def prepare(url: str, data: Path) -> None:
     """Make the tables where there are none. Raises ConfigurationError: too old, too new, not reachable."""
     engine = doors(url, data).durable

@@ -1,8 +1,8 @@
 """By what the node's main database knows its crosswalk again, so that one that was lost is missed.
 
 A crosswalk that begins again would give the first patient's number to the next one who comes, and nobody would see it.
-So both databases have its random id, and the main one how far the crosswalk was when it was last opened: an older copy
-of the file, put in its place, is behind that.
+So both databases have its random id, and the main one how far the crosswalk was when it was last opened, or last gave
+what a step made use of: before that leaves it is noted, so that an older copy of the file, put in its place, is behind.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import sqlalchemy as sa
 
 from node.crosswalk import doors
 from node.crosswalk.copies import LEFT_OUT
-from node.crosswalk.crosswalk import ID, Crosswalk, raise_number, written_number
+from node.crosswalk.crosswalk import ID, NOT_THE_NODES, Crosswalk, raise_number, written_number
 from node.crosswalk.doors import Doors
 from node.crosswalk.records import record
 from node.crosswalk.schema import about, number, patient
-from node.errors import ConfigurationError
+from node.errors import CannotSucceed, ConfigurationError
 from node.index import Database
 from node.index.database import insert
 from node.index.versions import read_meta, write_meta
@@ -41,6 +41,17 @@ class Mark:
     patients: int = 0
     numbers: Mapping[str, int] = field(default_factory=dict)
     """The highest that were given, by what is written before them."""
+
+    def is_behind(self, other: Mark) -> bool:
+        """Whether something that `other` counts is not there."""
+        fewer = any(self.numbers.get(prefix, 0) < last for prefix, last in other.numbers.items())
+        return self.patients < other.patients or fewer
+
+    def __or__(self, other: Mark) -> Mark:
+        """The further of two, in each thing."""
+        prefixes = sorted({*self.numbers, *other.numbers})
+        numbers = {one: max(self.numbers.get(one, 0), other.numbers.get(one, 0)) for one in prefixes}
+        return Mark(self.id, max(self.patients, other.patients), numbers)
 
 
 def hold_against(database: Database, crosswalk: Doors) -> Mark:
@@ -64,9 +75,37 @@ def hold_against(database: Database, crosswalk: Doors) -> Mark:
             f"the crosswalk has {here.patients} patients and had {known.patients}: it is an older copy, and "
             f"{_WHAT_TO_DO}"
         )
+    if here.is_behind(known):
+        raise ConfigurationError(
+            f"the crosswalk has lower numbers than those that it gave: it is an older copy, and {_WHAT_TO_DO}"
+        )
     if here != known:
         _note(database, here)
     return here
+
+
+def note(database: Database, crosswalk: Crosswalk) -> None:
+    """Note how far the crosswalk is, before what it gave leaves: what a copy does not have that is put in its place
+    later is then missed at the next start.
+
+    Raises CannotSucceed when it is not the one that the node started with, or behind what that gave already, and
+    TryAgain when it does not answer. Of a crosswalk that need have no id nothing is noted.
+    """
+    if crosswalk.id is None:
+        return
+    with database.reader.connect() as connection:
+        known = _known(connection)  # first: what it has now is never less than what was noted of it before
+    with doors.reaching(), crosswalk.doors.reader.connect() as connection:
+        here = _mark(connection)
+    if here is None or here.id != crosswalk.id or (known is not None and here.is_behind(known)):
+        raise CannotSucceed(NOT_THE_NODES)
+    if here == known:
+        return
+    with database.durable.begin() as connection:
+        if connection.dialect.name == "postgresql":  # one process after the other, as on SQLite
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('dicom-node crosswalk mark'))"))
+        known = _known(connection)
+        write_meta(connection, _META, json.dumps(asdict(here if known is None else here | known)))
 
 
 def pair(database: Database, crosswalk: Doors) -> Mark:
@@ -90,7 +129,7 @@ def begin_anew(database: Database, crosswalk: Crosswalk, who: str) -> Mark:
         known = _known(connection)
     with crosswalk.doors.reader.connect() as connection:
         here = _mark(connection)
-    if known is None or (here is not None and here.id == known.id and here.patients >= known.patients):
+    if known is None or (here is not None and here.id == known.id and not here.is_behind(known)):
         raise ConfigurationError("the crosswalk is the one that this node knows: nothing was lost")
     crosswalk.prepare()
     with crosswalk.doors.durable.begin() as connection:

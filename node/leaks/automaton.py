@@ -9,7 +9,7 @@ address, or where nothing but a name stands.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -30,7 +30,9 @@ _LONG_UID = 20
 _LONGEST_UID = 128
 _LEAST_IN_BYTES = 6
 _LEAST_BESIDE = 3
-"""Characters of an identifier that counts beside a part of a name."""
+"""Characters of an identifier that counts beside a part of a name, behind a label, and as the whole of a text."""
+_LABELS = frozenset({"id", "mrn", "pid", "pat", "patid", "patient", "patientid", "pt", "subject"})
+"""Words behind which an identifier stands."""
 _REMEMBERED = 100_000
 
 
@@ -94,7 +96,7 @@ class Automaton:
         tokens = [(m.group(), m.start(), m.end()) for m in TOKEN.finditer(text)]
         found = list(self._walk(text, tokens))
         yield from self._alone(found, place)
-        yield from self._together(found, len(tokens), place)
+        yield from self._together(found, [token for token, _, _ in tokens], place)
         for token, _, _ in tokens:
             if "." in token:
                 yield from self._uid(token)
@@ -123,7 +125,7 @@ class Automaton:
             if (one.pattern.alone and one.length >= least) or (one.pattern.named and place is Place.PERSON):
                 yield one.pattern.what
 
-    def _together(self, found: list[_Found], tokens: int, place: Place) -> Iterator[What]:
+    def _together(self, found: list[_Found], tokens: list[str], place: Place) -> Iterator[What]:
         """Parts that count beside others only; and a short identifier that is all there is."""
         if place is Place.BYTES:
             return
@@ -133,11 +135,13 @@ class Automaton:
         for one in weak:
             following[one.first].append(one)
         for one in weak:
-            pattern, whole = one.pattern, one.first == 0 and one.last == tokens - 1
+            pattern, whole = one.pattern, one.first == 0 and one.last == len(tokens) - 1
             if not pattern.named and pattern.what in (What.ID, What.DEVICE):
                 # `HEAD 1` is no Mr Head whose study is number 1.
                 if (whole and place is Place.IDENTIFIER) or (named and len(one.key) >= _LEAST_BESIDE):
                     yield pattern.what
+                elif place is Place.TEXT and _is_short_id(one) and (whole or _is_labelled(one, tokens)):
+                    yield pattern.what  # all that a text says, or said to be an identifier: `A12`, `patient 123`
                 continue
             if whole and (pattern.named or pattern.part == ALL) and not pattern.ordinary and len(one.key) > 2:
                 yield pattern.what
@@ -183,6 +187,14 @@ def _patterns(collected: Collected) -> Iterator[tuple[str, Pattern]]:
         yield from of_phrase(what, value, collected.makes, next(owners), known_by_a_word=known)
     for value in sorted(collected.departments):
         yield from of_phrase(What.INSTITUTION, value, collected.makes, next(owners))
+
+
+def _is_short_id(one: _Found) -> bool:
+    return one.pattern.what is What.ID and not one.pattern.ordinary and len(one.key) >= _LEAST_BESIDE
+
+
+def _is_labelled(one: _Found, tokens: Sequence[str]) -> bool:
+    return one.first > 0 and tokens[one.first - 1] in _LABELS
 
 
 def _of_one(one: _Found, other: _Found) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from types import MappingProxyType
 
 from node.leaks import sources
 from node.leaks.dates import Date, parsed
@@ -63,21 +64,21 @@ class _Collecting:
     makes: set[str] = field(default_factory=set)
     charsets: set[str] = field(default_factory=set)
     unread: set[Path] = field(default_factory=set)
-    seen: set[tuple[int | str, int, str, bytes, bytes]] = field(default_factory=set)
+    seen: set[tuple[int | str, int, str, bytes, bytes, str]] = field(default_factory=set)
     left: set[str] = field(default_factory=set)
     """Values of attributes that the route leaves as they are: another attribute with the same one tells no more."""
 
-    def take(self, value: Value) -> None:
+    def take(self, value: Value, peers: str = "") -> None:
         # Of a place that a rule keeps the whole path counts.
         sequence = written(value.path, 0) if self.kept.places else value.path[1] if value.path else 0
-        if not value.raw or (key := (sequence, value.tag, value.vr, value.raw, value.charset)) in self.seen:
+        if not value.raw or (key := (sequence, value.tag, value.vr, value.raw, value.charset, peers)) in self.seen:
             return
         self.seen.add(key)
         into = self._into(value)
         if into is None:
             return
         what, found = into
-        for text in readings(value.raw, value.charset)[:1]:
+        for text in readings(value.raw, value.charset, peers=peers)[:1]:
             for one in text.split("\\"):
                 if one := one.strip(" \0"):
                     self.left.add(one) if self._stays(value) else self._add(what, found, one)
@@ -171,13 +172,17 @@ def _of_code(value: Value) -> tuple[What, str] | None:
     return None
 
 
-def collect(originals: Iterable[Path], kept: Kept) -> Collected:
+def collect(originals: Iterable[Path], kept: Kept, charsets: Mapping[Path, str] = MappingProxyType({})) -> Collected:
     """What identifies the patient, the physicians, the institution and the study in DICOM files.
+
+    charsets    defined terms of the sets in which peers write what names none, or another, by what they sent
 
     UIDs of the standard and of classes, and dates that stand for none, are left out. Raises OSError.
     """
     into = _Collecting(kept)
     for path in originals:
+        peers = charsets.get(path, "")
+        into.charsets.update({peers} - {""})
         with path.open("rb") as opened:
             if not path.stat().st_size:
                 into.unread.add(path)
@@ -190,7 +195,7 @@ def collect(originals: Iterable[Path], kept: Kept) -> Collected:
                     into.unread.add(path)
                     continue
                 for value in file.parsed.values:
-                    into.take(value)
+                    into.take(value, peers)
                 for value in file.meta.values:
                     if value.tag == 0x00020003:
                         into.uids.add(value.raw.decode("ascii", "replace").strip(" \0"))

@@ -136,17 +136,21 @@ def in_bytes(raw: bytes, charset: bytes = b"", also: tuple[str, ...] = ()) -> It
                 yield found.group().decode(codec), Place.BYTES
 
 
-def readings(raw: bytes, charset: bytes, also: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """The text of encoded characters by what is declared, as UTF-8, and by what the originals declare."""
+def readings(raw: bytes, charset: bytes, also: tuple[str, ...] = (), peers: str = "") -> tuple[str, ...]:
+    """The text of encoded characters by what is declared, as UTF-8, and by what the originals declare.
+
+    peers   the defined term of the set in which a peer writes what it declares wrongly, or not at all
+    """
     if raw.isascii() and ESCAPE not in raw:
         return (raw.decode("ascii"),)
-    sets = [_declared(charset), _declared(b"ISO_IR 192"), *(_declared(term.encode()) for term in also)]
+    sets = [_declared(charset, peers), _declared(b"ISO_IR 192"), *(_declared(term.encode()) for term in also)]
     return tuple(dict.fromkeys(one.decode(raw)[0] for one in sets))
 
 
 @lru_cache(maxsize=64)
-def _declared(charset: bytes) -> CharacterSet:
-    return character_set([term.strip(" \0") for term in charset.decode("latin-1").split("\\")] if charset else ())
+def _declared(charset: bytes, peers: str = "") -> CharacterSet:
+    terms = [term.strip(" \0") for term in charset.decode("latin-1").split("\\")] if charset else ()
+    return character_set(terms, peers or None)
 
 
 def around(file: DicomFile) -> Iterator[tuple[str, Place, str]]:

@@ -116,7 +116,9 @@ def of_identifier(what: What, value: str, owner: int) -> Keyed:
             key = key_of(tokens)
             if _is_none(key) or (key.isalpha() and all(ordinary(token) for token in tokens)):
                 continue
-            yield key, Pattern(what, owner, 0, alone=_identifies(key, tokens, least))
+            letters = [token for token in tokens if token.isalpha()]
+            counted = bool(letters) and all(len(w) > 2 and ordinary(w) for w in letters)  # `series001`
+            yield key, Pattern(what, owner, 0, alone=_identifies(key, tokens, least), ordinary=counted)
             number = key.lstrip("abcdefghijklmnopqrstuvwxyz")
             if number != key and number.isdigit() and len(number.lstrip("0")) >= _LEAST_NUMBER and len(set(number)) > 1:
                 yield key_of([number]), Pattern(what, owner, 0, alone=True)

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 
 from node.complete import Announced
 from node.config import thaw
+from node.crosswalk import Crosswalk, mark
 from node.engine.engine import Engine
 from node.engine.runs import DONE, STOP, Outcome
 from node.errors import CannotSucceed, TryAgain
@@ -169,11 +170,15 @@ class Runner:
         count only where it would hold the instance."""
         given: dict[str, object] = self.supply.for_step(step, own)
         if getattr(step, "deidentifies", False):
-            with self.database.reader.connect() as connection:
-                sources = jobs.sources(connection, job.id)
-            sent = {one.receipt: self.charset(one.origin) for one in sources}
-            given["charsets"] = {receipt: charset for receipt, charset in sent.items() if charset}
+            given["charsets"] = self._charsets(job)
         return given
+
+    def _charsets(self, job: Job) -> dict[ReceiptId, str]:
+        """Of the peers that sent its instances, where rules.yaml says one."""
+        with self.database.reader.connect() as connection:
+            sources = jobs.sources(connection, job.id)
+        sent = {one.receipt: self.charset(one.origin) for one in sources}
+        return {receipt: charset for receipt, charset in sent.items() if charset}
 
     def _run(self, job: Job, thawed: tuple[Step, ...], number: int, batch: Batch, folder: Path, of: str) -> None:
         began, step = time.monotonic(), thawed[number]
@@ -199,6 +204,8 @@ class Runner:
             made, said = perform(self.pool, step, batch, out, given)
             made = of_one_patient(of_one_version(made))
             notes += lines(said)
+            if isinstance(crosswalk := given.get("crosswalk"), Crosswalk):
+                mark.note(self.database, crosswalk)
         self.reach(f"step {number} made its files")
         self._account(job, step, number, batch, made, notes, time.monotonic() - began)
         results.write(folder, number, made, notes, of)
@@ -218,8 +225,9 @@ class Runner:
                 known.update(item.path for item in (batch.items if batch else ()))
         before = functools.partial(self.ahead.forereads.take, thawed[0]) if number == 1 else nothing_yet
         reader = SecondReader(
-            self.pool, thawed[:number], lambda: self._received(job), below=folder, before=before, passed=job.plan.passed
-        )
+            self.pool, thawed[:number], lambda: self._received(job), below=folder, before=before,
+            passed=job.plan.passed, charsets=self._charsets(job) if readers(thawed[:number]) else {},
+        )  # fmt: skip
         reading, notes = reader.read(leaving, known)
         last = max((n for n in range(number) if thawed[n].name != "forward"), default=-1)
 

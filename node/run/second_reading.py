@@ -8,12 +8,13 @@ in which images.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from operator import and_
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from node.certificate.statement import NOT_READ, SECOND_READER, Reading
@@ -62,16 +63,17 @@ class SecondReader:
     def __init__(
         self, pool: Pool, steps: Sequence[Step], originals: Callable[[], Batch], *, below: Path,
         before: Callable[[frozenset[ReceiptId]], Foreread | None] = nothing_yet,
-        passed: Sequence[tuple[str, str]] = (),
+        passed: Sequence[tuple[str, str]] = (), charsets: Mapping[ReceiptId, str] = MappingProxyType({}),
     ) -> None:  # fmt: skip
         """
         originals   what the unit was received as: held members too, for what they say may stand in others
         below       the folder in which steps write; names of files and folders in it are read too
         before      what was read already, where these and no others are the originals
+        charsets    of the peers that sent, where rules.yaml has one; what was read before did not know of them
         passed      (what was found, why a person let it pass): this and nothing else is no reason to hold
         """
         self._pool, self._wanted, self._originals, self._below = pool, readers(steps), originals, below
-        self._before, self._passed = before, dict(passed)
+        self._before, self._passed, self._charsets = before, dict(passed), charsets
 
     @cached_property
     def _sources(self) -> dict[ReceiptId, Path]:
@@ -79,7 +81,7 @@ class SecondReader:
 
     @cached_property
     def _foreread(self) -> Foreread | None:
-        return self._before(frozenset(self._sources))
+        return None if self._charsets else self._before(frozenset(self._sources))
 
     @cached_property
     def _sought(self) -> Sought:
@@ -87,8 +89,9 @@ class SecondReader:
             return self._foreread.sought
         kept = self._pool.call(kept_by, self._wanted)
         paths = list(dict.fromkeys(self._sources.values()))
+        sent = {self._sources[receipt]: term for receipt, term in self._charsets.items() if receipt in self._sources}
         with ThreadPoolExecutor(max_workers=self._pool.size) as threads:
-            parts = threads.map(lambda part: self._pool.call(collect, part, kept), _parts(paths, _ORIGINALS))
+            parts = threads.map(lambda part: self._pool.call(collect, part, kept, sent), _parts(paths, _ORIGINALS))
             return reduce(Collected.__or__, parts, Collected()), kept
 
     def read(self, leaving: Batch, known: Collection[Path] = ()) -> tuple[Reading, list[str]]:

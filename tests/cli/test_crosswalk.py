@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,20 @@ def processed(rules: Path, patient_id: str, out: str, route: str = "numbered") -
     ran = dicom_node("process", source, "--route", route, "--out", target, "--config", rules)
     assert ran.code == 0, ran.err
     return dcmread(next(target.rglob("*.dcm")))
+
+
+def test_a_copy_that_lacks_what_the_last_command_gave_is_refused(rules: Path) -> None:
+    """Also where nothing has started since, that could have looked how far it is."""
+    file = rules.parent / "data" / "crosswalk.db"
+    with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("DELETE FROM crosswalk_name")
+        connection.execute("DELETE FROM crosswalk_patient")
+        connection.execute("UPDATE crosswalk_number SET last = 0")
+    source = make.write(make.ct_series(1, rows=8, columns=8)[0], rules.parent / "other.dcm")
+    done = dicom_node("process", source, "--route", "numbered", "--out", rules.parent / "x", "--config", rules)
+    assert done.code != 0
+    assert "it is an older copy" in done.err
+    assert not list(rules.parent.glob("x/**/*.dcm"))
 
 
 def ran(rules: Path, *arguments: object) -> str:

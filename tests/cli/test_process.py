@@ -193,6 +193,8 @@ def test_a_unit_that_is_held_as_a_whole_says_so_in_one_line_and_has_no_folder(ru
     assert f"series {good[0].SeriesInstanceUID}: done, 7 files in {folder}" in lines
     assert f"series {report.SeriesInstanceUID}: held, 1 instances: " in ran.out
     assert lines[-1] == f"2 units: 1 done, 1 held; 7 files in {out}"
+    assert "`process` again" in ran.err
+    assert "dicom-node release UID --reason" in ran.err
 
 
 def test_results_have_the_same_names_whatever_the_files_are_called(rules: Path, tmp_path: Path) -> None:

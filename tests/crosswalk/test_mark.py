@@ -8,18 +8,22 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from node import backup as backups
 from node.crosswalk import Crosswalk, records
 from node.crosswalk.copies import LEFT_OUT
 from node.crosswalk.doors import FILE
-from node.crosswalk.mark import begin_anew, hold_against, pair
+from node.crosswalk.mark import Mark, begin_anew, hold_against, note, pair
 from node.engine.engine import Engine
 from node.errors import CannotSucceed, ConfigurationError
 from node.index import Database, connect
 from node.index.versions import prepare, read_meta
 from node.secret import Keys
 
+COUNTS = st.integers(0, 9)
+NUMBERS = st.dictionaries(st.sampled_from(["", "SITE-", "T-"]), COUNTS)
 SECRET = b"a secret of thirty-two bytes or so"
 
 
@@ -84,6 +88,54 @@ def test_an_older_copy_in_its_place_is_refused(database: Database, crosswalk: Cr
             connection.execute(sa.text(f"DELETE FROM {schema}crosswalk_{table} WHERE {column} = 2"))
     with pytest.raises(ConfigurationError, match="has 1 patients and had 2: it is an older copy"):
         hold_against(database, crosswalk.doors)
+
+
+def forget_the_last(crosswalk: Crosswalk, patient: int, last: int) -> None:
+    """As an older copy would be."""
+    schema = "" if crosswalk.url == "sqlite" else "crosswalk."
+    with crosswalk.doors.durable.begin() as connection:
+        for table, column in (("name", "patient"), ("patient", "id")):
+            connection.execute(sa.text(f"DELETE FROM {schema}crosswalk_{table} WHERE {column} > {patient}"))
+        connection.execute(sa.text(f"UPDATE {schema}crosswalk_number SET last = {last}"))
+
+
+def test_what_was_given_while_the_node_ran_is_missed_too(database: Database, crosswalk: Crosswalk) -> None:
+    for patient in "pqr":
+        number(crosswalk, patient)
+        note(database, crosswalk)
+    forget_the_last(crosswalk, 2, 2)
+    with pytest.raises(CannotSucceed, match="not the one that the node started with"):
+        note(database, crosswalk)
+    with pytest.raises(ConfigurationError, match="has 2 patients and had 3: it is an older copy"):
+        hold_against(database, crosswalk.doors)
+
+
+def test_a_copy_with_all_patients_and_older_numbers_is_missed(database: Database, crosswalk: Crosswalk) -> None:
+    """A patient who was there before may have been given a number since."""
+    for patient in "pq":
+        number(crosswalk, patient)
+    note(database, crosswalk)
+    forget_the_last(crosswalk, 2, 1)
+    with pytest.raises(ConfigurationError, match="has lower numbers than those that it gave"):
+        hold_against(database, crosswalk.doors)
+    begin_anew(database, crosswalk, "anna@host")
+    assert number(crosswalk, "r") == f"SITE-{LEFT_OUT + 3}"
+
+
+def test_another_one_in_its_place_gives_nothing_that_leaves(database: Database, crosswalk: Crosswalk) -> None:
+    number(crosswalk, "p")
+    lose(crosswalk)
+    with pytest.raises(CannotSucceed, match="restart"):
+        note(database, crosswalk)
+    note(database, replace(crosswalk, id=None))  # whose it is nobody asked
+
+
+@given(st.builds(Mark, st.just("x"), COUNTS, NUMBERS), st.builds(Mark, st.just("x"), COUNTS, NUMBERS))
+def test_of_two_that_are_noted_together_nothing_is_lost(one: Mark, other: Mark) -> None:
+    both = one | other
+    assert not both.is_behind(one)
+    assert not both.is_behind(other)
+    assert one.is_behind(other) or both.patients == one.patients
 
 
 def test_a_loss_that_is_accepted_is_recorded_and_gives_no_number_again(

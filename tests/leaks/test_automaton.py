@@ -143,6 +143,28 @@ def test_a_short_identifier_counts_as_the_whole_of_an_identifying_attribute() ->
     assert says(identified("7"), "7 of 9", Place.IDENTIFIER) == set()
 
 
+@pytest.mark.parametrize("value", ["A12", "123", "0123", "4711", "AB1"])
+def test_a_short_identifier_counts_as_all_that_a_text_says_and_behind_a_label(value: str) -> None:
+    automaton = Automaton(named("Kowalczyk^Anna", identifiers=[(What.ID, value)]), Kept())
+    for text in (value, f" {value.lower()} ", f"ID: {value}", f"seen as patient {value}, again", f"MRN_{value}"):
+        assert automaton.search(text) == {What.ID}, text
+    for text in (f"slice {value}", f"{value} mm", f"patients {value}", f"x{value}"):
+        assert not automaton.search(text), text
+
+
+@pytest.mark.parametrize("value", ["7", "12", "A1", "000"])
+def test_one_of_two_characters_does_not(value: str) -> None:
+    automaton = Automaton(named("Kowalczyk^Anna", identifiers=[(What.ID, value)]), Kept())
+    assert not automaton.search(value)
+    assert not automaton.search(f"patient {value}")
+
+
+def test_nor_does_a_short_number_where_numbers_stand() -> None:
+    automaton = Automaton(named("Kowalczyk^Anna", identifiers=[(What.ID, "123")]), Kept())
+    assert not automaton.search("123", Place.NUMBER)
+    assert not automaton.search("123", Place.BYTES)
+
+
 def test_a_long_whole_number_is_an_identifier_also_where_numbers_stand() -> None:
     assert says(identified("88123457"), "88123457", Place.NUMBER) == {What.ID}
 

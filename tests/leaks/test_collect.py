@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import FileDataset
+from pydicom.tag import Tag
 
 from node.leaks import Collected, Kept, What, collect
 from node.leaks.collect import merged
@@ -54,6 +57,39 @@ def test_names_are_read_in_their_character_set(tmp_path: Path) -> None:
     found = collect([make.write(ds, tmp_path / "original.dcm")], Kept())
     assert (What.PATIENT, "Yamada^Tarou=山田^太郎=やまだ^たろう") in found.names
     assert found.charsets == {"ISO 2022 IR 87"}
+
+
+def undeclared(text: str, charset: str) -> FileDataset:
+    """An original whose name stands in a character set that it does not name."""
+    ds = original(InstitutionName="Charite", PatientAddress="Lindenallee")
+    del ds.SpecificCharacterSet
+    raw = text.encode(charset)
+    ds[0x00100010] = RawDataElement(Tag(0x00100010), "PN", len(raw), raw + b" " * (len(raw) % 2), 0, False, True)
+    return ds
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "term"),
+    [
+        ("Müller^Jörg", "latin-1", "ISO_IR 100"),
+        ("Иванов^Пётр", "iso8859-5", "ISO_IR 144"),
+        ("王^小明", "gb18030", "GB18030"),
+    ],
+)
+def test_names_that_name_no_character_set_are_read_in_that_of_their_peer(
+    tmp_path: Path, name: str, codec: str, term: str
+) -> None:
+    path = make.write(undeclared(name, codec), tmp_path / "original.dcm")
+    found = collect([path], Kept(), {path: term})
+    assert (What.PATIENT, name) in found.names
+    assert found.charsets == {term}
+    if term != "ISO_IR 100":  # which all text reads in, that is nothing else
+        assert (What.PATIENT, name) not in collect([path], Kept()).names
+
+
+def test_what_names_its_character_set_is_read_in_that(tmp_path: Path) -> None:
+    path = make.write(original(), tmp_path / "original.dcm")
+    assert collect([path], Kept(), {path: "ISO_IR 144"}).names == collect([path], Kept()).names
 
 
 def test_several_values_are_collected_one_by_one(tmp_path: Path) -> None:

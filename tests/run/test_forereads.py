@@ -70,6 +70,19 @@ def test_a_job_with_the_same_originals_reads_nothing_again(pool: Pool, tmp_path:
     assert known.take(Careless(), receipts(given.items)) is None, "given once"
 
 
+def test_where_a_peer_has_a_character_set_what_was_read_without_it_counts_for_nothing(
+    pool: Pool, tmp_path: Path
+) -> None:
+    given, asked = batch(tmp_path, patients("")), list[frozenset[ReceiptId]]()
+    leaving = made(pool, Careless(), given, tmp_path / "out")
+    sent = {given.items[0].sources[0]: "ISO_IR 100"}
+    reader = SecondReader(
+        pool, [Careless()], lambda: given, below=tmp_path / "out", before=asked.append, charsets=sent
+    )  # fmt: skip
+    assert reader.read(leaving)[0].state == "clean"
+    assert asked == []
+
+
 @pytest.mark.parametrize("other", ["one more", "one less", "another step"])
 def test_with_other_originals_or_another_step_it_counts_for_nothing(pool: Pool, tmp_path: Path, other: str) -> None:
     given, known = batch(tmp_path, patients("", "", "")), Forereads()

@@ -31,6 +31,7 @@ text        character sets, strictly
 burned_in   what may show a name where no header tells, by image_facts; without_text: the kinds that do not
 pixels      what of an image has to go, and the cleaning of one file; its rules are in
             pixel_rules, deid_filter, ctp_script and device, its options in pixel_options
+recognizable  what may show a face waits: by kind and by regions, or by what the site has reviewed
 evidence    what the output says was done to it
 """
 

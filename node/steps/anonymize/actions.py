@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum, auto
 
 PATIENT_NAME, PATIENT_ID = 0x00100010, 0x00100020
+FEATURES = 0x00280302
+"""Recognizable Visual Features."""
 
 
 class Do(Enum):

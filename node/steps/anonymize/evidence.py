@@ -16,6 +16,7 @@ from node.dicom.encoding import Parse, element
 from node.dicom.part10 import PREAMBLE
 from node.dicom.uids import IMPLEMENTATION_CLASS_UID
 from node.steps.anonymize import values
+from node.steps.anonymize.actions import FEATURES
 from node.steps.anonymize.plan import Plan
 
 IMPLEMENTATION_VERSION_NAME = "DICOM_NODE"
@@ -25,6 +26,9 @@ IMPLEMENTATION_VERSION_NAME = "DICOM_NODE"
 WRITTEN = (0x00120062, 0x00120063, 0x00120064, 0x00280303)
 """What `mark` writes: Patient Identity Removed, the method, its codes, and the state of dates. What stood there says
 what somebody else did."""
+
+OF_IMAGES = frozenset({FEATURES})
+"""Of what `added` gives, that for images alone (PS3.15 E.3.2, PS3.3 C.7.6.1)."""
 
 
 _MOST_ADDED = 64
@@ -51,6 +55,8 @@ def _added(plan: Plan, parse: Parse) -> dict[int, bytes]:
     for tag, value in plan.add.items():
         values.put(ds, tag, value)
     mark(ds, plan)
+    if "clean_recognizable_visual_features" in plan.options:
+        ds.RecognizableVisualFeatures = "NO"
     buffer.is_implicit_VR, buffer.is_little_endian = parse is not levels.EXPLICIT, True
     write_dataset(buffer, ds)
     data = bytes(buffer.getvalue())
@@ -76,7 +82,7 @@ def mark_pixels(ds: Dataset, digests: Sequence[str] = ()) -> None:
 
     digests  of a site's own pixel rules
 
-    No code is added where `mark` claimed none. Recognizable Visual Features (0028,0302) stays: no face was removed.
+    No code is added where `mark` claimed none. Of Recognizable Visual Features (0028,0302) nothing is said here.
     """
     ds.BurnedInAnnotation = "NO"
     said = ds.get("DeidentificationMethod") or []

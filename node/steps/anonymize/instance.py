@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from pydicom.dataset import FileDataset
 
-from node.certificate.actions import Again, Done, Recorder
+from node.certificate.actions import PIXELS, Again, Done, Recorder
 from node.dicom import dataset
 from node.dicom.alike import Alike
 from node.dicom.attributes import VR_BY_TAG
 from node.dicom.encoding import Malformed, Parse
 from node.errors import CannotSucceed
 from node.model import Whose
-from node.steps.anonymize import by_value, evidence, output, pixels, text
+from node.steps.anonymize import by_value, evidence, output, pixels, recognizable, text
 from node.steps.anonymize.answers import Decisions
 from node.steps.anonymize.burned_in import burned_in, facts
 from node.steps.anonymize.cleaning import Cleaner
@@ -28,6 +28,7 @@ from node.steps.anonymize.patients import Patients, UnmappedError
 from node.steps.anonymize.plan import PATIENT_ID, PATIENT_NAME, Plan
 from node.steps.anonymize.refused import SOP_CLASS, check_pixels, identity, one_uid
 from node.steps.anonymize.reversible import ENCRYPTED_ATTRIBUTES, Seal
+from node.steps.anonymize.reviewed import Reviewed
 from node.steps.anonymize.scope import ISSUER, PIXEL_DATA, Scope, UndecidableError
 from node.steps.anonymize.source import Source, UnreadableFileError, opened
 from node.steps.anonymize.telling import UntilCleaned
@@ -51,24 +52,29 @@ class Anonymizer:
         patients: Patients,
         seal: Seal | None = None,
         cleaning: pixels.Cleaning | None = None,
+        reviewed: Sequence[Reviewed] = (),
     ) -> None:
         """
         plan_for  gives the plan for a SOP Class UID
         seal      what holds the original attributes (Encrypted Attributes Sequence)
         cleaning  what is done to pixels; without it Pixel Data is not touched
+        reviewed  what a site has looked at for faces; counts where a plan has the option of PS3.15 E.3.2
         """
         self._plan_for = lru_cache(maxsize=None)(plan_for)
         self._patients = patients
-        self._seal, self._cleaning = seal, cleaning
+        self._seal, self._cleaning, self._reviewed = seal, cleaning, tuple(reviewed)
         self._named = lru_cache(maxsize=64)(_named)
         self._alike, self._memory, self._sequences = Alike(), Memory(), Sequences()
         # A treatment has a mask as large as its image, which costs more to clean than to decide on.
         self._treatments = Decisions[_Treatment](lambda one: not isinstance(one, pixels.Treatment))
         self._cleaners = Decisions[Cleaner]()
+        self._features = Decisions[recognizable.Why | recognizable.Refusal]()
         self._plans: dict[tuple[int, by_value.Places, by_value.PrivatePlaces], Plan] = {}
         self._added: dict[tuple[int, Parse], tuple[dict[int, Remembered], tuple[int, ...]]] = {}
         self.whose: Whose | None = None
         """Of whom the last instance became."""
+        self.shows_no_face: recognizable.Why | None = None
+        """Why the last one is known to show no face; None without the option."""
 
     def anonymize(
         self, source: Path, target: Path, recorder: Recorder | None = None, *, charset: str = ""
@@ -87,6 +93,7 @@ class Anonymizer:
                 uids = identity(found)
                 plan = self._plan_for(one_uid(found, SOP_CLASS)).suited(found.top.keys())
                 treatment = self._treatment(found, plan)
+                self.shows_no_face = self._without_features(found, plan)
                 unread = check_pixels(found)
                 if (treatment is not None or unread) and recorder is not None:
                     recorder = UntilCleaned(recorder)
@@ -128,6 +135,18 @@ class Anonymizer:
             raise HoldError(f"may show who the patient is: {treatment.reason}")
         return treatment
 
+    def _without_features(self, source: Source, plan: Plan) -> recognizable.Why | None:
+        """Raises HoldError where a face, or the like, may be recognized in it (PS3.15 E.3.2)."""
+        if recognizable.OPTION not in plan.options:
+            return None
+        found = self._features.of(source, (), lambda header: recognizable.decide(header, self._reviewed))
+        if isinstance(found, recognizable.Refusal):
+            raise HoldError(
+                f"may show a face: {found.reason}; where no face can be recognized in such images, or none any more, "
+                f"say so under `reviewed`, else drop it"
+            )
+        return found
+
     def _rewritten(self, source: Source, scope: Scope, recorder: Recorder | None) -> dict[int, Written]:
         added, apart = self._added_by(scope.plan, source.parse)
         elements = rewritten(
@@ -136,6 +155,8 @@ class Anonymizer:
         )  # fmt: skip
         for tag in evidence.WRITTEN:
             elements.pop(tag, None)
+        if PIXELS.isdisjoint(source.top):
+            added = {tag: each for tag, each in added.items() if tag not in evidence.OF_IMAGES}
         if recorder is not None:
             recorder.did_all([told for tag, (_, told) in added.items() if not elements.get(tag)])
         elements |= {tag: encoded for tag, (encoded, _) in added.items()}

@@ -35,7 +35,7 @@ _ONE_KIND_OF_DATES = "dates are either as they were or moved, and (0028,0303) sa
 
 _ALL = (
     Option(name="clean_pixel_data", clause="E.3.1"),
-    Option(name="clean_recognizable_visual_features", clause="E.3.2", unavailable="faces cannot be removed yet"),
+    Option(name="clean_recognizable_visual_features", clause="E.3.2"),
     Option(name="clean_graphics", clause="E.3.3"),
     Option(name="clean_structured_content", clause="E.3.4"),
     Option(name="clean_descriptors", clause="E.3.5"),

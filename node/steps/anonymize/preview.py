@@ -69,7 +69,7 @@ def preview(step: Anonymize, source: Path, target: Path, given: Mapping[str, Any
         return plans.setdefault(sop_class, plan_of(sop_class))
 
     watch = _Watch()
-    anonymizer = Anonymizer(plan_for, step.patients(given), step.seal(), step.cleaning())
+    anonymizer = Anonymizer(plan_for, step.patients(given), step.seal(), step.cleaning(), step.reviewed_classes())
     done = anonymizer.anonymize(source, target, watch)
     ((sop_class, plan),) = plans.items()
     with opened(source) as found:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from node.dicom import deid_content, deid_table, iod_types
 from node.dicom.attributes import VR_BY_TAG, keyword_of
 from node.steps.anonymize import content
-from node.steps.anonymize.actions import PATIENT_ID, PATIENT_NAME, Do
+from node.steps.anonymize.actions import FEATURES, PATIENT_ID, PATIENT_NAME, Do
 
 TIMEZONE, UNFORMATTED_TEXT, _DEVICE_ID = 0x00080201, 0x00700006, 0x00181003
 
@@ -40,6 +40,9 @@ BEYOND_THE_TABLE: Mapping[int, Do] = MappingProxyType(
 
 _SAID_ANEW = MappingProxyType(dict.fromkeys((0x00120062, 0x00120063, 0x00120064, 0x00280303), Do.REMOVE))
 """What an earlier node said of its own work: goes, and evidence.py writes what was done here."""
+
+_OF_FEATURES = MappingProxyType({FEATURES: Do.REMOVE})
+"""The same with the option of it: evidence.py writes NO to what could have shown a face and does not."""
 
 _WRITTEN_BY_PEOPLE = re.compile("Description|Comment|Notes|Remarks|Reason")
 DESCRIPTORS: frozenset[int] = frozenset(
@@ -113,7 +116,8 @@ def _cleaned(row: deid_table.Row, options: frozenset[str]) -> Do | None:
 def at_top(options: frozenset[str], sop_class: str) -> Mapping[int, Do]:
     """The actions at the top of instances of a SOP class."""
     actions = {row.tag: by_profile(row, options, _type_at_top(row, sop_class)) for row in deid_table.rows().values()}
-    return MappingProxyType({**actions, **beyond(options), **_descriptors(options), **_SAID_ANEW})
+    anew = {**_SAID_ANEW, **(_OF_FEATURES if "clean_recognizable_visual_features" in options else {})}
+    return MappingProxyType({**actions, **beyond(options), **_descriptors(options), **anew})
 
 
 def _type_at_top(row: deid_table.Row, sop_class: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from node.certificate.actions import PIXELS, Done, Path
 from node.dicom import deid_table, iod_types
 from node.dicom.attributes import VR_BY_TAG, PrivateTag, describe, is_creator, is_private
-from node.steps.anonymize import coding, content, evidence, values
+from node.steps.anonymize import coding, content, evidence, recognizable, values
 from node.steps.anonymize.actions import PATIENT_ID, PATIENT_NAME, Action, Do
 from node.steps.anonymize.changes import CLEANED
 from node.steps.anonymize.conditions import BESIDE
@@ -58,6 +58,8 @@ class Ruling:
             return "says what was done, PS3.15 E.1.1"
         if tag in evidence.WRITTEN:
             return "says what was done before, and is said anew, PS3.15 E.1.1"
+        if tag in evidence.OF_IMAGES and recognizable.OPTION in self.plan.options:
+            return "option clean_recognizable_visual_features: known to show none, PS3.15 E.3.2"
         if done is Done.ADDED and tag == ENCRYPTED_ATTRIBUTES:
             return "reversible: the original attributes for the owner of the certificate, PS3.15 E.1.1"
         if done in (Done.MASKED, Done.CLEANED) and tag in PIXELS:

@@ -20,7 +20,7 @@ from node.errors import CannotSucceed
 from node.imaging import ocr
 from node.imaging.layout import Array
 from node.model import Batch, Disclosure, Held, Item, Kind, ReceiptId, Work
-from node.steps.anonymize import reversible, vocabulary
+from node.steps.anonymize import recognizable, reversible, vocabulary
 from node.steps.anonymize.burned_in import burned_in, facts
 from node.steps.anonymize.instance import Anonymizer, HoldError
 from node.steps.anonymize.lookup import load as load_lookup
@@ -32,6 +32,8 @@ from node.steps.anonymize.plain import Plain
 from node.steps.anonymize.plan import NO_RULES, Do, Plan, Rules, compile_plan, laid_over
 from node.steps.anonymize.pseudonyms import LEAST_SECRET
 from node.steps.anonymize.reversible import Seal
+from node.steps.anonymize.reviewed import Reviewed, compile_reviewed
+from node.steps.anonymize.reviewed import digest as reviewed_digest
 from node.steps.anonymize.rules import compile_rules
 
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,40}")
@@ -78,6 +80,10 @@ class Anonymize:
     is found holds the unit."""
     pixels: PixelOptions = AS_USUAL
     """How pixels are cleaned, where clean_pixel_data is among the options."""
+    reviewed: tuple[Mapping[str, str | tuple[str, ...]], ...] = ()
+    """Classes of instances in which no face can be recognized, for somebody looked or removed it: attributes by keyword
+    with what they say (`*` and `?` stand for anything), Modality or SOPClassUID among them. For
+    clean_recognizable_visual_features, which holds all that is not known to show none."""
 
     def problems(self) -> tuple[str, ...]:
         """What is wrong with the options, a sentence each; for a recipe with its file and line."""
@@ -88,6 +94,7 @@ class Anonymize:
             *self._naming_problems(),
             *self._rules()[1],
             *pixel_problems(self.options, self.pixels, self.recipe),
+            *self._reviewed_problems(),
         )
 
     def _naming_problems(self) -> tuple[str, ...]:
@@ -105,6 +112,15 @@ class Anonymize:
         if self.reversible is not None:
             found += reversible.problems(self.reversible)
         return tuple(found)
+
+    def _reviewed_problems(self) -> tuple[str, ...]:
+        if self.reviewed and recognizable.OPTION not in self.options:
+            return (f'reviewed: is of use only with the option "{recognizable.OPTION}"',)
+        return compile_reviewed(self.reviewed)[1]
+
+    def reviewed_classes(self) -> tuple[Reviewed, ...]:
+        """Of which the site says that they show no face. Of use only without problems."""
+        return compile_reviewed(self.reviewed)[0]
 
     @property
     def gives_numbers(self) -> bool:
@@ -130,10 +146,15 @@ class Anonymize:
         _check_names(batch)
         rules = self.laid_over()  # once: a recipe that is edited meanwhile is not the one that the account names
         cleaning = self.cleaning()
-        anonymizer = Anonymizer(self._plan_for(rules), patients, seal, cleaning)
+        anonymizer = Anonymizer(self._plan_for(rules), patients, seal, cleaning, self.reviewed_classes())
         accounts, method = Accounts(Keys(work.given["secret"]).value()), self.method(rules, cleaning)
         charsets: Mapping[ReceiptId, str] = work.given.get("charsets", {})
         read = {**method, "pixels": {**method.get("pixels", {}), "text": "looked for"}}
+        methods = {
+            (looked, why): _with_features(read if looked else method, why)
+            for looked in (False, True)
+            for why in (None, *recognizable.Why)
+        }
         masked = 0
         items: list[Item] = []
         held = list(batch.held)
@@ -147,7 +168,8 @@ class Anonymize:
                 held.append(Held(sources=item.sources, reason=f"cannot be de-identified: {reason}"))
             else:
                 masked += cleaned is not None and cleaned.of_pixels
-                account = recording.account(read if cleaned is not None and cleaned.looked else method)
+                looked = cleaned is not None and cleaned.looked
+                account = recording.account(methods[looked, anonymizer.shows_no_face])
                 whose = anonymizer.whose
                 items.append(Item(path=target, kind=Kind.DICOM, sources=item.sources, account=account, whose=whose))
         work.note("{} de-identified", len(items))
@@ -222,6 +244,8 @@ class Anonymize:
             "rules": rules.rules_digest,
             "table": f"PS3.15 {deid_table.edition()} Table E.1-1",
         }
+        if recognizable.OPTION in self.options:
+            said["visual_features"] = {"decided": "by headers", "reviewed": reviewed_digest(self.reviewed)}
         return said if cleaning is None else {**said, "pixels": cleaning.method()}
 
     def _rules(self) -> tuple[Rules, tuple[str, ...]]:
@@ -236,6 +260,12 @@ class Anonymize:
         from node.steps.anonymize.recipe import load  # only where there is a recipe: deid imports matplotlib
 
         return load(self.recipe, chosen)
+
+
+def _with_features(method: dict[str, Any], why: recognizable.Why | None) -> dict[str, Any]:
+    if why is None:
+        return method
+    return {**method, "visual_features": {**method.get("visual_features", {}), "shows_no_face": why.value}}
 
 
 def _digest(words: list[str]) -> str:

@@ -39,7 +39,9 @@ _RULES = (
 )
 _BY_VR = ({"shift": ["vr:DA", "vr:DT"]}, {"hash": ["vr:SH"]}, {"shift": '(0019,"SIEMENS MR HEADER",15)'})
 _TEXTS = ("clean_descriptors", "clean_structured_content", "clean_graphics")
-_TOGETHER = tuple(name for name in AVAILABLE if name not in ("clean_pixel_data", "retain_long_full_dates"))
+_BY_INSTANCE = ("clean_pixel_data", "clean_recognizable_visual_features")
+"""What holds instances beside the plan, and is no part of what the two are equal in."""
+_TOGETHER = tuple(name for name in AVAILABLE if name not in (*_BY_INSTANCE, "retain_long_full_dates"))
 
 
 @cache

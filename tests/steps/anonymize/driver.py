@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,14 @@ from node.steps.anonymize import Anonymize
 from tests.steps.run_step import batch_of, run_step
 
 SECRET = b"a secret of thirty-two bytes or so"
+
+
+def reread(ds: FileDataset) -> FileDataset:
+    """As it comes from a file: raw elements, and nothing that was only set."""
+    file = BytesIO()
+    ds.save_as(file, enforce_file_format=True)
+    file.seek(0)
+    return dcmread(file)
 
 
 def run(ds: FileDataset | Path, tmp_path: Path, *, secret: bytes = SECRET, **options: Any) -> Batch:

@@ -32,6 +32,7 @@ def test_no_marker_is_left_in_any_byte(tmp_path: Path, syntax: str) -> None:
     assert [mark for mark in MARKS if mark in written] == []
 
 
+FACES = "clean_recognizable_visual_features"  # test_recognizable.py
 _CLEANING = ("clean_descriptors", "clean_structured_content", "clean_graphics", "retain_long_modified_dates")
 
 
@@ -55,7 +56,7 @@ def test_no_marker_is_left_in_a_deflated_data_set(tmp_path: Path) -> None:
     assert MARK not in str(after)
 
 
-@pytest.mark.parametrize("option", [name for name in AVAILABLE if name != "retain_safe_private"])
+@pytest.mark.parametrize("option", [name for name in AVAILABLE if name not in ("retain_safe_private", FACES)])
 def test_an_option_keeps_its_column_and_nothing_else(tmp_path: Path, option: str) -> None:
     ds, planted = everywhere()
     after = result(ds, tmp_path, options=(option,))

@@ -217,12 +217,9 @@ def test_without_a_sufficient_secret_nothing_is_passed_on(tmp_path: Path, secret
 
 
 def test_options_that_cannot_be_kept_to_are_refused_with_the_reason() -> None:
-    step = Anonymize(
-        profile="full", options=("clean_recognizable_visual_features", "retain_uid", "retain_uids", "retain_uids")
-    )
+    step = Anonymize(profile="full", options=("retain_uid", "retain_uids", "retain_uids"))
     assert step.problems() == (
         'unknown profile "full"; there is "basic"',
-        'option "clean_recognizable_visual_features" is not available: faces cannot be removed yet',
         'unknown option "retain_uid". Did you mean "retain_uids"?',
         'option "retain_uids" is given twice',
     )
@@ -230,8 +227,8 @@ def test_options_that_cannot_be_kept_to_are_refused_with_the_reason() -> None:
 
 
 def test_a_step_with_problems_passes_nothing_on(tmp_path: Path) -> None:
-    with pytest.raises(CannotSucceed, match="clean_recognizable_visual_features"):
-        run(make.ct_series(1)[0], tmp_path, options=("clean_recognizable_visual_features",))
+    with pytest.raises(CannotSucceed, match="retain_uid"):
+        run(make.ct_series(1)[0], tmp_path, options=("retain_uid",))
 
 
 def test_one_bad_member_is_held_and_the_rest_go_on(tmp_path: Path) -> None:
