@@ -123,6 +123,7 @@ def test_an_import_that_is_wrong_names_its_lines_and_exits_with_2(rules: Path) -
     assert (missing.code, "cannot be read" in missing.err) == (2, True)
 
 
+@pytest.mark.full
 def test_after_a_rotation_a_known_patient_is_the_same_and_a_new_one_is_of_the_new_key(rules: Path) -> None:
     before = processed(rules, "Secretive7", "keyed-1", "keyed")
     would = dicom_node("crosswalk", "rotate", "--config", rules)
@@ -160,6 +161,7 @@ def test_a_secret_of_the_rules_is_rotated_by_its_owner(tmp_path: Path, monkeypat
     assert not (tmp_path / "data" / "secret").exists()
 
 
+@pytest.mark.full
 def test_nothing_is_rotated_under_a_node_that_runs(rules: Path) -> None:
     secret = (rules.parent / "data" / "secret").read_bytes()
     with serving(rules) as (_, line):

@@ -197,6 +197,7 @@ def test_a_unit_that_is_held_as_a_whole_says_so_in_one_line_and_has_no_folder(ru
     assert "dicom-node release UID --reason" in ran.err
 
 
+@pytest.mark.full
 def test_results_have_the_same_names_whatever_the_files_are_called(rules: Path, tmp_path: Path) -> None:
     sent = two_studies(tmp_path / "in")
     make.write_all(sent[::-1], tmp_path / "again" / "deep")
@@ -291,6 +292,7 @@ def test_what_is_de_identified_is_certified_beside_its_files_and_the_ledger_has_
     assert ran.out.splitlines()[-1] == "the ledger has 4 certificates in 1 chains, each whole"
 
 
+@pytest.mark.full
 def test_the_same_work_is_certified_once_and_other_work_takes_its_place(rules: Path, tmp_path: Path) -> None:
     source = tmp_path / "in"
     make.write_all(make.ct_series(2, rows=8, columns=8), source)
