@@ -13,6 +13,7 @@ from node.dicom.encoding import EXPLICIT_LE, Malformed, element
 from node.imaging.places import Place, Short, Unusual, items, scan
 from tests import make
 
+SEQUENCE = 0x00081140
 DELIMITER = b"\xfe\xff\xdd\xe0\0\0\0\0"
 
 
@@ -33,7 +34,7 @@ def sequence(content: bytes, *, undefined: bool) -> bytes:
 
 
 @given(
-    tags=st.sets(st.integers(0x00080008, 0x7FDF0000).filter(lambda t: t != 0x00081140 and t >> 16 != 0xFFFE), max_size=8),
+    tags=st.sets(st.integers(0x00080008, 0x7FDF0000).filter(lambda t: t != SEQUENCE and t >> 16 != 0xFFFE), max_size=8),
     vr=st.sampled_from(["LO", "OB", "DS", "UT"]),
     value=st.binary(max_size=20),
     undefined=st.booleans(),
