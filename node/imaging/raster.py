@@ -89,7 +89,12 @@ def _inside(begin: Floats, end: Floats, size: tuple[int, int]) -> Bools:
     low, high = np.minimum(begin[:, 1], end[:, 1]), np.maximum(begin[:, 1], end[:, 1])
     edge, row = _whole_numbers(np.ceil(low), np.ceil(high) - 1, rows)
     run, rise = (end - begin)[edge].T
-    crossing = begin[edge, 0] + (row - begin[edge, 1]) * (run / rise)
+    up = row - begin[edge, 1]
+    with np.errstate(over="ignore", invalid="ignore"):
+        slope = run / rise
+        # An edge may be so flat that no float64 holds its slope; the part of its rise that is below the row is one.
+        across = np.where(np.isfinite(slope), up * slope, up / rise * run)
+    crossing = begin[edge, 0] + across
     first = np.clip(np.ceil(crossing), 0, columns).astype(np.int64)  # column `columns` is beyond the slice
     turns = np.bincount(row * (columns + 1) + first, minlength=rows * (columns + 1))
     # A count modulo 256 is odd where the count is.

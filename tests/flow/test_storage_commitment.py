@@ -229,7 +229,7 @@ def test_what_the_archive_never_commits_is_failed_in_the_end(site: Site) -> None
     committing = Committing(where="here", decide=lambda uid: None if uid == good else 0x0112)
     with committing.archive() as archive, Modality() as ct:
         site.rules(
-            DOWNSTREAM, node="commitment: {proof: downstream, within: 4s}", archive=archive.port, modality=ct.port
+            DOWNSTREAM, node="commitment: {proof: downstream, within: 12s}", archive=archive.port, modality=ct.port
         )
         with site.running() as node:
             send(node.port, series, calling_ae="CT1")

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from node.imaging.raster import Patch, fill
@@ -47,9 +47,20 @@ far = st.one_of(st.floats(-1e9, 1e9), st.integers(-3, 20).map(float))
 
 
 @given(st.lists(st.tuples(far, far), min_size=3, max_size=9))
+@example([(0.0, 0.0), (0.0, 2.2250738585e-313), (1.0, 0.0)])
+@example([(0.0, 5.0), (9.0, 5.0 - 1e-323), (3.0, 0.0)])
 def test_no_path_however_far_or_flat_it_is_makes_arithmetic_fail(path: list[tuple[float, float]]) -> None:
     for patch in fill(np.array(path), SHAPE) or ():
         assert patch.window(np.zeros(SHAPE)).shape == patch.pixels.shape
+
+
+def test_a_path_with_an_edge_flatter_than_numbers_have_slopes_for_is_filled_as_one_with_a_level_edge() -> None:
+    flat = fill(np.array([(2.0, 0.0), (9.0, 2.2250738585e-313), (5.0, 6.5)]), SHAPE)
+    level = fill(np.array([(2.0, 0.0), (9.0, 0.0), (5.0, 6.5)]), SHAPE)
+    assert flat is not None
+    assert level is not None
+    assert np.array_equal(flat[1].pixels, level[1].pixels)
+    assert np.array_equal(flat[0].pixels | flat[1].pixels, level[0].pixels | level[1].pixels)  # on the path it is open
 
 
 def square(low: int, high: int) -> list[Point]:
