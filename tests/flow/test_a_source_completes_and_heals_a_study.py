@@ -64,6 +64,7 @@ def test_what_got_lost_is_pulled(sqlite_site: Site, how: str) -> None:
     assert (pulled["calling_ae"], pulled["called_ae"], pulled["sender"]) == ("ARCHIVE", "NODE", "127.0.0.1")
 
 
+@pytest.mark.full
 def test_a_study_over_associations_senders_and_processes_is_one_unit(postgresql_site: Site) -> None:
     """Two processes on one database: the source is asked by either, each question once, and one job is made."""
     site, other = postgresql_site, make.report()

@@ -58,6 +58,7 @@ def test_twice_in_one_association(site: Site) -> None:
     assert len(sent) == len(set(sent))
 
 
+@pytest.mark.full
 def test_two_processes_at_once(postgresql_site: Site) -> None:
     site, series = postgresql_site, make.ct_series(8, rows=64, columns=64)
     with Recorder() as archive:
