@@ -24,7 +24,7 @@ from tests.hostile.attacker import Heard, converse, talk
 from tests.hostile.conversations import Conversation, data_sets_in, recorded
 from tests.hostile.damage import damaged
 from tests.hostile.generated import conversations, messages
-from tests.hostile.watch import Healthy, Held, Watch, assert_only_instances_are_kept, forget, watching
+from tests.hostile.watch import BLOCKS, HEAP, Healthy, Held, Watch, assert_only_instances_are_kept, forget, watching
 from tests.receive.station import Station, config_of, content_of, station
 from tests.receive.store import opened
 
@@ -54,6 +54,11 @@ class Attack:
     def count_memory_from_here(self) -> None:
         now = Held.by(self.node)
         self.before = replace(self.before, heap=now.heap, blocks=now.blocks, resident=now.resident)
+
+    def more_memory(self) -> bool:
+        """Whether more is in use than may be, also by what the test keeps until its end."""
+        now = Held.by(self.node)
+        return now.heap > self.before.heap + HEAP or now.blocks > self.before.blocks + BLOCKS
 
     def say(self, said: Conversation) -> None:
         self.inputs, self.associations = self.inputs + 1, self.associations + 1
@@ -120,9 +125,12 @@ def test_damaged_conversations(tmp_path: Path, record_property: Callable[[str, o
         # What is loaded at first use is there before anything is counted, whichever tests ran before in this process.
         for _ in range(MUTATIONS // 4):
             attack.say(damaged(random.choice(known), known, random))
-        attack.count_memory_from_here()
-        for _ in range(MUTATIONS):
-            attack.say(damaged(random.choice(known), known, random))
+        for _ in range(2):
+            attack.count_memory_from_here()
+            for _ in range(MUTATIONS):
+                attack.say(damaged(random.choice(known), known, random))
+            if not attack.more_memory():
+                break  # what a rare input loads is loaded once; a leak grows again, and is found at the end
 
 
 def test_conversations_made_up(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
