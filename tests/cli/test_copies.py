@@ -86,6 +86,7 @@ def test_what_has_no_row_at_the_backup_is_held_after_the_restore_and_what_comes_
     assert archive.uids == [first.sop_instance, second.sop_instance]
 
 
+@pytest.mark.full
 @each_in_full
 def test_a_new_patient_after_a_restore_gets_nothing_of_the_one_before(database_url: str, tmp_path: Path) -> None:
     """Units, and so jobs, are numbered on from those of the backup: the ids of before come again."""

@@ -31,6 +31,7 @@ routes:
 """
 
 
+@pytest.mark.full
 def test_a_dead_destination_blocks_nobody(site: Site) -> None:
     series, port = make.ct_series(3, rows=64, columns=64), free_port()
     with silent_listener() as hangs, Recorder(refuse=0xA700) as full, Recorder() as archive:

@@ -108,6 +108,7 @@ routes:
 """
 
 
+@pytest.mark.full
 def test_a_rerun_waits_for_what_the_first_run_has_in_flight(site: Site) -> None:
     """The archive takes a second for each; the series changes while its first instances are on the way there."""
     series = make.ct_series(3, rows=64, columns=64)

@@ -106,6 +106,7 @@ def test_one_instance_of_another_class_fails_and_the_others_are_committed(site: 
     assert report.committed == (wanted[1][1],)
 
 
+@pytest.mark.full
 def test_a_kill_between_the_answer_and_the_report_loses_no_report(site: Site) -> None:
     series = make.ct_series(2)
     with Recorder() as archive, Modality() as ct:
