@@ -96,6 +96,7 @@ main()
 """
 
 
+@pytest.mark.full
 def test_a_study_that_comes_again_two_days_later_to_another_process_gives_the_same_bytes(
     rules: Path, tmp_path: Path
 ) -> None:

@@ -97,6 +97,7 @@ def test_what_the_dead_one_acknowledged_is_indexed_by_the_living_one(postgresql_
     assert {one.data for one in sent} == set(site.spooled().values())
 
 
+@pytest.mark.full
 def test_a_study_that_is_sent_half_to_each_is_one_unit_and_one_job(postgresql_site: Site) -> None:
     site, sent = postgresql_site, make.ct_series(4, rows=64, columns=64)
     with Recorder() as archive:
