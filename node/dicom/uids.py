@@ -23,6 +23,8 @@ EXPLICIT_VR_LITTLE_ENDIAN = UID("1.2.840.10008.1.2.1")
 EXPLICIT_VR_BIG_ENDIAN = UID("1.2.840.10008.1.2.2")
 DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN = UID("1.2.840.10008.1.2.1.99")
 
+_CONSONANTS = str.maketrans("0123456789abcdef", "bcdfghjklmnpqrst")
+
 _VALID = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*")
 _TOLERABLE = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 _PREFIX = "1.2.840.10008.1.2"
@@ -164,3 +166,12 @@ TRANSFER_SYNTAXES: dict[str, TransferSyntax] = {
 
 STORAGE_SOP_CLASSES: frozenset[str] = _storage_classes()
 """Every storage SOP class of the standard, retired ones included (PS3.4 B.5, PS3.6 Table A-1)."""
+
+
+def mark_of(text: str) -> str:
+    """Eight consonants that stand for a UID, or another text, in a file name. Nobody reads it out of them.
+
+    No digits and no vowels: behind a series number and a modality, digits may by chance become the id of a patient,
+    and letters a name, which the second reader then finds (`001_CT_1b68...` has the id `1CT1`).
+    """
+    return hashlib.sha256(text.encode()).hexdigest()[:8].translate(_CONSONANTS)

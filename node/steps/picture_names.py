@@ -5,12 +5,12 @@ Series number, modality and hashes of UIDs; after `anonymize` these are the new 
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 
+from node.dicom.uids import mark_of
 from node.imaging.functional import number_of, value_of
 from node.imaging.pixels import Pixels
 from node.model import Item
@@ -36,23 +36,19 @@ class Pictured:
     def instance(self) -> str:
         """The series, the instance number, and a hash of the instance UID: several may have one number."""
         uid = str(value_of(self.ds, "SOPInstanceUID") or "")
-        return f"{self.series}_{_number(self.ds, 'InstanceNumber'):04d}_{_short(uid)}"
+        return f"{self.series}_{_number(self.ds, 'InstanceNumber'):04d}_{mark_of(uid)}"
 
 
 def series_name(ds: Dataset) -> str:
     """The beginning of the names of a series: series number, modality, a hash of the series UID."""
     # Goes into a file name: nothing but what a code string may have.
     modality = re.sub(r"[^A-Z0-9]", "", str(value_of(ds, "Modality") or "").upper())[:16] or "OT"
-    return f"{_number(ds, 'SeriesNumber'):03d}_{modality}_{_short(str(value_of(ds, 'SeriesInstanceUID') or ''))}"
+    return f"{_number(ds, 'SeriesNumber'):03d}_{modality}_{mark_of(str(value_of(ds, 'SeriesInstanceUID') or ''))}"
 
 
 def frame_name(number: int, frames: int) -> str:
     """`_f0007` for frame number 6 (from 0) of a few or of thousands; nothing for a single frame."""
     return "" if frames == 1 else f"_f{number + 1:0{max(4, len(str(frames)))}d}"
-
-
-def _short(uid: str) -> str:
-    return hashlib.sha256(uid.encode()).hexdigest()[:8]
 
 
 def _number(ds: Dataset, keyword: str) -> int:

@@ -15,6 +15,7 @@ from node.dicom.uids import (
     derived_uid,
     is_registered,
     is_storage,
+    mark_of,
     name_of,
     tolerable_uid,
     transfer_syntax,
@@ -118,3 +119,14 @@ def test_what_is_storage(uid: str, storage: bool) -> None:
 def test_a_uid_has_its_name() -> None:
     assert name_of("1.2.840.10008.1.1") == "Verification SOP Class"
     assert name_of("1.2.3") == "1.2.3"
+
+
+@given(st.text(max_size=80))
+def test_the_mark_of_a_text_has_no_digit_and_no_vowel(text: str) -> None:
+    assert len(mark_of(text)) == 8
+    assert set(mark_of(text)) <= set("bcdfghjklmnpqrst")
+    assert mark_of(text) == mark_of(text)
+
+
+def test_marks_tell_texts_apart() -> None:
+    assert len({mark_of(f"1.2.{number}") for number in range(2000)}) == 2000

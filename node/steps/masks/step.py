@@ -9,7 +9,6 @@ steps:
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from typing import Any, ClassVar, Literal
 
 from node.dicom.part10 import read_meta
 from node.dicom.references import REFERRING, RT_STRUCTURE_SET
+from node.dicom.uids import mark_of
 from node.errors import CannotSucceed
 from node.imaging.grid import Image, read_image
 from node.imaging.segmentation import Mask, Origin, write_segmentation
@@ -199,7 +199,7 @@ def _images(items: Sequence[Item]) -> dict[str, list[Image]]:
 def _stem(source: StructureSet | Segmentation) -> str:
     """Series number, kind, and a hash of the SOP Instance UID."""
     kind = "RTSTRUCT" if isinstance(source, StructureSet) else "SEG"
-    return f"{source.series_number:03d}_{kind}_{hashlib.sha256(source.sop_instance.encode()).hexdigest()[:8]}"
+    return f"{source.series_number:03d}_{kind}_{mark_of(source.sop_instance)}"
 
 
 def _facts(source: StructureSet | Segmentation, sheet: Sheet, result: Result) -> dict[str, Any]:

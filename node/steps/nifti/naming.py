@@ -6,11 +6,12 @@ of a path, and does not start with a dot.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 
 from pydicom.datadict import tag_for_keyword
+
+from node.dicom.uids import mark_of
 
 LETTERS: Mapping[str, tuple[str, ...]] = {
     "a": ("ReceiveCoilName",),
@@ -85,8 +86,7 @@ def by_pattern(pattern: str, fields: Mapping[str, str]) -> str:
 
 def by_series(number: int, modality: str, series: str, volume: int) -> str:
     """Series number, modality, a hash of the series UID and the volume's number (from 1) in the series."""
-    short = hashlib.sha256(series.encode()).hexdigest()[:8]
-    return f"{number:03d}_{modality}_{short}_{volume:02d}"
+    return f"{number:03d}_{modality}_{mark_of(series)}_{volume:02d}"
 
 
 def safe(text: str) -> str:
@@ -96,7 +96,7 @@ def safe(text: str) -> str:
     name = re.sub(r"\.(report)$", r"_\1", name, flags=re.IGNORECASE)
     if len(name) <= LONGEST:
         return name
-    return f"{name[: LONGEST - 9]}_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    return f"{name[: LONGEST - 9]}_{mark_of(text)}"
 
 
 def vendor(manufacturer: str) -> str:
