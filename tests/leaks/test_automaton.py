@@ -291,7 +291,7 @@ def test_the_time_does_not_depend_on_how_much_is_looked_for() -> None:
 
 def test_names_of_files_that_steps_give_are_no_id_by_chance() -> None:
     """`001_CT_1b680b48_01` has `1CT1`; one name in forty was like that."""
-    patient = identified("1CT1")
+    patient = named("CompressedSamples^CT1", identifiers=[(What.ID, "1CT1")])
     assert says(patient, "001_CT_1b680b48_01.nii.gz") == {What.ID}
     for number in range(400):
         name = by_series(1, "CT", f"1.2.826.{number}", 1)
