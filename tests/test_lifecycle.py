@@ -1,10 +1,17 @@
-"""Folders of destinations: made at the start and when rules.yaml brings new ones, never made again."""
+"""Folders of destinations are made at the start and when rules.yaml brings new ones, never again; workers move over."""
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
+import pytest
+
 from tests.flow.nodes import Site
+from tests.make import instance
+from tests.peers import send
+from tests.pool import tasks
 
 BEFORE = """
 destinations:
@@ -31,3 +38,16 @@ def test_a_reload_makes_the_folders_that_are_new_and_not_one_that_is_gone(tmp_pa
             site.rules(AFTER)
             site.wait((site.folder / "deep" / "new").is_dir, why="no folder for the new destination")
             assert not (site.folder / "old").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="needs two processors")
+def test_workers_leave_a_processor_to_the_senders_while_instances_come(tmp_path: Path) -> None:
+    everything = os.sched_getaffinity(0)
+    with Site(tmp_path / "node", "sqlite") as site:
+        site.rules(BEFORE)
+        with site.running() as node:
+            pool = node.service.pool
+            assert pool.call(tasks.processors) == everything
+            assert send(node.port, [instance()]) == [0x0000]
+            site.wait(lambda: pool.call(tasks.processors) < everything, why="no processor is left free")
+            site.wait(lambda: pool.call(tasks.processors) == everything, why="the workers stay where they are")
