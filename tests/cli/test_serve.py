@@ -45,7 +45,7 @@ def test_health_and_metrics_answer_on_the_address_that_status_names(tmp_path: Pa
             assert b"dicom_node_jobs 0.0" in answer.read()
 
 
-@pytest.mark.parametrize("what", ["listen", "status"])
+@pytest.mark.parametrize("what", ["listen", pytest.param("status", marks=pytest.mark.full)])
 def test_a_port_that_is_in_use_is_said_and_ends_with_2(tmp_path: Path, what: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
