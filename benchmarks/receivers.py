@@ -125,10 +125,11 @@ def node(folder: Path, associations: int, receivers: str = "auto") -> Iterator[R
 # ---- others ---------------------------------------------------------------------------------------------
 
 
-def pynetdicom(folder: Path, associations: int) -> Iterator[Running]:
+def scripted(folder: Path, associations: int, name: str) -> Iterator[Running]:
+    """One of the programs beside this one."""
     kept, log = folder / "kept", folder / "log"
     kept.mkdir()
-    script = Path(__file__).with_name("pynetdicom_scp.py")
+    script = Path(__file__).with_name(name)
     with running([sys.executable, str(script), str(kept)], log) as process:
         port = int(line_of(process, log).split()[-1])
         yield Running(port=port, process=process, files=lambda: count(kept, "*"))
@@ -178,9 +179,10 @@ RECEIVERS = {
     "node": Receiver("node", node),
     "node-1": Receiver("node-1", partial(node, receivers="1")),
     "orthanc": Receiver("orthanc", orthanc, ORTHANC is not None),
-    "pynetdicom": Receiver("pynetdicom", pynetdicom),
+    "pynetdicom": Receiver("pynetdicom", partial(scripted, name="pynetdicom_scp.py")),
     "storescp": Receiver("storescp", storescp, shutil.which("storescp") is not None),
     "storescp+B": Receiver("storescp+B", storescp_bit_preserving, shutil.which("storescp") is not None),
+    "least": Receiver("least", partial(scripted, name="least.py")),
 }
 
 
