@@ -215,7 +215,10 @@ class _Rewriting:
                 continue
             written[tag] = found[0]
             if account is not None:
-                account.told.append(found[1])
+                told = found[1]
+                if not isinstance(told, Again):  # it did come again, which most of what varies does not
+                    memory.keep(encoded, (found[0], told := Again(told)))
+                account.told.append(told)
         return written
 
     def _learnt(

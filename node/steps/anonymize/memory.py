@@ -81,8 +81,8 @@ class Memory:
         return found
 
     def common(
-        self, shared: Shared, scope: Scope, parse: Parse, private: Mapping[int, object], apart: tuple[int, ...] | None, *,
-        meanings_stay: bool, telling: bool,
+        self, shared: Shared, scope: Scope, parse: Parse, private: Mapping[int, object], apart: tuple[int, ...] | None,
+        *, meanings_stay: bool, telling: bool,
     ) -> Common:  # fmt: skip
         """The same as `runs`, of what data sets have in common: there is no need to look at their bytes."""
         frame = (shared, self._frame(scope, parse, telling), tuple(private.items()), apart, meanings_stay)

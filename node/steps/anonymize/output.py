@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from errno import EIO
-from mmap import MADV_HUGEPAGE, MAP_ANONYMOUS, MAP_PRIVATE, mmap
+from mmap import MADV_HUGEPAGE, MAP_ANONYMOUS, MAP_PRIVATE, PAGESIZE, mmap
 from pathlib import Path
 
 from node.dicom.byte_order import swapped
@@ -78,20 +78,21 @@ def _converted(data: bytes, source: Source) -> bytes | bytearray:
 def _write(target: Path, pieces: Iterable[bytes | bytearray | Stretch], source: Source) -> None:
     """`source` is what the stretches are of."""
     out = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-    room, used, waiting = _ROOM.view, 0, list[memoryview]()
+    room, used, position, waiting = _ROOM.view, 0, 0, list[memoryview]()
     try:
         for piece in pieces:
             if not isinstance(piece, tuple):
                 waiting.append(memoryview(piece))
+                position += len(piece)
             else:
                 begin, end = piece
                 while begin < end:
                     if used == len(room) or len(waiting) >= _MOST_AT_ONCE:
                         _write_all(out, waiting)
                         used = 0
-                    read = _read(source, begin, room[used : used + end - begin])
-                    waiting.append(read)
-                    used, begin = used + len(read), begin + len(read)
+                    used = used or position % PAGESIZE  # bytes are copied faster to where they stand in a page already
+                    waiting.append(read := _read(source, begin, room[used : used + end - begin]))
+                    used, begin, position = used + len(read), begin + len(read), position + len(read)
             if len(waiting) >= _MOST_AT_ONCE:
                 _write_all(out, waiting)
                 used = 0

@@ -150,10 +150,10 @@ def test_a_series_comes_to_be_a_few_runs_that_are_looked_up(tmp_path: Path) -> N
     for number, ds in enumerate(make.ct_series(6)):
         ds.save_as(tmp_path / f"{number}.dcm", enforce_file_format=True)
         anonymizer.anonymize(tmp_path / f"{number}.dcm", tmp_path / "out.dcm")
-    (layout,) = anonymizer._memory.layouts._known.values()
-    (runs,) = anonymizer._memory._runs.values()
+    layout = list(anonymizer._memory.layouts._of_shared.values())[-1]
+    runs = list(anonymizer._memory._common.values())[-1]
     parts = [(begin, end) for begin, end, is_run in layout.runs if is_run]
-    assert len(runs.latest) >= len(parts) > 1
+    assert sum(one is not None for one in runs.values()) >= len(parts) > 1
     assert sum(end - begin for begin, end in parts) > len(layout._tags) / 2
 
 
