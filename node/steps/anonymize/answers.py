@@ -130,7 +130,7 @@ class Decisions(Generic[T]):
 
         decide  pure: what it gives depends on `given` and on the header alone, and nobody changes it
         """
-        if source.shared is None or source.around is None:
+        if source.shared is None:
             return self._of(source, given, decide)[0]
         key = (given, source.shared, source.around)
         settled = self.settled.get(key)

@@ -41,9 +41,9 @@ class Source:
     """The elements of the file meta information."""
     shared: Shared | None = None
     """What its data set has in common with others that were opened with the same `alike`."""
-    around: tuple[bytes, bytes] | None = None
+    around: tuple[bytes, bytes | None] = (b"", None)
     """Of the file meta information what comes before the value of Media Storage SOP Instance UID, and behind it: files
-    in which it is the same have all else there in common. None where that is not known."""
+    in which it is the same have all else there in common. (all, None) where that was not looked for."""
 
     @property
     def header(self) -> Encoded:
@@ -93,7 +93,7 @@ def opened(path: Path, alike: Alike | None = None) -> Iterator[Source]:
             yield Source(
                 data=data, file=file if data is mapped else None, syntax=syntax, parse=parse,
                 top=top, meta=mapped[len(PREAMBLE) : offset], shared=shared,
-                around=(mapped[len(PREAMBLE) : before], mapped[behind:offset]) if behind else None,
+                around=(mapped[len(PREAMBLE) : before or offset], mapped[behind:offset] if before else None),
             )  # fmt: skip
     finally:
         os.close(file)
