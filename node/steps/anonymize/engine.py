@@ -22,7 +22,7 @@ from node.dicom.recurring import Lately
 from node.steps.anonymize import coding, decision, representation, runs
 from node.steps.anonymize.decision import REMOVED, Change
 from node.steps.anonymize.header import Encoded, read_as
-from node.steps.anonymize.memory import LONGEST, Common, Memory, Remembered
+from node.steps.anonymize.memory import LONGEST, Memory, Remembered, SharedRuns
 from node.steps.anonymize.plan import Action, Do
 from node.steps.anonymize.private import kept_value, may_be_sequence
 from node.steps.anonymize.runs import Layout, Run, Safe
@@ -109,14 +109,14 @@ class _Rewriting:
         if layout is None:
             return self._each(elements.values(), here, [])
         if self._shared is not None and isinstance(elements, Placed):
-            return self._in_common(elements, self._shared, layout, here)
+            return self._as_in_others(elements, self._shared, layout, here)
         return self._in_runs(list(elements.values()), layout, here)
 
-    def _in_common(self, elements: Placed, shared: Shared, layout: Layout, here: _Here) -> dict[int, Written]:
+    def _as_in_others(self, elements: Placed, shared: Shared, layout: Layout, here: _Here) -> dict[int, Written]:
         """Elements of a data set that has most of them in common with others: what does not vary becomes what it became
         there, in the same scope."""
         account, written = self._account, dict[int, Written]()
-        memory = self._memory.common(
+        memory = self._memory.shared(
             shared, here.scope, here.parse, here.safe, self._apart,
             meanings_stay=here.meanings_stay, telling=account is not None,
         )  # fmt: skip
@@ -131,13 +131,13 @@ class _Rewriting:
         return written
 
     def _not_yet_known(
-        self, elements: Placed, run: Run, layout: Layout, memory: Common, here: _Here
+        self, elements: Placed, run: Run, layout: Layout, memory: SharedRuns, here: _Here
     ) -> dict[int, Written]:
-        begin, end, in_common = run
+        begin, end, is_run = run
         account, unknown = self._account, list[int]()
         before, since = self._passing, 0 if account is None else len(account.told)
         made = self._each(elements.between(begin, end), here, unknown)
-        if not in_common:
+        if not is_run:
             return made
         if self._apart is not None:
             made = in_blocks(made, self._apart)

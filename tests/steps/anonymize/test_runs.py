@@ -144,7 +144,7 @@ def test_interleaved_patients_become_what_each_becomes_where_nothing_is_remember
         for _ in range(4):
             assert [_became(path, together, accounts) for path in made] == alone
     event(f"runs are remembered: {any(one.latest for one in together._memory._runs.values())}")
-    event(f"what is in common is: {any(any(one.values()) for one in together._memory._common.values())}")
+    event(f"what is in common is: {any(any(one.values()) for one in together._memory._shared.values())}")
 
 
 @examples(25)
@@ -165,11 +165,11 @@ def test_instances_of_which_some_have_a_byte_more_or_another_become_what_each_be
         alone = [_became(path, Anonymizer(lambda _: plan, patients()), Accounts(code)) for path in paths]
         for _ in range(3):
             assert [_became(path, together, accounts) for path in paths] == alone
-    event(f"what is in common is remembered: {any(any(one.values()) for one in together._memory._common.values())}")
+    event(f"what is in common is remembered: {any(any(one.values()) for one in together._memory._shared.values())}")
     event(f"some are held: {any(isinstance(one, str) for one in alone)}")
 
 
-def test_few_things_that_data_sets_have_in_common_are_remembered(tmp_path: Path) -> None:
+def test_little_of_what_data_sets_share_is_remembered(tmp_path: Path) -> None:
     anonymizer = Anonymizer(lambda _: plan_of("basic"), patients())
     for patient in range(50):
         for number in range(4):
@@ -177,7 +177,7 @@ def test_few_things_that_data_sets_have_in_common_are_remembered(tmp_path: Path)
             ds.PatientID, ds.InstanceNumber = f"PATIENT{patient}", str(number)
             ds.save_as(tmp_path / "in.dcm", enforce_file_format=True)
             anonymizer.anonymize(tmp_path / "in.dcm", tmp_path / "out.dcm")
-    assert 0 < len(anonymizer._memory._common) <= 32
+    assert 0 < len(anonymizer._memory._shared) <= 32
 
 
 def test_a_series_comes_to_be_a_few_runs_that_are_looked_up(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_a_series_comes_to_be_a_few_runs_that_are_looked_up(tmp_path: Path) -> N
         ds.save_as(tmp_path / f"{number}.dcm", enforce_file_format=True)
         anonymizer.anonymize(tmp_path / f"{number}.dcm", tmp_path / "out.dcm")
     layout = list(anonymizer._memory.layouts._of_shared.values())[-1]
-    runs = list(anonymizer._memory._common.values())[-1]
+    runs = list(anonymizer._memory._shared.values())[-1]
     parts = [(begin, end) for begin, end, is_run in layout.runs if is_run]
     assert sum(one is not None for one in runs.values()) >= len(parts) > 1
     assert sum(end - begin for begin, end in parts) > len(layout._tags) / 2
