@@ -1,4 +1,4 @@
-"""A rewritten data set to a file, in the transfer syntax that it came in; long stretches from file to file."""
+"""A rewritten data set to a file, in the transfer syntax that it came in; long stretches by way of a room in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written is what the pieces say, in the transfer syntax of the source; pixels are never in this process."""
+"""What is written is what the pieces say, in the transfer syntax of the source; few pixels are in memory at once."""
 
 from __future__ import annotations
 
