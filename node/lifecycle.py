@@ -24,7 +24,7 @@ from node.errors import NodeError
 from node.evidence.asker import Asker
 from node.healing import heal
 from node.index import Database
-from node.pool import Pool
+from node.pool import Pool, Room
 from node.receive.folder import FolderIntake
 from node.receive.marks import publish
 from node.receive.receivers import Receivers
@@ -90,6 +90,7 @@ class Service:
     body: Body
     committer: Committer
     pool: Pool
+    room: Room
     retention: Retention
     balance: RunningCheck
     status: StatusServer | None
@@ -116,6 +117,7 @@ class Service:
         self._thread("evidence", self.asker.run, self.stopping)
         self._thread("commitment", self.committer.run, self.stopping, self.asked)
         self._thread("marks", publish, self.sessions, self.presence, self.stopping)
+        self._thread("room", self.room.run, self.stopping)
         self._thread("upkeep", self._upkeep)
         for folder in self.folders:
             folder.start()

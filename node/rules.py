@@ -8,12 +8,10 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
-from watchdog.observers import Observer
-
 from node.config import Config, load
 from node.errors import ConfigurationError
 from node.model import Step
+from node.watching import Watching
 
 log = logging.getLogger("node.rules")
 
@@ -82,15 +80,13 @@ class RulesWatch:
         """look: seconds between looks when nothing was told."""
         self._rules, self._changed, self._look = rules, changed, look
         self._wake, self._stop = threading.Event(), threading.Event()
-        self._observer = Observer()
-        self._observer.daemon = True
-        for folder in {rules.path.absolute().parent, rules.path.resolve().parent}:
-            self._observer.schedule(_Waker(self._wake), str(folder), recursive=False)
+        folders = {rules.path.absolute().parent, rules.path.resolve().parent}
+        self._watching = Watching(self._wake, folders, ("created", "modified", "moved", "deleted"))
         self._thread = threading.Thread(target=self._run, name="rules", daemon=True)
 
     def start(self) -> None:
         try:
-            self._observer.start()
+            self._watching.start()
         except OSError as error:
             log.warning("the folder of rules.yaml cannot be watched (%s); it is looked at instead", error.strerror)
         self._thread.start()
@@ -98,7 +94,7 @@ class RulesWatch:
     def stop(self) -> None:
         self._stop.set()
         self._wake.set()
-        self._observer.stop()
+        self._watching.stop()
         self._thread.join(5)
 
     def _run(self) -> None:
@@ -120,12 +116,3 @@ class RulesWatch:
                 break
             before = now
         return True
-
-
-class _Waker(FileSystemEventHandler):
-    def __init__(self, wake: threading.Event) -> None:
-        self._wake = wake
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        if event.event_type in ("created", "modified", "moved", "deleted"):
-            self._wake.set()

@@ -42,7 +42,7 @@ from node.lifecycle import Body, Service
 from node.model import UID, Origin
 from node.moment import new_receipt, process_name, utc_now
 from node.outbox import Outbox
-from node.pool import Pool
+from node.pool import Pool, Room
 from node.receive.admission import admit, idle_limit
 from node.receive.commitment import Commitments
 from node.receive.conversation import Told
@@ -105,9 +105,8 @@ def build(
     # receive: bytes to the spool, then rows to the index
     intake = Intake(database, lambda: rules.current().kinds)
     sessions = ground.sessions
-    rows = RowWriter(
-        spool=spool, intake=intake, presence=ground.presence, committed=lambda count: ground.wake.set(), reach=reach
-    )  # fmt: skip
+    room = Room(ground.pool.processes)
+    rows = _rows(ground, intake, room)
     keeper = _keeper(ground, rows)
     commitments = _commitments(ground)
     # An injected disk, clock or point is in this process alone.
@@ -138,10 +137,9 @@ def build(
     return Service(
         rules=rules, database=database, presence=ground.presence, spool=spool, sweep=sweep, rows=rows,
         receiver=receiver, receivers=receivers, folders=folders, sessions=sessions, collector=collector, asker=asker,
-        engine=ground.engine, body=body, committer=committer, pool=ground.pool, stopping=ground.stopping,
-        wake=ground.wake,
-        asked=commitments.wake, watermark=ground.watermark, retention=retention, status=_status(ground),
-        balance=ground.health.balance,
+        engine=ground.engine, body=body, committer=committer, pool=ground.pool, room=room, stopping=ground.stopping,
+        wake=ground.wake, asked=commitments.wake, watermark=ground.watermark, retention=retention,
+        status=_status(ground), balance=ground.health.balance,
     )  # fmt: skip
 
 
@@ -207,6 +205,16 @@ def _ground(rules: Rules, files: Files, clock: Clock, reach: Callable[[str], Non
         wake=threading.Event(),
         reach=reach,
     )
+
+
+def _rows(ground: _Ground, intake: Intake, room: Room) -> RowWriter:
+    def committed(count: int) -> None:
+        ground.wake.set()
+        room.wanted()
+
+    return RowWriter(
+        spool=ground.spool, intake=intake, presence=ground.presence, committed=committed, reach=ground.reach
+    )  # fmt: skip
 
 
 def _keeper(ground: _Ground, rows: RowWriter) -> Keeper:

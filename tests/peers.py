@@ -41,6 +41,7 @@ from pynetdicom.transport import AddressInformation
 VERIFICATION = str(Verification)
 _ABORT = struct.pack(">BBLBBBB", 0x07, 0, 4, 0, 0, 0, 0)
 _TCP_REPAIR = 19  # linux/tcp.h; Python has no name for it
+_STORAGE = frozenset(str(context.abstract_syntax) for context in AllStoragePresentationContexts)
 UNCOMPRESSED = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
 
 
@@ -105,9 +106,7 @@ class Recorder:
         self._ae.maximum_pdu_size = max_pdu
         if only_callers:
             self._ae.require_calling_aet = list(only_callers)
-        classes = [str(cx.abstract_syntax) for cx in AllStoragePresentationContexts]
-        for sop_class in classes if sop_classes is None else sop_classes:
-            self._ae.add_supported_context(sop_class, list(accept))
+        self._accept, self._classes = accept, _STORAGE if sop_classes is None else frozenset(sop_classes)
         self._ae.add_supported_context(VERIFICATION)
 
     def __enter__(self) -> Recorder:
@@ -168,9 +167,13 @@ class Recorder:
         self._connections.append(connection)
 
     def _requested(self, event: Any) -> None:
-        if self._later_accept is not None and self.associations:
-            for context in event.assoc.acceptor.supported_contexts:
-                context.transfer_syntax = list(self._later_accept)
+        """Support what of `sop_classes` is proposed: pynetdicom copies a list of all for each association, in 40 ms."""
+        later = self._later_accept is not None and self.associations
+        accept = list((self._later_accept if later else self._accept) or ())
+        acceptor, requestor = event.assoc.acceptor, event.assoc.requestor
+        proposed = {str(one.abstract_syntax) for one in requestor.primitive.presentation_context_definition_list}
+        taken = [build_context(sop_class, accept) for sop_class in sorted(proposed & self._classes)]
+        acceptor.supported_contexts = [*acceptor.supported_contexts, *taken]
 
     def _accepted(self, _: Any) -> None:
         with self._changed:

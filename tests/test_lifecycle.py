@@ -1,10 +1,18 @@
-"""Folders of destinations: made at the start and when rules.yaml brings new ones, never made again."""
+"""Folders of destinations are made at the start and when rules.yaml brings new ones, never again; workers move over."""
 
 from __future__ import annotations
 
+import itertools
+import os
+import sys
 from pathlib import Path
 
+import pytest
+
 from tests.flow.nodes import Site
+from tests.make import MR_IMAGE, instance
+from tests.peers import send
+from tests.pool import tasks
 
 BEFORE = """
 destinations:
@@ -31,3 +39,19 @@ def test_a_reload_makes_the_folders_that_are_new_and_not_one_that_is_gone(tmp_pa
             site.rules(AFTER)
             site.wait((site.folder / "deep" / "new").is_dir, why="no folder for the new destination")
             assert not (site.folder / "old").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="needs two processors")
+def test_workers_leave_a_processor_to_the_senders_while_instances_come(tmp_path: Path) -> None:
+    everything = os.sched_getaffinity(0)
+    with Site(tmp_path / "node", "sqlite") as site:
+        site.rules(BEFORE.replace("when: always", "when: {Modality: CT}"))  # no job has the worker meanwhile
+        with site.running() as node:
+            pool, numbers = node.service.pool, itertools.count(1)
+
+            def another_one_comes() -> bool:
+                return send(node.port, [instance(MR_IMAGE, number=next(numbers))]) == [0x0000]
+
+            assert pool.call(tasks.processors) == everything
+            site.wait(lambda: another_one_comes() and pool.call(tasks.processors) < everything)
+            site.wait(lambda: pool.call(tasks.processors) == everything, why="the workers stay where they are")

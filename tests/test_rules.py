@@ -141,7 +141,7 @@ def test_a_link_that_leads_elsewhere_is_taken_up(tmp_path: Path) -> None:
 def test_a_change_that_nobody_told_of_is_seen(path: Path) -> None:
     """As on NFS, where another machine's writes wake nobody."""
     node = Watched(path, look=0.05)
-    node.watch._observer.unschedule_all()
+    node.watch._watching._observer.unschedule_all()
     node.watch.start()
     try:
         path.write_text(text("two"))

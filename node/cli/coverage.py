@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,8 +53,7 @@ def _step(config: Path, route: str | None) -> Anonymize:
 
 
 def _look(paths: Sequence[Path], step: Anonymize, *, quiet: bool) -> tuple[Coverage, _Left]:
-    from pydicom.errors import InvalidDicomError
-
+    from node.dicom.damage import DAMAGE
     from node.dicom.dataset import read
     from node.dicom.sniff import NotAnInstance, sniff
     from node.errors import CannotSucceed
@@ -74,10 +72,7 @@ def _look(paths: Sequence[Path], step: Anonymize, *, quiet: bool) -> tuple[Cover
                     with path.open("rb") as file:
                         ds = read(file, stop_before_pixels=True)
                     found.add(look(ds, str(said.transfer_syntax), plan_for(str(said.sop_class)), cleaning))
-            except (
-                InvalidDicomError, CannotSucceed, ValueError, TypeError, KeyError, AttributeError, EOFError,
-                NotImplementedError, struct.error,
-            ) as error:  # fmt: skip
+            except (*DAMAGE, CannotSucceed) as error:
                 left_out.append((path, f"its header cannot be read ({type(error).__name__})"))
             one_more()
     return found, left_out

@@ -58,8 +58,7 @@ def reidentify(
 
 def _one(path: Path, target: Path, owner: Owner) -> None:
     """Raises CannotSucceed; then nothing is written."""
-    from pydicom.errors import InvalidDicomError
-
+    from node.dicom.damage import DAMAGE
     from node.dicom.dataset import read, write
     from node.dicom.encoding import Malformed
     from node.steps.anonymize.reversible import NotReversibleError, restore
@@ -71,7 +70,7 @@ def _one(path: Path, target: Path, owner: Owner) -> None:
         write(ds, target)
     except NotReversibleError as error:
         raise CannotSucceed(str(error)) from None
-    except (InvalidDicomError, Malformed, AttributeError, EOFError, KeyError, TypeError, ValueError) as error:
+    except (*DAMAGE, Malformed) as error:
         # The error's text may quote what is in the data set.
         target.unlink(missing_ok=True)
         raise CannotSucceed(f"it cannot be read or written ({type(error).__name__})") from None

@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 import os
-import struct
-import zlib
 from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import UID
 
 from node.deliver.base import Parcel
+from node.dicom.damage import DAMAGE
 from node.dicom.dataset import read
 from node.dicom.part10 import read_meta
 from node.errors import CannotSucceed
 from node.outbox import FILE_GONE
-
-# What pydicom raises on values it cannot read or write again; a bug of ours would be an AssertionError.
-_UNWRITABLE = (
-    ValueError,
-    TypeError,
-    AttributeError,
-    KeyError,
-    NotImplementedError,
-    OverflowError,
-    EOFError,
-    RecursionError,
-    struct.error,
-    zlib.error,
-    InvalidDicomError,
-    BytesLengthException,
-)
 
 
 def data_set(parcel: Parcel, transfer_syntax: str) -> tuple[BinaryIO, int]:
@@ -71,7 +53,7 @@ def _encoded(path: Path, target: UID) -> bytes:
         buffer.is_implicit_VR, buffer.is_little_endian = target.is_implicit_VR, target.is_little_endian
         write_dataset(buffer, dataset)
         return bytes(buffer.getvalue())
-    except _UNWRITABLE as error:
+    except DAMAGE as error:
         # The error's own text quotes the value, so it does not go into the reason.
         name = type(error).__name__
         raise CannotSucceed(f"cannot be written in {target.name} ({name}); add `decompress` before `forward`") from None

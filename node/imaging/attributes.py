@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 
+from node.dicom.damage import UNREADABLE
 from node.errors import CannotSucceed
 from node.imaging.dose import RT_DOSE, plane_positions
-from node.imaging.functional import UNREADABLE
 from node.imaging.layout import Array, Layout
 from node.imaging.mosaic import Tile, tiles_of
 from node.imaging.overlays import bit_in_values

@@ -7,26 +7,11 @@ objects, also those of many frames, have it at the top; so do some enhanced ones
 from __future__ import annotations
 
 import math
-import struct
 from typing import Any
 
 from pydicom.dataset import Dataset
-from pydicom.errors import BytesLengthException
 
-# What pydicom raises when a value is not of its VR, or a sequence is cut short: it parses on first use, from memory.
-UNREADABLE = (
-    TypeError,
-    ValueError,
-    OverflowError,
-    AttributeError,
-    NotImplementedError,
-    KeyError,
-    IndexError,
-    EOFError,
-    OSError,
-    BytesLengthException,
-    struct.error,
-)
+from node.dicom.damage import UNREADABLE
 
 
 class FrameAttributes:

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
+from node.dicom.damage import UNREADABLE
 from node.dicom.uids import transfer_syntax as transfer_syntax_named
 from node.errors import CannotSucceed
-from node.imaging.functional import UNREADABLE
 from node.imaging.reading import Attributes
 
 PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")

@@ -20,6 +20,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import UID
 
+from node.dicom.damage import UNREADABLE
 from node.errors import CannotSucceed
 from node.imaging.codecs import JPEG_2000_COMPONENTS
 from node.imaging.compress import remove_offset_tables
@@ -27,7 +28,7 @@ from node.imaging.decode import photometric_of
 from node.imaging.layout import LIMIT, Layout
 from node.imaging.lossless import Recoding, UnfitError, encapsulate, recoding
 from node.imaging.mask import Mask, Stencil, without_unused_bits
-from node.imaging.pixels import READ_ERRORS, Pixels, read_header, swap_words, value_of_pixels
+from node.imaging.pixels import Pixels, read_header, swap_words, value_of_pixels
 from node.imaging.transcode import (
     EXPLICIT_LITTLE_ENDIAN,
     IMPLICIT_LITTLE_ENDIAN,
@@ -77,7 +78,7 @@ def write_masked(
         else:
             chunks = _native(pixels, mask, clear_unused_bits=clear_unused_bits)
         _write(ds, _as_written(ds, pixels), chunks, target, change)
-    except READ_ERRORS as error:
+    except UNREADABLE as error:
         target.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise

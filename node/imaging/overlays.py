@@ -10,8 +10,9 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
+from node.dicom.damage import UNREADABLE
 from node.errors import CannotSucceed
-from node.imaging.functional import UNREADABLE, number_of, numbers_of
+from node.imaging.functional import number_of, numbers_of
 from node.imaging.layout import Array, Layout
 from node.imaging.reading import Attributes, value_at
 

@@ -17,9 +17,9 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 import pydicom
 from pydicom.dataset import FileDataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset
 
+from node.dicom.damage import UNREADABLE
 from node.dicom.dataset import read
 from node.dicom.encoding import inflate
 from node.dicom.part10 import read_meta
@@ -37,20 +37,6 @@ T = TypeVar("T")
 HEADER_LIMIT = 64 * 1024**2
 """Bytes that a deflated data set may have beside its pixels."""
 _PIXEL_TAGS = {0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData", 0x7FE00010: "PixelData"}
-
-# What pydicom raises on bytes that are no data set, besides its own errors.
-READ_ERRORS = (
-    InvalidDicomError,
-    BytesLengthException,
-    OSError,
-    EOFError,
-    struct.error,
-    ValueError,
-    TypeError,
-    NotImplementedError,
-    KeyError,
-    AttributeError,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +109,7 @@ def read_header(path: Path, *, limit: int = LIMIT) -> tuple[FileDataset, Pixels 
             ds = read(file, stop_before_pixels=True)
             at, tail = file.tell(), file.read(12)
             syntax = str(ds.file_meta.get("TransferSyntaxUID") or "")
-        except READ_ERRORS as error:
+        except UNREADABLE as error:
             raise CannotSucceed(f"not readable as DICOM ({type(error).__name__})") from error
         if not syntax:
             raise CannotSucceed("no transfer syntax in the file meta information")
@@ -166,7 +152,7 @@ def has_pixels(path: Path) -> bool:
         try:
             ds = read(file, stop_before_pixels=True)
             at, tail = file.tell(), file.read(12)
-        except READ_ERRORS as error:
+        except UNREADABLE as error:
             raise CannotSucceed(f"not readable as DICOM ({type(error).__name__})") from error
     return _element(tail, at, str(ds.file_meta.get("TransferSyntaxUID") or ""))[0] is not None
 

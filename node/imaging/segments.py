@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 
+from node.dicom.damage import UNREADABLE
 from node.dicom.references import LABEL_MAP_SEGMENTATION, SEGMENTATION
 from node.errors import CannotSucceed
 from node.imaging.attributes import Frame
 from node.imaging.geometry import Floats, affine_of, check_plane, tolerance_of
 from node.imaging.grid import Grid
 from node.imaging.layout import Array
-from node.imaging.pixels import READ_ERRORS, Pixels, read_header
+from node.imaging.pixels import Pixels, read_header
 from node.imaging.volumes import Volume
 
 SEGMENTATIONS = (SEGMENTATION, LABEL_MAP_SEGMENTATION)
@@ -87,7 +88,7 @@ def read_segmentation(path: Path) -> Segmentation:
         warnings.simplefilter("ignore")  # pydicom's warnings carry the value, which no log may
         try:
             return _segmentation(ds, pixels)
-        except READ_ERRORS as error:
+        except UNREADABLE as error:
             raise CannotSucceed(f"not readable as a segmentation ({type(error).__name__})") from error
 
 

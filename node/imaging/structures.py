@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 
+from node.dicom.damage import UNREADABLE
 from node.dicom.dataset import read
 from node.dicom.references import RT_STRUCTURE_SET
 from node.errors import CannotSucceed
 from node.imaging.geometry import Floats
-from node.imaging.pixels import READ_ERRORS
 
 CLOSED, CLOSED_XOR = "CLOSED_PLANAR", "CLOSEDPLANAR_XOR"
 """Contour Geometric Type (3006,0042) of those that have an inside, PS3.3 C.8.8.6.1."""
@@ -79,7 +79,7 @@ def read_structures(path: Path) -> StructureSet:
         warnings.simplefilter("ignore")  # pydicom's warnings carry the value, which no log may
         try:
             return _structures(read(file))
-        except READ_ERRORS as error:
+        except UNREADABLE as error:
             raise CannotSucceed(f"not readable as an RT Structure Set ({type(error).__name__})") from error
 
 

@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import UID, ImplicitVRLittleEndian
 
+from node.dicom.damage import UNREADABLE
 from node.dicom.dataset import read
 from node.errors import CannotSucceed
 from node.imaging import compress, lossy
@@ -25,7 +26,7 @@ from node.imaging.compress import Loss, Unfit
 from node.imaging.decode import frames
 from node.imaging.fragments import Fragments
 from node.imaging.layout import LIMIT, Layout, layout_of, pixel_keyword
-from node.imaging.pixels import DEFLATED, HEADER_LIMIT, READ_ERRORS, inflated, transfer_syntax_in
+from node.imaging.pixels import DEFLATED, HEADER_LIMIT, inflated, transfer_syntax_in
 from node.imaging.targets import TARGETS, Target
 
 EXPLICIT_LITTLE_ENDIAN = TARGETS["explicit"].uid
@@ -45,7 +46,7 @@ def transfer_syntax_of(path: Path) -> str:
     try:
         with path.open("rb") as file:
             found = transfer_syntax_in(file) or read(file, stop_before_pixels=True).file_meta.get("TransferSyntaxUID")
-    except READ_ERRORS as error:
+    except UNREADABLE as error:
         raise CannotSucceed(f"not readable as DICOM ({type(error).__name__})") from error
     if not found:
         raise CannotSucceed("no transfer syntax in the file meta information")
@@ -57,7 +58,7 @@ def is_lossy(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return str(read(file, stop_before_pixels=True).get("LossyImageCompression")) == "01"
-    except READ_ERRORS as error:
+    except UNREADABLE as error:
         raise CannotSucceed(f"not readable as DICOM ({type(error).__name__})") from error
 
 
@@ -88,7 +89,7 @@ def transcode(
             ds.file_meta.TransferSyntaxUID = UID(to.uid if applies else EXPLICIT_LITTLE_ENDIAN)
             ds.file_meta.MediaStorageSOPInstanceUID = ds.get("SOPInstanceUID", "")
             dcmwrite(target, ds, implicit_vr=False, little_endian=True)
-        except READ_ERRORS as error:
+        except UNREADABLE as error:
             target.unlink(missing_ok=True)
             raise CannotSucceed(f"cannot be written as {to.words} ({type(error).__name__})") from error
     return tuple(notes)

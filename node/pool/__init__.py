@@ -2,6 +2,7 @@
 
 from node.pool.deadline import at_most
 from node.pool.pool import Pool, WorkerDied
+from node.pool.room import Room
 from node.pool.worker import WORLD, Bug
 
-__all__ = ["WORLD", "Bug", "Pool", "WorkerDied", "at_most"]
+__all__ = ["WORLD", "Bug", "Pool", "Room", "WorkerDied", "at_most"]

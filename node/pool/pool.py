@@ -78,6 +78,11 @@ class Pool:
             return cast(R, answer)
         raise cast(BaseException, answer)
 
+    def processes(self) -> list[int]:
+        """Ids of the workers that there are now."""
+        with self._lock:
+            return [worker.process.pid for worker in self._all]
+
     def _alive(self, worker: _Worker | None) -> _Worker:
         if worker is not None and (worker.tasks >= _TASKS_PER_WORKER or worker.process.poll() is not None):
             self._end(worker)

@@ -16,9 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from traceback import format_tb
 
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
-from watchdog.observers import Observer
-
 from node.dicom.sniff import NotAnInstance, sniff
 from node.dicom.status import OUT_OF_RESOURCES
 from node.dicom.wholeness import cut_off
@@ -26,6 +23,7 @@ from node.errors import Refused
 from node.model import Origin
 from node.receive.irregular import Irregular
 from node.receive.keeper import Keeper
+from node.watching import Watching
 
 log = logging.getLogger("node.receive")
 
@@ -69,17 +67,14 @@ class FolderIntake:
     _wake: threading.Event = field(default_factory=threading.Event)
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
-    _observer: object = None
+    _watching: Watching | None = None
 
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        observer = Observer()
-        observer.daemon = True
-        observer.schedule(_Waker(self._wake), str(self.folder), recursive=True)
+        self._watching = Watching(self._wake, [self.folder], ("created", "modified", "moved", "closed"), recursive=True)
         try:
-            observer.start()
-            self._observer = observer
-        except OSError as error:  # most often fs.inotify.max_user_watches
+            self._watching.start()
+        except OSError as error:
             log.warning(
                 "folder %s: no events (%s); it is looked at every %g s", self.folder, error.strerror, self.rescan
             )
@@ -89,9 +84,8 @@ class FolderIntake:
     def stop(self) -> None:
         self._stop.set()
         self._wake.set()
-        if self._observer is not None:
-            self._observer.stop()  # type: ignore[attr-defined]  # watchdog's Observer is a platform's choice
-            self._observer.join(10)  # type: ignore[attr-defined]
+        if self._watching is not None:
+            self._watching.stop()
         if self._thread is not None:
             self._thread.join(10)
 
@@ -188,15 +182,6 @@ class FolderIntake:
 def nameless(path: Path, folder: Path) -> str:
     """What the log calls a file: the first 12 hex digits of the SHA-256 of its path below the folder."""
     return hashlib.sha256(os.fsencode(path.relative_to(folder))).hexdigest()[:12]
-
-
-class _Waker(FileSystemEventHandler):
-    def __init__(self, wake: threading.Event) -> None:
-        self._wake = wake
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        if event.event_type in ("created", "modified", "moved", "closed"):
-            self._wake.set()
 
 
 def _stamp(path: Path) -> _Stamp | None:

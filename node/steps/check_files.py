@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 
 from node.complete.facts import Announced, HeaderCount
 from node.complete.headers import header_counts
+from node.dicom.damage import UNREADABLE
 from node.dicom.dataset import read
 from node.dicom.header import read_header_of
 from node.dicom.part10 import read_meta
@@ -19,7 +20,7 @@ from node.errors import CannotSucceed
 from node.imaging.consistency import FINDINGS, Finding, Stack, consistency
 from node.imaging.functional import value_of
 from node.imaging.ordering import Ordered, ordered, trend
-from node.imaging.pixels import READ_ERRORS, read_header
+from node.imaging.pixels import read_header
 from node.imaging.planes import Plane, planes_of
 from node.model import Item, ReceiptId
 from node.steps.picture_names import series_name
@@ -73,7 +74,7 @@ def _header_alone(path: Path) -> Dataset:
     try:
         with path.open("rb") as file:
             return read(file, stop_before_pixels=True)
-    except READ_ERRORS:
+    except UNREADABLE:
         return Dataset()
 
 

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from node.errors import CannotSucceed
 from node.imaging.capabilities import cannot_decode
@@ -42,27 +42,78 @@ class Order:
     animated: bool = False
 
 
-def window_of(named: Named | tuple[float, float], function: Function) -> Named | Window:
-    """The option `window` as the rest of the node takes it."""
-    return named if isinstance(named, str) else Window(center=named[0], width=named[1], function=function)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pictures:
+    """The options that both steps have, and what follows from them. Each adds what its files can be."""
 
+    short: ClassVar[str] = "show"
+    accepts: ClassVar[frozenset[Kind]] = frozenset({Kind.DICOM})
+    gives: ClassVar[frozenset[Kind]] = frozenset({Kind.DICOM, Kind.IMAGE})
+    needs: ClassVar[frozenset[str]] = frozenset()
 
-def problems_of(
-    window: Named | tuple[float, float], function: Function, percentiles: tuple[float, float], longest: int, tiles: int
-) -> Iterator[str]:
-    """What is wrong in the options of either step, and what this installation cannot decode: a sentence each."""
-    given = window_of(window, function)
-    if isinstance(given, Window) and (problem := given.problem()):
-        yield f"window: {problem}; a LINEAR one is at least 1 wide, the others more than 0"
-    if not isinstance(given, Window) and function != "LINEAR":
-        yield "function is for a window of two numbers; the named ones and that of the header have their own"
-    if not 0 <= percentiles[0] < percentiles[1] <= 100:
-        yield "percentiles are two numbers from 0 to 100, the lower one first"
-    if longest < 0:
-        yield "longest is a number of pixels; 0 for no limit"
-    if not 1 <= tiles <= 400:
-        yield "tiles is a number from 1 to 400"
-    yield from (f"this installation cannot decode {name}" for name in cannot_decode())
+    show: Show = "frames"
+    """`frames`: a file for each frame, numbered where an instance has several. `middle`: the middle slice of each
+    series. `montage`: slices of each series, evenly spread, on one sheet."""
+    window: Named | tuple[float, float] = "header"
+    """`header`: its VOI LUT, else its window, else 8-bit pixels as they are and others between their `percentiles`.
+    `lung`, `bone`, `brain`, `soft_tissue`: of CT in Hounsfield units; other grey images are held. `percentile`: between
+    `percentiles`. `full`: all values that the pixels can have. Or `[center, width]`. Colour is not windowed."""
+    function: Function = "LINEAR"
+    """What `[center, width]` means, PS3.3 C.11.2.1.2 and C.11.2.1.3."""
+    percentiles: tuple[float, float] = (1.0, 99.0)
+    """Of the values of an instance, or of all slices of a preview, padding left out."""
+    aspect: Literal["square", "stored"] = "square"
+    """`square`: where pixels are longer than wide, or wider than long, the picture grows until they are square."""
+    overlays: bool = False
+    """Draw the overlay planes of an image (groups 60xx) in white, as it came; they may have text in them."""
+    longest: int = 0
+    """Pixels of the longer side; larger pictures are reduced. 0: as stored, and 1536 for a montage."""
+    tiles: int = 20
+    """Most slices on a montage."""
+
+    @property
+    def whole(self) -> bool:
+        """Previews need all of a series; pictures of frames are made instance by instance."""
+        return self.show != "frames"
+
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with the options, and what this installation cannot decode: a sentence each."""
+        return (*self._wrong(), *(f"this installation cannot decode {name}" for name in cannot_decode()))
+
+    def _wrong(self) -> Iterator[str]:
+        given = self._window()
+        if isinstance(given, Window) and (problem := given.problem()):
+            yield f"window: {problem}; a LINEAR one is at least 1 wide, the others more than 0"
+        if not isinstance(given, Window) and self.function != "LINEAR":
+            yield "function is for a window of two numbers; the named ones and that of the header have their own"
+        if not 0 <= self.percentiles[0] < self.percentiles[1] <= 100:
+            yield "percentiles are two numbers from 0 to 100, the lower one first"
+        if self.longest < 0:
+            yield "longest is a number of pixels; 0 for no limit"
+        if not 1 <= self.tiles <= 400:
+            yield "tiles is a number from 1 to 400"
+
+    def run(self, batch: Batch, work: Work) -> Batch:
+        """The batch with its pictures. Raises CannotSucceed for options that mean nothing."""
+        if problems := self.problems():
+            raise CannotSucceed("; ".join(problems))
+        return draw(batch, work, self._order())
+
+    def _order(self) -> Order:
+        raise NotImplementedError("which files they are is said by each step")
+
+    def _look(self, bits: Literal[8, 16] = 8) -> Look:
+        return Look(
+            window=self._window(), percentiles=self.percentiles, bits=bits, square=self.aspect == "square",
+            longest=self.longest, overlays=self.overlays,
+        )  # fmt: skip
+
+    def _window(self) -> Named | Window:
+        """The option as the rest of the node takes it."""
+        if isinstance(self.window, str):
+            return self.window
+        center, width = self.window
+        return Window(center=center, width=width, function=self.function)
 
 
 def draw(batch: Batch, work: Work, order: Order) -> Batch:

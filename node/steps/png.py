@@ -11,19 +11,16 @@ steps:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from node.errors import CannotSucceed
 from node.imaging.picture_files import png
-from node.imaging.pictures import Look, Named
-from node.imaging.window import Function
-from node.model import Batch, Kind, Work
-from node.steps.pictures import Order, Show, draw, problems_of, window_of
+from node.steps.pictures import Order, Pictures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Png:
+class Png(Pictures):
     """Pictures of every frame, or one of each series, as PNG files without text; the instances pass on.
 
     Grey images are shown as PS3.3 C.11 says: Modality LUT or rescale, VOI LUT or window, Presentation LUT Shape.
@@ -32,57 +29,16 @@ class Png:
     """
 
     name: ClassVar[str] = "png"
-    short: ClassVar[str] = "show"
-    accepts: ClassVar[frozenset[Kind]] = frozenset({Kind.DICOM})
-    gives: ClassVar[frozenset[Kind]] = frozenset({Kind.DICOM, Kind.IMAGE})
-    needs: ClassVar[frozenset[str]] = frozenset()
 
-    show: Show = "frames"
-    """`frames`: a file for each frame, numbered where an instance has several. `middle`: the middle slice of each
-    series. `montage`: slices of each series, evenly spread, on one sheet."""
-    window: Named | tuple[float, float] = "header"
-    """`header`: its VOI LUT, else its window, else 8-bit pixels as they are and others between their `percentiles`.
-    `lung`, `bone`, `brain`, `soft_tissue`: of CT in Hounsfield units; other grey images are held. `percentile`: between
-    `percentiles`. `full`: all values that the pixels can have. Or `[center, width]`. Colour is not windowed."""
-    function: Function = "LINEAR"
-    """What `[center, width]` means, PS3.3 C.11.2.1.2 and C.11.2.1.3."""
-    percentiles: tuple[float, float] = (1.0, 99.0)
-    """Of the values of an instance, or of all slices of a preview, padding left out."""
     bits: Literal[8, 16] = 8
     """Of a grey value, or of each colour."""
     animated: bool = False
     """With `frames`: an instance of several frames as one animated PNG instead of numbered files."""
-    aspect: Literal["square", "stored"] = "square"
-    """`square`: where pixels are longer than wide, or wider than long, the picture grows until they are square."""
-    overlays: bool = False
-    """Draw the overlay planes of an image (groups 60xx) in white, as it came; they may have text in them."""
-    longest: int = 0
-    """Pixels of the longer side; larger pictures are reduced. 0: as stored, and 1536 for a montage."""
-    tiles: int = 20
-    """Most slices on a montage."""
 
-    @property
-    def whole(self) -> bool:
-        """Previews need all of a series; pictures of frames are made instance by instance."""
-        return self.show != "frames"
-
-    def problems(self) -> tuple[str, ...]:
-        """What is wrong with the options, a sentence each."""
-        found = list(problems_of(self.window, self.function, self.percentiles, self.longest, self.tiles))
+    def _wrong(self) -> Iterator[str]:
+        yield from Pictures._wrong(self)
         if self.animated and self.show != "frames":
-            found.append(f"animated is of frames; a {self.show} does not move")
-        return tuple(found)
+            yield f"animated is of frames; a {self.show} does not move"
 
-    def run(self, batch: Batch, work: Work) -> Batch:
-        """The batch with its pictures. Raises CannotSucceed for options that mean nothing."""
-        if problems := self.problems():
-            raise CannotSucceed("; ".join(problems))
-        look = Look(
-            window=window_of(self.window, self.function),
-            percentiles=self.percentiles,
-            bits=self.bits,
-            square=self.aspect == "square",
-            longest=self.longest,
-            overlays=self.overlays,
-        )
-        return draw(batch, work, Order(self.show, look, self.tiles, ".png", png, animated=self.animated))
+    def _order(self) -> Order:
+        return Order(self.show, self._look(self.bits), self.tiles, ".png", png, animated=self.animated)

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +16,11 @@ from typing import ClassVar
 from pydicom.config import RAISE
 from pydicom.dataelem import DataElement
 from pydicom.dataset import FileDataset
-from pydicom.errors import InvalidDicomError
 from pydicom.valuerep import validate_value
 
 from node.certificate.actions import written
 from node.dicom.attributes import VR_BY_TAG, PrivateTag, describe, parse_tag, suggestions
+from node.dicom.damage import DAMAGE
 from node.dicom.dataset import read, write
 from node.dicom.encoding import Malformed
 from node.errors import CannotSucceed
@@ -30,9 +29,6 @@ from node.steps.anonymize import text
 from node.steps.anonymize.fields import PROTECTED, SAID_OF_PIXELS
 from node.steps.anonymize.plain import character_set, raw_bytes
 from node.steps.anonymize.values import OPAQUE, fits, put
-
-_DAMAGED = (AttributeError, EOFError, InvalidDicomError, KeyError, Malformed, NotImplementedError, TypeError,
-            ValueError, Warning, struct.error)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +94,7 @@ class Set:
             write(ds, target)
         except _Misfit as misfit:
             return str(misfit)
-        except _DAMAGED as error:
+        except (*DAMAGE, Malformed, Warning) as error:
             return f"its data set cannot be read and written with certainty ({type(error).__name__})"
         return None
 

@@ -27,8 +27,10 @@ def test_one_line_says_ready_and_sigterm_ends_with_0(tmp_path: Path) -> None:
         port = int(ready.split(",")[0].rpartition(":")[2])
         assert send(port, make.ct_series(2, rows=8, columns=8)) == [0x0000, 0x0000]
         process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=30)
+        path.touch()  # a change in the moment of the stop is no error either
+        out, err = process.communicate(timeout=30)
         assert (process.returncode, out) == (0, "")
+        assert "[error" not in err
     assert dicom_node("ledger", "--config", path, "--json").json["acknowledged"] == 2
 
 
@@ -43,7 +45,7 @@ def test_health_and_metrics_answer_on_the_address_that_status_names(tmp_path: Pa
             assert b"dicom_node_jobs 0.0" in answer.read()
 
 
-@pytest.mark.parametrize("what", ["listen", "status"])
+@pytest.mark.parametrize("what", ["listen", pytest.param("status", marks=pytest.mark.full)])
 def test_a_port_that_is_in_use_is_said_and_ends_with_2(tmp_path: Path, what: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"

@@ -86,6 +86,7 @@ def busy_site(sqlite_site: Site) -> Site:
     return sqlite_site
 
 
+@pytest.mark.full
 def test_a_receiver_process_that_is_killed_is_replaced_and_what_it_acknowledged_is_indexed(busy_site: Site) -> None:
     site = busy_site
     with serving(site.path) as node:

@@ -63,7 +63,9 @@ def study() -> list[FileDataset]:
     return found
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=["basic", "many"])
+@pytest.mark.parametrize(
+    "options", [pytest.param(OPTIONS[0], id="basic", marks=pytest.mark.full), pytest.param(OPTIONS[1], id="many")]
+)
 def test_two_days_and_two_processes_give_the_same_bytes(
     options: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

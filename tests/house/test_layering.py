@@ -20,7 +20,7 @@ LEVELS = (
     ("complete", "match", "retry", "commitment", "certificate"),
     ("config",),
     ("dicom",),
-    ("moment", "listing"),
+    ("moment", "listing", "watching"),
     ("model", "errors", "node"),
 )
 """From the top. A room may import only rooms on lower levels, and itself; `node` is the package's own version."""
@@ -58,7 +58,7 @@ ONLY_IN = {
     "typer": {"node.cli.app"},
     "prometheus_client": {"node.report"},
     "structlog": {"node.report.log"},
-    "watchdog": {"node.rules", "node.receive.folder"},
+    "watchdog": {"node.watching"},
     "yaml": {"node.config.reader"},
 }
 """Libraries whose behaviour or weight is kept in one place."""

@@ -19,12 +19,12 @@ from pydicom.sequence import Sequence
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from node.dicom.attributes import is_creator
+from node.dicom.damage import UNREADABLE
 from node.dicom.dataset import write
 from node.errors import CannotSucceed
 from node.imaging import encoded
 from node.imaging.attributes import Frame, frames_of
 from node.imaging.encoded import Encoded
-from node.imaging.functional import UNREADABLE
 from node.imaging.pixels import Pixels, of_header, read_header
 from node.imaging.places import Unusual
 from node.imaging.reading import Attributes, private, value

@@ -112,3 +112,26 @@ def priority() -> tuple[int, int, int | None]:
         if line.startswith("se.slice")
     ]
     return os.getpriority(os.PRIO_PROCESS, 0), os.sched_getscheduler(0), slices[0] if slices else None
+
+
+def processors() -> frozenset[int]:
+    """That every thread of this worker may use."""
+    return frozenset.intersection(
+        *(frozenset(os.sched_getaffinity(int(thread.name))) for thread in Path("/proc/self/task").iterdir())
+    )
+
+
+THREADS = """
+import sys, threading
+over = threading.Event()
+threads = [threading.Thread(target=over.wait) for _ in range(2)]
+for thread in threads: thread.start()
+print("three threads", flush=True)
+sys.stdin.readline()
+threads.append(threading.Thread(target=over.wait))
+threads[-1].start()
+print("a fourth", flush=True)
+sys.stdin.readline()
+over.set()
+"""
+"""A program of three threads, which starts one more after a line, and ends after another."""

@@ -385,7 +385,7 @@ def test_folders_without_events_are_looked_at_all_the_same(tmp_path: Path, monke
     def none_left(self: object) -> None:
         raise OSError(errno.ENOSPC, "inotify watch limit reached")
 
-    monkeypatch.setattr("node.receive.folder.Observer.start", none_left)
+    monkeypatch.setattr("node.watching.Observer.start", none_left)
     with shelf(tmp_path) as node, running(intake(tmp_path, node)):
         make.write(make.instance(), tmp_path / "inbox" / "file")
         until(lambda: len(node.kept()) == 1, "it is found without an event")

@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import Dataset
 
+from node.dicom.damage import UNREADABLE
 from node.dicom.dataset import read, write
 from node.errors import CannotSucceed
 from node.imaging.mask import LARGEST, Mask, Rectangle, has_strip, mask_of, outside
 from node.imaging.masked import write_masked
 from node.imaging.ocr import Detector, text_mask
-from node.imaging.pixels import READ_ERRORS, read_header
+from node.imaging.pixels import read_header
 from node.steps.anonymize import evidence, overlays
 from node.steps.anonymize.burned_in import Facts, is_ultrasound, is_video, suspected, unlisted
 from node.steps.anonymize.device import texts_of, whole_number
@@ -254,7 +255,7 @@ def _write_with(source: Path, target: Path, change: Callable[[Dataset], None]) -
             ds = read(file)
         change(ds)
         write(ds, target)
-    except READ_ERRORS as error:
+    except UNREADABLE as error:
         target.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise

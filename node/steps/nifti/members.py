@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from pydicom.dataset import Dataset
 
+from node.dicom.damage import UNREADABLE
 from node.errors import CannotSucceed
 from node.imaging.attributes import Frame, frames_of
 from node.imaging.encoded import Encoded
 from node.imaging.layout import Array
-from node.imaging.pixels import READ_ERRORS, Pixels, of_header
+from node.imaging.pixels import Pixels, of_header
 from node.imaging.places import Unusual
 from node.imaging.reading import Attributes
 from node.imaging.volumes import Volume
@@ -139,7 +140,7 @@ def text_of(ds: Attributes, keyword: str) -> str:
     """A value as text; "" where there is none, or it cannot be read."""
     try:
         value = ds.get(keyword)
-    except READ_ERRORS:
+    except UNREADABLE:
         return ""
     if isinstance(value, list) and isinstance(ds, Encoded):
         raise Unusual  # how a sequence looks as text is for pydicom to say

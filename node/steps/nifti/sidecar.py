@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from node.dicom.damage import UNREADABLE
 from node.imaging.attributes import source_of
 from node.imaging.geometry import Floats
-from node.imaging.pixels import READ_ERRORS
 from node.imaging.reading import Attributes, private
 from node.imaging.volumes import Volume
 
@@ -150,7 +150,7 @@ def diffusion(volume: Volume, affine: Floats) -> tuple[str, str, str]:
 def _read(get: Callable[[str, str], Any], group: str, keyword: str) -> Any:
     try:
         return get(group, keyword)
-    except READ_ERRORS:
+    except UNREADABLE:
         return None
 
 
