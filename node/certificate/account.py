@@ -122,9 +122,13 @@ class Recording(Recorder):
     def _part(self, told: tuple[Told, ...]) -> Part:
         if isinstance(told, Again):
             return self._accounts.part(told)
-        for each in told:
-            self.did(*each)
-        return _NOTHING
+        changes: list[str] = []
+        for path, action, before, after in told:
+            key = (path, action)
+            self._counts[key] = self._counts.get(key, 0) + 1
+            if _is_change(action, before, after):
+                changes.append(self._accounts.change((path, before, after)))
+        return _NOTHING[0], 0, ",".join(changes)
 
     def account(self, method: Mapping[str, Any]) -> str:
         """The instance's account. `method`: how it was done, in plain JSON values and without anything of a patient."""

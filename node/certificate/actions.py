@@ -35,6 +35,8 @@ class Done(StrEnum):
     ADDED = "added"
     """It was not there, or what was there had been removed before."""
 
+    __hash__ = str.__hash__  # of Enum it is written in Python, and these are counted for every attribute
+
 
 Told = tuple[Path, Done, bytes | None, bytes | None]
 """What `Recorder.did` is told."""

@@ -7,8 +7,8 @@ of undefined length are always read, for the places of what is in them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Iterator, KeysView, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from node.dicom import levels
 from node.dicom.encoding import Buffer, Parse
@@ -32,11 +32,14 @@ class Stretch(NamedTuple):
     encoded: bytes
     elements: tuple[Element, ...]
 
-    def at(self, position: int) -> Iterable[Element]:
-        by = position - self.elements[0][2]
-        if not by:
-            return self.elements
-        return [(tag, vr, start + by, value + by, end + by, None) for tag, vr, start, value, end, _ in self.elements]
+
+_Piece = tuple[tuple[Element, ...], int]
+"""Elements that lie one behind the other, and by how much further on they do than these say."""
+
+
+def _at(each: Element, by: int) -> Element:
+    tag, vr, start, value, end, items = each
+    return tag, vr, start + by, value + by, end + by, items  # what has items is in a piece that did not move
 
 
 class Shared:
@@ -44,11 +47,48 @@ class Shared:
     same tags, one element behind the other, the same value representations, and the same bytes in all elements but
     those that vary."""
 
-    __slots__ = ("_stretches", "tags", "varying")
+    __slots__ = ("_stretches", "places", "tags", "varying")
 
-    def __init__(self, tags: tuple[int, ...], varying: frozenset[int], stretches: list[Stretch]) -> None:
-        self.tags, self.varying = tags, varying
+    def __init__(self, pieces: Sequence[_Piece], varying: frozenset[int], stretches: list[Stretch]) -> None:
+        self.places = {
+            each[0]: (number, at) for number, (elements, _) in enumerate(pieces) for at, each in enumerate(elements)
+        }
+        """Of each tag, in which piece its element is, and where in that."""
+        self.tags, self.varying = tuple(self.places), varying
         self._stretches = stretches  # so that no other gets the ids of these
+
+
+class Placed(Mapping[int, Element]):
+    """The level of a data set that has something in common with others: only elements that are asked for are made."""
+
+    __slots__ = ("_pieces", "_places", "_shared")
+
+    def __init__(self, shared: Shared, pieces: list[_Piece]) -> None:
+        self._shared, self._places, self._pieces = shared, shared.places, pieces
+
+    def __getitem__(self, tag: int) -> Element:
+        number, at = self._places[tag]
+        elements, by = self._pieces[number]
+        return _at(elements[at], by) if by else elements[at]
+
+    def get(self, tag: int, default: Any = None) -> Any:
+        return self[tag] if tag in self._places else default
+
+    def __contains__(self, tag: object) -> bool:
+        return tag in self._places
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def keys(self) -> KeysView[int]:
+        return self._places.keys()
+
+    def between(self, begin: int, end: int) -> list[Element]:
+        """Those of the tags `Shared.tags[begin:end]`."""
+        return [self[tag] for tag in self._shared.tags[begin:end]]
 
 
 class Alike:
@@ -73,53 +113,56 @@ class Alike:
             if len(found) <= _MOST_IN_ALL:
                 self.known[kind] = list(_stretches(data, found.values()))
             return found, None
-        elements, missed, parts = _read(data, start, parse, stretches)
+        pieces, missed, parts = _read(data, start, parse, stretches)
+        shared = None if missed else self.shared.get(parts)
+        if shared is not None:
+            return Placed(shared, pieces), shared
+        elements = [_at(each, by) if by else each for several, by in pieces for each in several]
+        found = levels.in_order(elements)
         if missed:
-            found = levels.in_order(elements)
             if len(found) <= _MOST_IN_ALL:
                 self.known[kind] = _learnt(data, found, stretches, missed)
             return found, None
-        shared = self.shared.get(parts)
-        if shared is not None:
-            return dict(zip(shared.tags, elements, strict=True)), shared
-        found = levels.in_order(elements)
         if list(found.values()) != elements or len(found) > _MOST_IN_ALL:
             return found, None
-        return found, self._learn(parts, tuple(found), stretches)
+        shared = self._learn(parts, pieces, stretches)
+        return Placed(shared, pieces), shared
 
-    def _learn(self, parts: tuple[_Part, ...], tags: tuple[int, ...], stretches: list[Stretch]) -> Shared:
+    def _learn(self, parts: tuple[_Part, ...], pieces: list[_Piece], stretches: list[Stretch]) -> Shared:
         if len(self.shared) >= _MOST_SHARED:
             self.shared.clear()
         varying = frozenset(part[0] for part in parts if isinstance(part, tuple))
-        shared = self.shared[parts] = Shared(tags, varying, stretches)
+        shared = self.shared[parts] = Shared(pieces, varying, stretches)
         return shared
 
 
 def _read(
     data: Buffer, position: int, parse: Parse, stretches: list[Stretch]
-) -> tuple[list[Element], list[Stretch], tuple[_Part, ...]]:
+) -> tuple[list[_Piece], list[Stretch], tuple[_Part, ...]]:
     """The elements in the order of their bytes, the stretches that are not there, and of what it is made up. Raises
     Malformed, Truncated."""
-    end, elements, missed, parts = len(data), list[Element](), list[Stretch](), list[_Part]()
+    end, last, pieces, missed, parts = len(data), -1, list[_Piece](), list[Stretch](), list[_Part]()
     for stretch in stretches:
-        encoded, first = stretch.encoded, stretch.elements[0][0]
-        start = encoded[:8]
+        encoded, known = stretch
+        start, first = encoded[:8], known[0][0]
         while position < end:
             if data[position : position + 8] == start and data[position : position + len(encoded)] == encoded:
-                elements += stretch.at(position)
+                pieces.append((known, position - known[0][2]))
                 parts.append(id(stretch))
                 position += len(encoded)
+                last = known[-1][0]
                 break
-            if elements and elements[-1][0] >= first:
+            if last >= first:
                 missed.append(stretch)
                 break
             element = levels.one(data, position, parse)
-            elements.append(element)
+            pieces.append(((element,), 0))
             parts.append((element[0], element[1], element[5] is None))
-            position = element[4]
+            last, position = element[0], element[4]
     rest = levels.rest(data, position, parse)
+    pieces += [((each,), 0) for each in rest]
     parts += [(each[0], each[1], each[5] is None) for each in rest]
-    return elements + rest, missed, (parse is levels.EXPLICIT, *parts)
+    return pieces, missed, (parse is levels.EXPLICIT, *parts)
 
 
 def _learnt(data: Buffer, level: Level, stretches: list[Stretch], missed: list[Stretch]) -> list[Stretch]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from node.dicom.attributes import describe
@@ -58,7 +58,7 @@ The VR is the one that is written, "" in implicit encoding. The value of what ha
 of its delimiter; a sequence of undefined length has its `items`, all else None. A tuple, because there are millions.
 """
 
-Level = dict[int, Element]
+Level = Mapping[int, Element]
 """The elements of a data set or an item by their tags, ascending (PS3.5 7.1)."""
 
 
@@ -105,7 +105,7 @@ def items(data: Buffer, element: Element, parse: Parse, depth: int) -> list[Item
     return found
 
 
-def in_order(elements: Iterable[Element]) -> Level:
+def in_order(elements: Iterable[Element]) -> dict[int, Element]:
     """By ascending tags, as they are to be written; of those that came twice, the last, as most readers have it."""
     found = {element[0]: element for element in elements}
     tags = list(found)

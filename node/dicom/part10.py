@@ -29,6 +29,7 @@ UNKNOWN_HASH = "0" * 64
 PREAMBLE = bytes(128) + b"DICM"
 _LONGEST_META = 1 << 16
 _END_OF_GROUP_2 = 0x00030000
+MEDIA_STORAGE_SOP_INSTANCE = 0x00020003
 _LOWER_GROUPS = frozenset({b"\0\0", b"\1\0"})
 _UNUSUAL = frozenset({"", "SQ", "UN"})
 """Value representations that no element of file meta information has, "" for items."""
@@ -143,9 +144,10 @@ def parse_meta(head: Buffer) -> Meta:
     )
 
 
-def beginning(head: Buffer) -> tuple[UID, int]:
-    """Transfer syntax and offset of the data set: those of `parse_meta`, and what it raises, at a part of the cost."""
-    syntax, position = b"", 132
+def beginning(head: Buffer) -> tuple[UID, int, tuple[int, int]]:
+    """Transfer syntax and offset of the data set: those of `parse_meta`, and what it raises, at a part of the cost; and
+    where the value of (0002,0003) Media Storage SOP Instance UID stands, (0, 0) where that was not looked for."""
+    syntax, position, instance = b"", 132, (0, 0)
     try:
         while head[position : position + 2] == b"\2\0":
             tag, vr, value, length = _parse(head, position)
@@ -153,6 +155,8 @@ def beginning(head: Buffer) -> tuple[UID, int]:
                 return _by_all(head)
             if tag == 0x00020010:
                 syntax = bytes(head[value : value + length])
+            elif tag == MEDIA_STORAGE_SOP_INSTANCE:
+                instance = (value, value + length)
             position = value + length
     except (struct.error, NoElementError):
         return _by_all(head)
@@ -160,12 +164,12 @@ def beginning(head: Buffer) -> tuple[UID, int]:
     ends = position <= len(head) and head[128:132] == b"DICM"
     if found is None or not ends or bytes(head[position : position + 2]) in _LOWER_GROUPS:
         return _by_all(head)
-    return found, position
+    return found, position, instance
 
 
-def _by_all(head: Buffer) -> tuple[UID, int]:
+def _by_all(head: Buffer) -> tuple[UID, int, tuple[int, int]]:
     meta = parse_meta(head)
-    return meta.transfer_syntax, meta.dataset_offset
+    return meta.transfer_syntax, meta.dataset_offset, (0, 0)
 
 
 @lru_cache(maxsize=256)

@@ -129,7 +129,7 @@ def _both(data: bytes) -> list[tuple[str, int] | str]:
         return meta.transfer_syntax, meta.dataset_offset
 
     found: list[tuple[str, int] | str] = []
-    for read in (beginning, whole):
+    for read in (lambda data: beginning(data)[:2], whole):
         try:
             found.append(read(data))
         except CannotSucceed as error:

@@ -12,6 +12,8 @@ FEATURES = 0x00280302
 class Do(Enum):
     """What to do with an attribute that is there."""
 
+    __hash__ = object.__hash__  # of Enum it is written in Python
+
     KEEP = auto()
     """Leave the value; clean the items of a sequence by this same plan."""
     REMOVE = auto()

@@ -16,6 +16,7 @@ from node.dicom import levels
 from node.dicom.alike import Shared
 from node.dicom.encoding import Buffer
 from node.dicom.levels import EXPLICIT, Level
+from node.dicom.part10 import MEDIA_STORAGE_SOP_INSTANCE
 from node.steps.anonymize.header import Header
 from node.steps.anonymize.source import Source
 
@@ -83,6 +84,11 @@ class _Way(NamedTuple):
     of_meta: tuple[int, ...] | None
     """Of the file meta information, where it was asked for at all."""
 
+    @property
+    def passes_by(self) -> bool:
+        """Whether it sees the same of all data sets that have something in common, and of their files."""
+        return not self.tags and (self.of_meta is None or MEDIA_STORAGE_SOP_INSTANCE not in self.of_meta)
+
     def through(self, source: Source) -> Seen | None:
         """What a decision that goes this way sees of a data set with the same tags; None where that is too long."""
         seen = _encoded(source.data, source.top, self.tags)
@@ -115,6 +121,8 @@ class Decisions(Generic[T]):
         """`is_small`: whether what a decision came to may be remembered many times."""
         self._is_small = is_small
         self.known: dict[Hashable, dict[_Way, dict[Seen, T]]] = {}
+        self.settled: dict[Hashable, tuple[T]] = {}
+        """What was decided without a look at anything in which data sets differ that have the rest in common."""
         self._count = 0
 
     def of(self, source: Source, given: Hashable, decide: Callable[[Header], T]) -> T:
@@ -122,21 +130,37 @@ class Decisions(Generic[T]):
 
         decide  pure: what it gives depends on `given` and on the header alone, and nobody changes it
         """
+        if source.shared is None:
+            return self._of(source, given, decide)[0]
+        key = (given, source.shared, source.around)
+        settled = self.settled.get(key)
+        if settled is None:
+            end, settles = self._of(source, given, decide)
+            if not settles:
+                return end
+            if len(self.settled) >= _MOST:
+                self.settled.clear()
+            settled = self.settled[key] = (end,)
+        return settled[0]
+
+    def _of(self, source: Source, given: Hashable, decide: Callable[[Header], T]) -> tuple[T, bool]:
+        """What `of` gives; and whether it is the same for all that have what they have in common with this one."""
         if len(source.top) > _MOST_TAGS:
-            return decide(source.header)
+            return decide(source.header), False
         key = (given, source.shared or (source.parse is EXPLICIT, tuple(source.top)))
         ways = self.known.get(key)
         for way, ends in ways.items() if ways is not None else ():
             seen = way.through(source)
             if seen is not None and seen in ends:
-                return ends[seen]
+                return ends[seen], way.passes_by
         noted = Noted(source.header)
         end = decide(noted)
         way = noted.way(source.shared)
         seen = way.through(source)
         if seen is not None and self._is_small(end):
             self._keep(key, way, seen, end)
-        return end
+            return end, way.passes_by
+        return end, False
 
     def _keep(self, key: Hashable, way: _Way, seen: Seen, end: T) -> None:
         if self._count >= _MOST:

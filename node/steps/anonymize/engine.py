@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from node.certificate.actions import PIXELS, Again, Done, Recorder, Told
 from node.dicom import levels
-from node.dicom.alike import Shared
+from node.dicom.alike import Placed, Shared
 from node.dicom.attributes import VR_BY_TAG, describe, is_creator
 from node.dicom.encoding import UNDEFINED, Parse
 from node.dicom.levels import EXPLICIT, Element, Item, Level
@@ -22,10 +22,10 @@ from node.dicom.recurring import Lately
 from node.steps.anonymize import coding, decision, representation, runs
 from node.steps.anonymize.decision import REMOVED, Change
 from node.steps.anonymize.header import Encoded, read_as
-from node.steps.anonymize.memory import LONGEST, Memory, Remembered
+from node.steps.anonymize.memory import LONGEST, Memory, Remembered, SharedRuns
 from node.steps.anonymize.plan import Action, Do
 from node.steps.anonymize.private import kept_value, may_be_sequence
-from node.steps.anonymize.runs import Layout, Safe
+from node.steps.anonymize.runs import Layout, Run, Safe
 from node.steps.anonymize.scope import (
     PIXEL_DATA,
     Scope,
@@ -108,7 +108,46 @@ class _Rewriting:
         )  # fmt: skip
         if layout is None:
             return self._each(elements.values(), here, [])
+        if self._shared is not None and isinstance(elements, Placed):
+            return self._as_in_others(elements, self._shared, layout, here)
         return self._in_runs(list(elements.values()), layout, here)
+
+    def _as_in_others(self, elements: Placed, shared: Shared, layout: Layout, here: _Here) -> dict[int, Written]:
+        """Elements of a data set that has most of them in common with others: what does not vary becomes what it became
+        there, in the same scope."""
+        account, written = self._account, dict[int, Written]()
+        memory = self._memory.shared(
+            shared, here.scope, here.parse, here.safe, self._apart,
+            meanings_stay=here.meanings_stay, telling=account is not None,
+        )  # fmt: skip
+        for run in layout.runs:
+            found = memory.get(run)
+            if found is None:
+                written |= self._not_yet_known(elements, run, layout, memory, here)
+                continue
+            written |= found[0]
+            if account is not None:
+                account.told += found[1]
+        return written
+
+    def _not_yet_known(
+        self, elements: Placed, run: Run, layout: Layout, memory: SharedRuns, here: _Here
+    ) -> dict[int, Written]:
+        begin, end, is_run = run
+        account, unknown = self._account, list[int]()
+        before, since = self._passing, 0 if account is None else len(account.told)
+        made = self._each(elements.between(begin, end), here, unknown)
+        if not is_run:
+            return made
+        if self._apart is not None:
+            made = in_blocks(made, self._apart)
+        if not unknown and self._passing == before:
+            memory[run] = (made, () if account is None else account.in_runs(since))
+        elif run in memory:  # for the second time: what is unknown now is never known
+            layout.learn(unknown)
+        else:
+            memory[run] = None
+        return made
 
     def _in_runs(self, elements: list[Element], layout: Layout, here: _Here) -> dict[int, Written]:
         """Elements that lie one behind the other: what these bytes are, and become, their bytes say."""
@@ -176,7 +215,10 @@ class _Rewriting:
                 continue
             written[tag] = found[0]
             if account is not None:
-                account.told.append(found[1])
+                told = found[1]
+                if not isinstance(told, Again):  # it did come again, which most of what varies does not
+                    memory.keep(encoded, (found[0], told := Again(told)))
+                account.told.append(told)
         return written
 
     def _learnt(

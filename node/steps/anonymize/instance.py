@@ -26,7 +26,7 @@ from node.steps.anonymize.identifying import Sequences, cleaner_of
 from node.steps.anonymize.memory import Memory, Remembered
 from node.steps.anonymize.patients import Patients, UnmappedError
 from node.steps.anonymize.plan import PATIENT_ID, PATIENT_NAME, Plan
-from node.steps.anonymize.refused import SOP_CLASS, check_pixels, identity, one_uid
+from node.steps.anonymize.refused import SOP_CLASS, SOP_INSTANCE, Looked, check_pixels, identity, one_uid
 from node.steps.anonymize.reversible import ENCRYPTED_ATTRIBUTES, Seal
 from node.steps.anonymize.reviewed import Reviewed
 from node.steps.anonymize.scope import ISSUER, PIXEL_DATA, Scope, UndecidableError
@@ -36,7 +36,9 @@ from node.steps.anonymize.written import Written, overwritten
 
 _MOST_PLANS = 256
 _Treatment = pixels.Treatment | pixels.Refusal | None
-_SOP_INSTANCE, _STUDY = 0x00080018, 0x0020000D
+_STUDY = 0x0020000D
+_Named = tuple[tuple[str, ...], str, str, re.Pattern[str] | None]
+"""Encodings, issuer, id and own words of who is named at the top of a data set."""
 
 
 class HoldError(Exception):
@@ -63,7 +65,7 @@ class Anonymizer:
         self._plan_for = lru_cache(maxsize=None)(plan_for)
         self._patients = patients
         self._seal, self._cleaning, self._reviewed = seal, cleaning, tuple(reviewed)
-        self._named = lru_cache(maxsize=64)(_named)
+        self._named, self._looked = Decisions[_Named](), Looked()
         self._alike, self._memory, self._sequences = Alike(), Memory(), Sequences()
         # A treatment has a mask as large as its image, which costs more to clean than to decide on.
         self._treatments = Decisions[_Treatment](lambda one: not isinstance(one, pixels.Treatment))
@@ -90,11 +92,11 @@ class Anonymizer:
         """
         try:
             with opened(source, self._alike) as found:
-                uids = identity(found)
+                uids = identity(found, self._looked)
                 plan = self._plan_for(one_uid(found, SOP_CLASS)).suited(found.top.keys())
                 treatment = self._treatment(found, plan)
                 self.shows_no_face = self._without_features(found, plan)
-                unread = check_pixels(found)
+                unread = check_pixels(found, self._looked)
                 if (treatment is not None or unread) and recorder is not None:
                     recorder = UntilCleaned(recorder)
                 elements = self._rewritten(found, self._scope(found, uids, plan, charset), recorder)
@@ -167,9 +169,7 @@ class Anonymizer:
         return {tag: elements[tag] for tag in sorted(elements)}
 
     def _scope(self, source: Source, uids: Mapping[int, str], plan: Plan, charset: str) -> Scope:
-        encodings, issuer, patient_id, own_words = self._named(
-            charset, *map(source.raw, (CHARACTER_SET, ISSUER, PATIENT_ID, PATIENT_NAME))
-        )
+        encodings, issuer, patient_id, own_words = self._named.of(source, charset, lambda of: _named(charset, of))
         patient = self._patients.find(issuer, patient_id, uids[_STUDY])
         study = patient.pseudonyms.uid(uids[_STUDY]) if plan.maps_uids else uids[_STUDY]
         self.whose = Whose(study, patient.name, bool(patient.patient_id))
@@ -208,19 +208,16 @@ class Anonymizer:
                 tag: (encoded, Again([((tag,), Done.ADDED, None, _value(encoded, parse))]))
                 for tag, encoded in evidence.added(plan, parse).items()
             }
-            asked_for = {*added, *evidence.WRITTEN, SOP_CLASS, _SOP_INSTANCE, PIXEL_DATA}
+            asked_for = {*added, *evidence.WRITTEN, SOP_CLASS, SOP_INSTANCE, PIXEL_DATA}
             found = self._added[id(plan), parse] = added, tuple(sorted(asked_for))
         return found
 
 
-def _named(
-    charset: str, character_set: bytes, issuer: bytes, patient_id: bytes, name: bytes
-) -> tuple[tuple[str, ...], str, str, re.Pattern[str] | None]:
-    """Encodings, issuer, id and own words of who is named at the top of a data set."""
-    encodings = text.encodings(character_set, text.fallback_of(charset))
-    identifier = text.decode(patient_id, encodings)
-    own_words = text.words(text.decode(name, encodings), identifier)
-    return encodings, text.decode(issuer, encodings), identifier, own_words
+def _named(charset: str, header: Header) -> _Named:
+    encodings = text.encodings(header.raw(CHARACTER_SET), text.fallback_of(charset))
+    identifier = text.decode(header.raw(PATIENT_ID), encodings)
+    own_words = text.words(text.decode(header.raw(PATIENT_NAME), encodings), identifier)
+    return encodings, text.decode(header.raw(ISSUER), encodings), identifier, own_words
 
 
 def _value(encoded: bytes, parse: Parse) -> bytes | None:
@@ -235,7 +232,7 @@ def _file_meta(elements: dict[int, Written], source: Source) -> bytes:
         assert isinstance(encoded, bytes)  # a UID is no stretch
         return (_value(encoded, source.parse) or b"").decode("ascii").strip(" \0")
 
-    return evidence.file_meta(written(SOP_CLASS), written(_SOP_INSTANCE), source.syntax.uid)
+    return evidence.file_meta(written(SOP_CLASS), written(SOP_INSTANCE), source.syntax.uid)
 
 
 def _header(path: Path) -> FileDataset:

@@ -11,16 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from node.certificate.actions import Told
+from node.dicom.alike import Shared
 from node.dicom.encoding import Parse
 from node.dicom.levels import EXPLICIT
 from node.dicom.recurring import Lately
-from node.steps.anonymize.runs import Layouts
+from node.steps.anonymize.runs import Layouts, Run
 from node.steps.anonymize.scope import Scope
 from node.steps.anonymize.written import Written
 
 LONGEST = 512
 """Bytes of an element, or of a whole sequence, that is remembered."""
-_MOST_FRAMES = 128
+_MOST_FRAMES, _MOST_SHARED = 128, 32
 _MOST_AT_TOP, _MOST_IN_ITEMS, _MOST_RUNS = 2048, 256, 64
 """Elements of a frame, or runs of them, and as many again that came before them."""
 
@@ -29,6 +30,9 @@ Remembered = tuple[bytes, tuple[Told, ...]]
 
 RememberedRun = tuple[dict[int, Written], tuple[tuple[Told, ...], ...]]
 """The elements of a run, or blocks of them, as they are written, and what a Recorder is told of them."""
+
+SharedRuns = dict[Run, RememberedRun | None]
+"""Of runs that data sets have in common; None for one that was met and is not known yet."""
 
 _Place = int | tuple[int, ...]
 _Frame = tuple[object, ...]
@@ -41,6 +45,7 @@ class Memory:
     known: dict[_Frame, Lately[Remembered]] = field(default_factory=dict)
     layouts: Layouts = field(default_factory=Layouts)
     _runs: dict[_Frame, Lately[RememberedRun]] = field(default_factory=dict)
+    _shared: dict[_Frame, SharedRuns] = field(default_factory=dict)
     _objects: dict[int, object] = field(default_factory=dict)
     """Those that a frame knows by their id, kept so that no other gets it."""
     _last: tuple[Scope, Parse, bool, _Frame] | None = None
@@ -75,6 +80,18 @@ class Memory:
             found = self._runs[frame] = Lately(_MOST_RUNS)
         return found
 
+    def shared(
+        self, shared: Shared, scope: Scope, parse: Parse, private: Mapping[int, object], apart: tuple[int, ...] | None,
+        *, meanings_stay: bool, telling: bool,
+    ) -> SharedRuns:  # fmt: skip
+        """The same as `runs`, of what data sets have in common: there is no need to look at their bytes."""
+        frame = (shared, self._frame(scope, parse, telling), tuple(private.items()), apart, meanings_stay)
+        found = self._shared.get(frame)
+        if found is None:
+            self._make_room(scope)
+            found = self._shared[frame] = {}
+        return found
+
     def _frame(self, scope: Scope, parse: Parse, telling: bool) -> _Frame:
         """That of the last scope is at hand: it is asked for several times."""
         last = self._last
@@ -83,9 +100,10 @@ class Memory:
         return last[3]
 
     def _make_room(self, scope: Scope) -> None:
-        if len(self.known) + len(self._runs) >= _MOST_FRAMES:
+        if len(self.known) + len(self._runs) >= _MOST_FRAMES or len(self._shared) >= _MOST_SHARED:
             self.known.clear()
             self._runs.clear()
+            self._shared.clear()
             self._objects.clear()
         for kept in (scope.plan, scope.patient, scope.cleaner):
             self._objects[id(kept)] = kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from typing import cast
@@ -14,6 +15,7 @@ from node.steps.anonymize.header import CHARACTER_SET, Header
 from node.steps.anonymize.scope import UndecidableError
 
 _UNDEFINED = 0xFFFFFFFF
+_PIXEL_REPRESENTATION = 0x00280103
 
 
 def element_of(ds: Dataset, tag: int) -> DataElement | RawDataElement:
@@ -24,6 +26,10 @@ def element_of(ds: Dataset, tag: int) -> DataElement | RawDataElement:
 def raw_bytes(ds: Dataset, tag: int) -> bytes:
     """The encoded value of an element that is no sequence; b"" when it is absent, or was decoded."""
     element: object = ds.get_item(tag)
+    if tag == _PIXEL_REPRESENTATION and isinstance(element, DataElement) and element.VR == "US":
+        # pydicom decodes it in the item of a sequence, to know how to read what depends on it.
+        several = [] if element.is_empty else element.value if element.VM > 1 else [element.value]
+        return struct.pack(f"<{len(several)}H", *several)
     if not isinstance(element, RawDataElement):
         return b""
     return element.value or b""

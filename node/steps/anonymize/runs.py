@@ -18,6 +18,9 @@ from node.steps.anonymize.plan import Action, Plan
 Safe = tuple[str, Action]
 """What decision.kept_private says of a private element."""
 
+Run = tuple[int, int, bool]
+"""(begin, end, whether it is one) of tags in turn; what is none differs from instance to instance."""
+
 LONGEST = 4096
 """Bytes of a run that is remembered."""
 _MOST_TAGS = 64
@@ -31,15 +34,17 @@ _start, _end = itemgetter(2), itemgetter(4)
 class Layout:
     """What data sets with the same tags have in common."""
 
-    def __init__(self, tags: tuple[int, ...]) -> None:
+    def __init__(self, tags: tuple[int, ...], shared: Shared | None = None) -> None:
+        """`shared`: what they have in common besides; then runs are of what does not vary."""
         self._private = tuple(filter(is_private, tags))
-        self._creators = sorted({tag & 0xFFFF0000 | tag >> 8 & 0xFF for tag in self._private if tag & 0xFFFF >= 0x1000})
+        creators = {tag & 0xFFFF0000 | tag >> 8 & 0xFF for tag in self._private if tag & 0xFFFF >= 0x1000}
+        self._creators = sorted(creators if shared is None else creators & shared.varying)
         self._safe: dict[tuple[int, tuple[bytes, ...]], tuple[Plan, Mapping[int, Safe]]] = {}
         self._tags = tags
-        self._parting: set[int] = set()
-        self._fresh = True
-        self.runs: tuple[tuple[int, int, bool], ...] = self._parted()
-        """(begin, end, whether it is one) of every tag in turn; what is none differs from instance to instance."""
+        self._parting = set[int]() if shared is None else set(shared.varying)
+        self._fresh = shared is None
+        self.runs: tuple[Run, ...] = self._parted()
+        """Of every tag in turn."""
 
     def safe(self, value_of: Callable[[int], bytes], plan: Plan) -> Mapping[int, Safe]:
         """decision.kept_private, which depends on the plan and on what creators there are."""
@@ -60,8 +65,8 @@ class Layout:
             self._parting.update(unknown)
             self.runs = self._parted()
 
-    def _parted(self) -> tuple[tuple[int, int, bool], ...]:
-        runs: list[tuple[int, int, bool]] = []
+    def _parted(self) -> tuple[Run, ...]:
+        runs: list[Run] = []
         for at, tag in enumerate(self._tags):
             fixed = tag not in self._parting
             if runs and runs[-1][2] is fixed and at - runs[-1][0] < _MOST_TAGS:
@@ -89,7 +94,7 @@ class Layouts:
             if found is None:
                 if len(self._of_shared) >= _MOST_LAYOUTS:
                     self._of_shared.clear()
-                found = self._of_shared[shared] = self._of(shared.tags)
+                found = self._of_shared[shared] = Layout(shared.tags, shared)
             return found
         if len(level) > _MOST_IN_ALL:
             return None
@@ -104,6 +109,5 @@ class Layouts:
         if found is None:
             if len(self._known) >= _MOST_LAYOUTS:
                 self._known.clear()
-                self._of_shared.clear()
             found = self._known[tags] = Layout(tags)
         return found

@@ -41,6 +41,9 @@ class Source:
     """The elements of the file meta information."""
     shared: Shared | None = None
     """What its data set has in common with others that were opened with the same `alike`."""
+    around: tuple[bytes, bytes | None] = (b"", None)
+    """Of the file meta information what comes before the value of Media Storage SOP Instance UID, and behind it: files
+    in which it is the same have all else there in common. (all, None) where that was not looked for."""
 
     @property
     def header(self) -> Encoded:
@@ -77,7 +80,7 @@ def opened(path: Path, alike: Alike | None = None) -> Iterator[Source]:
         if os.fstat(file).st_size <= len(PREAMBLE):
             raise Truncated(0, "the file holds no data set")
         with mmap(file, 0, access=ACCESS_READ) as mapped:
-            uid, offset = _beginning(mapped)
+            uid, offset, (before, behind) = _beginning(mapped)
             syntax = transfer_syntax(uid)
             parse = PARSERS[Encoding(syntax.explicit)]
             data, start = _little_endian(mapped, syntax, offset)
@@ -90,12 +93,13 @@ def opened(path: Path, alike: Alike | None = None) -> Iterator[Source]:
             yield Source(
                 data=data, file=file if data is mapped else None, syntax=syntax, parse=parse,
                 top=top, meta=mapped[len(PREAMBLE) : offset], shared=shared,
+                around=(mapped[len(PREAMBLE) : before or offset], mapped[behind:offset] if before else None),
             )  # fmt: skip
     finally:
         os.close(file)
 
 
-def _beginning(mapped: mmap) -> tuple[str, int]:
+def _beginning(mapped: mmap) -> tuple[str, int, tuple[int, int]]:
     try:
         return beginning(mapped)
     except Malformed:

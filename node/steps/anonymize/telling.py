@@ -136,12 +136,11 @@ class Account:
         self.told[since:] = parts = [*parts, Again(run)] if run else parts
         return tuple(parts)
 
-    def together(self, since: int) -> Again:
+    def together(self, since: int) -> tuple[Told, ...]:
         """What was told last, which from now on is remembered as one."""
-        several = len(self.told) - since != 1
-        told = Again([each for one in self.told[since:] for each in one] if several else self.told[since])
-        self.told[since:] = [told]
-        return told
+        if len(self.told) - since != 1:
+            self.told[since:] = [tuple(each for one in self.told[since:] for each in one)]
+        return self.told[since]
 
 
 @dataclass(frozen=True, slots=True)

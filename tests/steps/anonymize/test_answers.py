@@ -95,6 +95,40 @@ def test_file_meta_information_counts_where_it_is_asked_for() -> None:
         assert [decisions.of(source, None, decide) for source in every] == [decide(source.header) for source in every]
 
 
+def test_files_that_differ_in_the_instance_alone_are_decided_once_and_by_that_each() -> None:
+    """Of a series, whose data sets have all in common that was looked at."""
+    asked: list[int] = []
+
+    def decide(header: Header, tag: int) -> bytes:
+        asked.append(tag)
+        meta = header.meta()
+        return b"" if meta is None else meta.raw(tag)
+
+    sets = [_data(b"CT" * 25, b"AA", number) for number in (b"11", b"22", b"33", b"44", b"55")]
+    with _sources(*sets, alike=Alike()) as sources:
+        assert sources[-1].shared is not None
+        last = sources[-1]
+        for tag in (0x00020003, 0x00020010):
+            decisions = Decisions[bytes]()
+            for instance in (b"1.2\0", b"1.3\0", b"1.22"):
+                meta = element(0x00020003, "UI", instance, explicit=True)
+                for syntax in (b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2\0"):
+                    behind = element(0x00020010, "UI", syntax, explicit=True)
+                    one = replace(last, meta=meta + behind, around=(meta[:8], behind))
+                    said = decisions.of(one, tag, lambda header, tag=tag: decide(header, tag))  # type: ignore[misc]
+                    assert said == {0x00020003: instance, 0x00020010: syntax}[tag]
+            assert bool(decisions.settled) is (tag != 0x00020003)
+    assert asked.count(0x00020010) == 2
+
+
+def test_few_decisions_that_are_settled_are_kept() -> None:
+    decisions = Decisions[bytes]()
+    with _sources(*(_data(b"CT" * 25, b"AA", b"%02d" % n) for n in range(5)), alike=Alike()) as sources:
+        for given_ in range(600):
+            decisions.of(sources[-1], given_, lambda header: header.raw(_TAGS[0]))
+    assert 0 < len(decisions.settled) <= 512
+
+
 def test_what_is_large_is_decided_anew_each_time() -> None:
     decide, decisions = _Decider(), Decisions[tuple[bytes, ...]](lambda end: len(end) < 2)
     with _sources(_data(b"CT", b"AA"), _data(b"MR", b"AA")) as sources:

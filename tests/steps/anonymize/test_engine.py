@@ -8,7 +8,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from hypothesis import event, given
+from hypothesis import event, example, given
 from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -86,6 +86,7 @@ def compared(data: bytes, plan: Plan, *, explicit: bool, syntax: str = "") -> tu
 
 @examples(150)
 @given(_seeds, _choices, st.booleans(), st.booleans())
+@example(48875, "basic", False, True)  # an item with two values of Pixel Representation, which pydicom decodes early
 def test_the_engine_writes_byte_for_byte_what_the_reference_writes(
     seed: int, choice: str, explicit: bool, content: bool
 ) -> None:

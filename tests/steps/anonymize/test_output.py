@@ -1,14 +1,18 @@
-"""What is written is what the pieces say, in the transfer syntax of the source; pixels are never in this process."""
+"""What is written is what the pieces say, in the transfer syntax of the source; few pixels are in memory at once."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import tempfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian
 
@@ -59,22 +63,22 @@ def test_an_earlier_file_of_the_same_name_is_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "out").read_bytes() == b"short"
 
 
-@pytest.mark.parametrize("mapped", [0, 1 << 20])
+@pytest.mark.parametrize("room", [8192, 2 << 20])
 def test_a_source_that_became_shorter_is_an_error_of_the_disk(
-    mapped: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(output, "_MAPPED", mapped)
+    monkeypatch.setattr(output._ROOM, "view", memoryview(bytearray(room)))
     path = _saved(tmp_path)
     with opened(path) as source, pytest.raises(OSError, match="ended while"):
         output.write(tmp_path / "out", b"", [[(0, path.stat().st_size + 1)]], source)
 
 
-@pytest.mark.parametrize("mapped", [0, 1 << 20])
-def test_a_short_write_is_gone_on_with(mapped: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output, "_MAPPED", mapped)
-    sendfile = os.sendfile
+@pytest.mark.parametrize("room", [8192, 2 << 20])
+def test_a_short_write_is_gone_on_with(room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output._ROOM, "view", memoryview(bytearray(room)))
+    preadv = os.preadv
     monkeypatch.setattr(os, "writev", lambda out, pieces: os.write(out, pieces[0][:7]))
-    monkeypatch.setattr(os, "sendfile", lambda out, file, begin, count: sendfile(out, file, begin, min(count, 5)))
+    monkeypatch.setattr(os, "preadv", lambda file, rooms, begin: preadv(file, [rooms[0][:5]], begin))
     path = _saved(tmp_path)
     with opened(path) as source:
         output.write(tmp_path / "out", path.read_bytes()[:132], _pieces(source), source)
@@ -82,14 +86,30 @@ def test_a_short_write_is_gone_on_with(mapped: int, tmp_path: Path, monkeypatch:
     assert (tmp_path / "out").read_bytes() == path.read_bytes()[:132] + path.read_bytes()[start:]
 
 
-def test_any_number_of_pieces_is_written_and_where_a_kernel_maps_nothing_ahead_as_well(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(output, "_POPULATE_READ", 99)
+def test_any_number_of_pieces_is_written(tmp_path: Path) -> None:
     path = _saved(tmp_path)
     with opened(path) as source:
         output.write(tmp_path / "out", b"", [[(n, n + 1), b"-"] for n in range(1400)], source)
     assert (tmp_path / "out").read_bytes() == b"".join(b"%c-" % byte for byte in path.read_bytes()[:1400])
+
+
+@given(
+    pieces=st.lists(st.binary(max_size=9000) | st.tuples(st.integers(0, 40_000), st.integers(0, 30_000)), max_size=8),
+    room=st.sampled_from([8192, 8193, 20_000]),
+)  # fmt: skip
+def test_bytes_and_stretches_of_any_length_are_written_one_behind_the_other(
+    pieces: list[bytes | tuple[int, int]], room: int
+) -> None:
+    """However they fit into the room that they go through, and with nothing of what it held before."""
+    data = os.urandom(70_000)
+    written = [piece if isinstance(piece, bytes) else [(piece[0], sum(piece))] for piece in pieces]
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(output._ROOM, "view", memoryview(bytearray(b"SOMEBODY" * room)[:room]))
+        (Path(folder) / "data").write_bytes(data)
+        with opened(_saved(Path(folder))) as source, (Path(folder) / "data").open("rb") as file:
+            output.write(Path(folder) / "out", b"META", written, replace(source, file=file.fileno()))
+        found = (Path(folder) / "out").read_bytes()
+    assert found == b"META" + b"".join(one if isinstance(one, bytes) else data[one[0] : sum(one)] for one in pieces)
 
 
 def test_memory_does_not_depend_on_the_size_of_the_pixels(tmp_path: Path) -> None:

@@ -91,7 +91,8 @@ _DIFFERING = {
     0x00100020: ("LO", [patient_id.encode() for _, patient_id in PATIENTS]),
     0x00180010: ("LO", [b"ID7711", b"Abcdefg "]),
     0x00190010: ("LO", [b"SIEMENS MR HEADER ", b"SOMEBODY"]),
-    0x00200013: ("IS", [b"1 ", b"2 ", b"3 ", b"4 "]),
+    0x00200013: ("IS", [b"1 ", b"2 ", b"3 ", b"4 ", b"1000", b"no"]),
+    0x00201041: ("DS", [b"1.5 ", b"-12.25", b"Abcdefg "]),
 }
 """All of them in every instance, so that their tags are the same."""
 
@@ -143,6 +144,40 @@ def test_interleaved_patients_become_what_each_becomes_where_nothing_is_remember
         for _ in range(4):
             assert [_became(path, together, accounts) for path in made] == alone
     event(f"runs are remembered: {any(one.latest for one in together._memory._runs.values())}")
+    event(f"what is in common is: {any(any(one.values()) for one in together._memory._shared.values())}")
+
+
+@examples(25)
+@given(st.data(), _seeds, st.sampled_from(sorted(CHOICES)), st.booleans())
+def test_instances_of_which_some_have_a_byte_more_or_another_become_what_each_becomes_alone(
+    data: st.DataObject, seed: int, choice: str, explicit: bool
+) -> None:
+    """Whatever it is a byte of: a tag, a representation, a length, a character set, an id, a creator."""
+    plan, code = plan_of(choice), Keys(SECRET).value()
+    first = Generator(seed, explicit=explicit, content=False).data_set()
+    made = [first, first]
+    for _ in range(data.draw(st.integers(1, 4))):
+        at, other = data.draw(st.integers(0, len(first) - 1)), data.draw(st.binary(min_size=1, max_size=2))
+        made.append(first[:at] + other + first[at + 1 :])
+    together, accounts = Anonymizer(lambda _: plan, patients()), Accounts(code)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [file(Path(folder) / str(number), one, explicit=explicit) for number, one in enumerate(made)]
+        alone = [_became(path, Anonymizer(lambda _: plan, patients()), Accounts(code)) for path in paths]
+        for _ in range(3):
+            assert [_became(path, together, accounts) for path in paths] == alone
+    event(f"what is in common is remembered: {any(any(one.values()) for one in together._memory._shared.values())}")
+    event(f"some are held: {any(isinstance(one, str) for one in alone)}")
+
+
+def test_little_of_what_data_sets_share_is_remembered(tmp_path: Path) -> None:
+    anonymizer = Anonymizer(lambda _: plan_of("basic"), patients())
+    for patient in range(50):
+        for number in range(4):
+            ds = make.ct_series(1)[0]
+            ds.PatientID, ds.InstanceNumber = f"PATIENT{patient}", str(number)
+            ds.save_as(tmp_path / "in.dcm", enforce_file_format=True)
+            anonymizer.anonymize(tmp_path / "in.dcm", tmp_path / "out.dcm")
+    assert 0 < len(anonymizer._memory._shared) <= 32
 
 
 def test_a_series_comes_to_be_a_few_runs_that_are_looked_up(tmp_path: Path) -> None:
@@ -150,10 +185,10 @@ def test_a_series_comes_to_be_a_few_runs_that_are_looked_up(tmp_path: Path) -> N
     for number, ds in enumerate(make.ct_series(6)):
         ds.save_as(tmp_path / f"{number}.dcm", enforce_file_format=True)
         anonymizer.anonymize(tmp_path / f"{number}.dcm", tmp_path / "out.dcm")
-    (layout,) = anonymizer._memory.layouts._known.values()
-    (runs,) = anonymizer._memory._runs.values()
+    layout = list(anonymizer._memory.layouts._of_shared.values())[-1]
+    runs = list(anonymizer._memory._shared.values())[-1]
     parts = [(begin, end) for begin, end, is_run in layout.runs if is_run]
-    assert len(runs.latest) >= len(parts) > 1
+    assert sum(one is not None for one in runs.values()) >= len(parts) > 1
     assert sum(end - begin for begin, end in parts) > len(layout._tags) / 2
 
 
