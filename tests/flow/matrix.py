@@ -115,11 +115,15 @@ class Cell:
     @property
     def may_be_sent_twice(self) -> bool:
         """Whether the one instance in flight to a destination may go out again."""
-        of_the_node = self.fault in (Fault.KILL, Fault.FULL) or self.fault.of_the_database
         # Sending goes on beside the steps after the first one.
         beside = self.point in (Point.IN_THE_STEP_ANONYMIZE, Point.IN_THE_STEP_NIFTI)
         sending = self.point.value.phase is Phase.SENDING
-        return (of_the_node and (sending or beside)) or (self.fault.of_a_peer and sending)
+        return (self.hits_every_send and (sending or beside)) or (self.fault.of_a_peer and sending)
+
+    @property
+    def hits_every_send(self) -> bool:
+        """Whether what is on its way to a destination at that moment may go out again, wherever the fault strikes."""
+        return self.fault in (Fault.KILL, Fault.FULL) or self.fault.of_the_database
 
 
 _GROUPS = {
