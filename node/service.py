@@ -105,7 +105,7 @@ def build(
     # receive: bytes to the spool, then rows to the index
     intake = Intake(database, lambda: rules.current().kinds)
     sessions = ground.sessions
-    room = Room(ground.pool.processes)
+    room = Room(ground.pool.processes, sessions.count)
     rows = _rows(ground, intake, room)
     keeper = _keeper(ground, rows)
     commitments = _commitments(ground)

@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydicom.uid import ExplicitVRLittleEndian
 
 from tests.flow.nodes import Site
 from tests.make import MR_IMAGE, instance
-from tests.peers import send
+from tests.peers import Instance, Sender
 from tests.pool import tasks
 
 BEFORE = """
@@ -48,10 +49,11 @@ def test_workers_leave_a_processor_to_the_senders_while_instances_come(tmp_path:
         site.rules(BEFORE.replace("when: always", "when: {Modality: CT}"))  # no job has the worker meanwhile
         with site.running() as node:
             pool, numbers = node.service.pool, itertools.count(1)
-
-            def another_one_comes() -> bool:
-                return send(node.port, [instance(MR_IMAGE, number=next(numbers))]) == [0x0000]
-
             assert pool.call(tasks.processors) == everything
-            site.wait(lambda: another_one_comes() and pool.call(tasks.processors) < everything)
-            site.wait(lambda: pool.call(tasks.processors) == everything, why="the workers stay where they are")
+            with Sender(node.port, [(MR_IMAGE, [ExplicitVRLittleEndian])]) as sender:
+
+                def another_one_comes() -> bool:
+                    return sender.store(Instance.of(instance(MR_IMAGE, number=next(numbers)))) == 0x0000
+
+                site.wait(lambda: another_one_comes() and pool.call(tasks.processors) < everything)
+                site.wait(lambda: pool.call(tasks.processors) == everything, why="the workers stay where they are")

@@ -15,11 +15,11 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-_TURN = 0.2
+_TURN = 0.1
 """Seconds between two looks."""
 
 _SINCE = 1.0
-"""Seconds after the last instance in which another one is expected."""
+"""Seconds after the last instance in which another one is expected on an open association."""
 
 
 def processors(allowed: Collection[int], *, receiving: bool) -> frozenset[int]:
@@ -52,6 +52,8 @@ class Room:
 
     workers: Callable[[], Collection[int]]
     """Process ids of those there are now."""
+    senders: Callable[[], int]
+    """How many associations are open: where there is none, nobody waits for an answer."""
     clock: Callable[[], float] = time.monotonic
     _last: float = float("-inf")
     _told: dict[int, frozenset[int]] = field(default_factory=dict)
@@ -69,7 +71,8 @@ class Room:
         if not hasattr(os, "sched_getaffinity"):
             return
         everything = frozenset(os.sched_getaffinity(0))
-        may = processors(everything, receiving=self.clock() - self._last < _SINCE)
+        receiving = self.clock() - self._last < _SINCE and self.senders() > 0
+        may = processors(everything, receiving=receiving)
         there = set(self.workers())
         self._told = {process: told for process, told in self._told.items() if process in there}
         for process in there:

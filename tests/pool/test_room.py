@@ -43,7 +43,7 @@ class Clock:
 @several
 def test_a_worker_moves_over_for_a_second_after_each_instance() -> None:
     pool, clock = Pool(1), Clock()
-    room = Room(pool.processes, clock)
+    room = Room(pool.processes, lambda: 1, clock)
     try:
         assert pool.call(tasks.processors) == ALL
         room.wanted()
@@ -62,9 +62,24 @@ def test_a_worker_moves_over_for_a_second_after_each_instance() -> None:
 
 
 @several
+def test_when_no_association_is_open_nobody_waits_for_an_answer() -> None:
+    pool, senders = Pool(1), [1, 0]
+    room = Room(pool.processes, senders.pop, Clock())
+    try:
+        assert pool.call(tasks.processors) == ALL
+        room.wanted()
+        room.look()
+        assert pool.call(tasks.processors) == ALL
+        room.look()
+        assert pool.call(tasks.processors) == processors(ALL, receiving=True)
+    finally:
+        pool.close()
+
+
+@several
 def test_a_worker_that_was_started_meanwhile_moves_over_too() -> None:
     pool, clock = Pool(1), Clock()
-    room = Room(pool.processes, clock)
+    room = Room(pool.processes, lambda: 1, clock)
     try:
         room.wanted()
         room.look()
