@@ -30,6 +30,7 @@ from pydicom.uid import UID
 
 from benchmarks import answers
 from benchmarks.figures import number, table
+from benchmarks.ground import new_ground
 from benchmarks.machine import disk, machine, tree
 from benchmarks.phantom import slice_of
 from benchmarks.processes import end_on_sigterm, memory
@@ -241,11 +242,11 @@ def main() -> None:
     end_on_sigterm()
     print(f"{machine()}, {disk(folder)}; dicom-node {tree()}")
     if given.answers:
-        with tempfile.TemporaryDirectory(dir=folder, prefix="dicom-node-convert-") as temporary:
-            made = Path(temporary) / "in"
+        with new_ground(folder, "dicom-node-convert-") as temporary:
+            made = temporary / "in"
             if not given.series:
                 ct(made, given.quick)
-            answers.measure(given.series or made, Path(temporary), 1 if given.quick else given.rounds)
+            answers.measure(given.series or made, temporary, 1 if given.quick else given.rounds)
         return
     for name in [given.series.name] if given.series else given.only:
         tools = [Tool("this node", ours)]
@@ -257,8 +258,8 @@ def main() -> None:
             Tool("dicom2nifti", peer(given.python, _DICOM2NIFTI)),
         ]
         tools = [tool for tool in tools if not given.tools or tool.name.startswith(tuple(given.tools))]
-        with tempfile.TemporaryDirectory(dir=folder, prefix="dicom-node-convert-") as temporary:
-            source, work = Path(temporary) / "in", Path(temporary) / "work"
+        with new_ground(folder, "dicom-node-convert-") as temporary:
+            source, work = temporary / "in", temporary / "work"
             if given.series:
                 shutil.copytree(given.series, source)
             else:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from benchmarks.corpus.score import Score, score
 from benchmarks.deid_speed import available, speeds
 from benchmarks.deidentifiers import DEIDENTIFIERS, run_all
 from benchmarks.figures import number, table
+from benchmarks.ground import new_ground
 from benchmarks.machine import disk, machine, tree
 from node.config.options import options_of
 from node.steps.anonymize import Anonymize
@@ -118,8 +118,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where to work; a temporary folder in it is removed again")
     parser.add_argument("--quick", action="store_true", help="shows that it works; its figures say nothing")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="benchmark-", dir=given.folder) as temporary:
-        work = Path(temporary)
+    with new_ground(given.folder, "benchmark-") as work:
         print(f"{machine()}, {disk(work)}; dicom-node {tree()}; seed {given.seed}")
         if given.corpus:
             corpus, instances = given.corpus, load(given.corpus / "key.json")
@@ -136,8 +135,8 @@ def main() -> None:
         for name, one in scores.items() if given.misses else ():
             print(misses(name, one, given.misses))
         if given.speed and not given.score:
-            (fast := work / "speed").mkdir()
-            print(f"\n{speeds(list(scores), fast, 2 if given.quick else 300)}")
+            with new_ground(work, "speed-") as fast:
+                print(f"\n{speeds(list(scores), fast, 2 if given.quick else 300)}")
 
 
 if __name__ == "__main__":

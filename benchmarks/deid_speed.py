@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from statistics import median
 
 from pydicom import dcmread
 from pydicom.dataset import FileMetaDataset
@@ -18,13 +19,14 @@ from benchmarks.corpus.key import OPTIONS
 from benchmarks.deid_whole import whole_way
 from benchmarks.deidentifiers import DEIDENTIFIERS, run_all
 from benchmarks.figures import number, table
+from benchmarks.ground import give_back, place
 from benchmarks.images import ct
 from benchmarks.template import Which
 from node.model import Batch, Item, Kind, ReceiptId
 from node.run.perform import perform
 from node.steps.anonymize import Anonymize
 
-_ROUNDS = 3
+_ROUNDS = 9
 _ONE_BY_ONE = 40
 """Instances for those that have nothing to remember from one to the next."""
 
@@ -50,28 +52,56 @@ def images(folder: Path, count: int) -> list[Path]:
 
 
 def speeds(names: Sequence[str], folder: Path, count: int) -> str:
-    """Instances a second and processor time, on one core, from file to file: median of three rounds.
+    """Instances a second and processor time, on one core, from file to file into new files: medians of nine rounds.
 
-    The node takes `count` instances as one unit, the others some of them one by one. Then the unit once more the whole
-    way, with certificate and second reader; the node's own worker is on the same core then.
+    All take turns in every round, for the processor of a shared machine may be half as fast a second later; a ratio is
+    the median of what each round says. The node takes `count` instances as one unit, the others some of them one by
+    one. Then the unit once more the whole way, with certificate and second reader; the node's own worker is on the
+    same core then.
     """
     sources = images(folder, count)
     (empty := folder / "no filter").touch()
-    lines, rates = [], {}
-    with _one_core():
-        for name in names:
-            some = sources if name == "node" else sources[:_ONE_BY_ONE]
-            once = _step(some, folder / name) if name == "node" else _each(name, some, folder / name, empty)
-            seconds, used = _median(once, folder / name)
-            rates[name] = len(some) / seconds
-            ours = number(rates["node"] / rates[name], 1) if name != "node" and "node" in rates else ""
-            lines.append([name, number(rates[name]), number(1000 * used / len(some), 2), ours])
+    with _one_core(), ExitStack() as stack:
+        turns = [_Turn(x, _step(sources), count) if x == "node" else _each(x, sources, empty) for x in names]
         if "node" in names:
-            with whole_way(_batch(sources), available(), folder / "whole") as once:
-                seconds, _ = _median(once, folder / "whole" / "out")
-            lines.append(["node, with certificate and second reader", number(count / seconds), "", ""])
+            once = stack.enter_context(whole_way(_batch(sources), available(), folder / "whole"))
+            turns.append(_Turn("node, with certificate and second reader", once, count))
+        places = [place(folder) for _ in turns]
+        for at in places:
+            at.mkdir()
+        for n in range(_ROUNDS + 1):
+            for turn, at in zip(turns, places, strict=True):
+                turn.take(at / str(n))
     head = [f"512x512 CT, 230 elements, {count} of a unit", "instances/s", "ms of CPU", "node : it"]
-    return table(head, lines)
+    return table(head, [turn.line(turns[0]) for turn in turns])
+
+
+@dataclass
+class _Turn:
+    name: str
+    work: Callable[[Path], object]
+    """Takes all instances, into a folder."""
+    count: int
+    each: list[float] = field(default_factory=list)
+    """Seconds for an instance, in every round; the first does not count."""
+    used: list[float] = field(default_factory=list)
+    """Of them this process's processor time."""
+
+    def take(self, out: Path) -> None:
+        """Write new files beside those of the round before: the place on the disk is warm, and nothing was removed
+        there (see benchmarks/ground.py)."""
+        out.mkdir()
+        began, used = time.perf_counter(), time.process_time()
+        self.work(out)
+        self.each.append((time.perf_counter() - began) / self.count)
+        self.used.append((time.process_time() - used) / self.count)
+        give_back(out)
+
+    def line(self, first: _Turn) -> list[str]:
+        ratio = median(theirs / ours for ours, theirs in zip(first.each[1:], self.each[1:], strict=True))
+        alone = first is self or first.name != "node" or self.name.startswith("node")
+        cost = "" if self.name.startswith("node,") else number(1000 * median(self.used[1:]), 2)
+        return [self.name, number(1 / median(self.each[1:])), cost, "" if alone else number(ratio, 1)]
 
 
 @contextmanager
@@ -85,26 +115,12 @@ def _one_core() -> Iterator[None]:
         os.sched_setaffinity(0, cores)
 
 
-def _median(once: Callable[[], object], out: Path) -> tuple[float, float]:
-    """Seconds, and seconds of this process's processor time, once it is warm. Each round writes new files."""
-    once()
-    return sorted(_timed(once, out) for _ in range(_ROUNDS))[_ROUNDS // 2]
-
-
-def _timed(work: Callable[[], object], out: Path) -> tuple[float, float]:
-    shutil.rmtree(out)
-    out.mkdir()
-    began, used = time.perf_counter(), time.process_time()
-    work()
-    return time.perf_counter() - began, time.process_time() - used
-
-
-def _step(sources: Sequence[Path], out: Path) -> Callable[[], object]:
+def _step(sources: Sequence[Path]) -> Callable[[Path], object]:
     step = Anonymize(options=available())
     batch = _batch(sources)
     given = {"secret": b"s" * 32} if "secret" in step.needs else {}
 
-    def once() -> None:
+    def once(out: Path) -> None:
         made, _ = perform(step, batch, out, given)
         if len(made.items) != len(sources):
             raise SystemExit(f"the node held {len(made.held)} of the images: {made.held[0].reason}")
@@ -116,12 +132,12 @@ def _batch(sources: Sequence[Path]) -> Batch:
     return Batch(items=tuple(Item(path=p, kind=Kind.DICOM, sources=(ReceiptId(p.stem),)) for p in sources))
 
 
-def _each(name: str, sources: Sequence[Path], out: Path, pixels: Path) -> Callable[[], object]:
-    out.mkdir()
+def _each(name: str, sources: Sequence[Path], pixels: Path) -> _Turn:
+    some = sources[:_ONE_BY_ONE]
 
-    def once() -> None:
-        failed = run_all(DEIDENTIFIERS[name], dict(enumerate(sources)), out, pixels)
+    def once(out: Path) -> None:
+        failed = run_all(DEIDENTIFIERS[name], dict(enumerate(some)), out, pixels)
         if failed:
             raise SystemExit(f"{name} failed on {failed} of the images")
 
-    return once
+    return _Turn(name, once, len(some))

@@ -3,7 +3,6 @@ it gave, and the certificate, sealed and in its place in the chain."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,9 +22,8 @@ from node.stores import open_crosswalk, open_database, open_keys
 
 
 @contextmanager
-def whole_way(batch: Batch, options: Sequence[str], work: Path) -> Iterator[Callable[[], object]]:
-    """What takes the batch once, in a data folder of its own below `work`, with one worker; it writes below `work/out`,
-    which may be emptied.
+def whole_way(batch: Batch, options: Sequence[str], work: Path) -> Iterator[Callable[[Path], object]]:
+    """What takes the batch once and writes into a new folder, with data of its own below `work`, and one worker.
 
     Ends the program where an instance is held, or anything of the originals is found in what it gave.
     """
@@ -40,10 +38,8 @@ def whole_way(batch: Batch, options: Sequence[str], work: Path) -> Iterator[Call
     certifier = Certifier(database=database, pool=pool, secret=lambda: keys.current, process="benchmark")
     received = {source: item.path.stem for item in batch.items for source in item.sources}
     unit = Unit(kind=UnitKind.SERIES, uid="1.2.3", plan=freeze(route), received=received)
-    rounds = itertools.count()
 
-    def once() -> None:
-        (folder := work / "out" / str(next(rounds))).mkdir(parents=True)
+    def once(folder: Path) -> None:
 
         def certify(
             made: Batch, outcomes: Mapping[int, Batch], reading: Reading, read: Callable[[str, bytes], None]

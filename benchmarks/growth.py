@@ -19,6 +19,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from benchmarks.figures import Figures, number, open_figures, table
+from benchmarks.ground import new_ground
 from benchmarks.images import ct
 from benchmarks.processes import wait_until
 from benchmarks.receivers import discard, rows, rules, serving
@@ -155,8 +156,8 @@ def compare(
     """Fill, measure, show. Data folders are made below `kept` when they are not there, and stay."""
     template = ct()
     found = open_figures(figures, folder, f"growth, {instances} CT over {_ASSOCIATIONS} associations")
-    with tempfile.TemporaryDirectory(dir=folder, prefix="dicom-node-growth-") as temporary:
-        paths = {size: _filled((kept or Path(temporary)) / f"{size}", size, template) for size in sizes}
+    with new_ground(folder, "dicom-node-growth-") as temporary:
+        paths = {size: _filled((kept or temporary) / f"{size}", size, template) for size in sizes}
         for _ in range(rounds):
             for size, path in paths.items():
                 rate, behind = receiving(path, template, instances)

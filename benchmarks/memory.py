@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.figures import number, table
+from benchmarks.ground import new_ground
 from benchmarks.images import mr, multiframe
 from benchmarks.machine import disk, machine, tree
 from benchmarks.processes import end_on_sigterm, family, forget_peak, memory, title, wait_until
@@ -143,8 +144,8 @@ def main() -> None:
     folder = given.folder or Path(tempfile.gettempdir())
     print(f"{machine()}, {disk(folder)}; dicom-node {tree()}")
     instances, megabytes = (200, 32) if given.quick else (given.instances, given.megabytes)
-    with tempfile.TemporaryDirectory(dir=folder, prefix="dicom-node-memory-") as temporary:
-        names, seen = measure(Path(temporary), instances, megabytes)
+    with new_ground(folder, "dicom-node-memory-") as temporary:
+        names, seen = measure(temporary, instances, megabytes)
     head = [column.format(instances=instances, large=megabytes) for column in _COLUMNS]
     lines = [[f"{one} {names.get(one, 'ended')}", *(number(value) for value in line)] for one, line in seen.items()]
     print(f"\n{table(['process, MB', *head], lines)}\n")

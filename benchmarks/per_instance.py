@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import argparse
 import mmap
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from benchmarks.figures import table
+from benchmarks.ground import new_ground
 from benchmarks.images import ct
 from benchmarks.machine import disk, machine, tree
 from benchmarks.template import Template, Which
@@ -159,8 +159,8 @@ def main() -> None:
     if options.real:
         images = real(options.real)
         found.append((options.real.name, least([headers(images) for _ in range(rounds)])))
-    with tempfile.TemporaryDirectory(dir=options.folder, prefix="dicom-node-per-instance-") as temporary:
-        found.append(("CT", rows(template, Path(temporary), rounds)))
+    with new_ground(options.folder, "dicom-node-per-instance-") as temporary:
+        found.append(("CT", rows(template, temporary, rounds)))
     lines = [[f"{what}, {kind}", f"{us:.0f}"] for kind, figures in found for what, us in figures.items()]
     print(f"{machine()}, {disk(options.folder)}; dicom-node {tree()}; rows in groups of {_GROUP}\n")
     print(table(["", "microseconds an instance"], lines))

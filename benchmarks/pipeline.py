@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.figures import Figures, Row, number, open_figures, table
+from benchmarks.ground import new_ground, place
 from benchmarks.images import ct
 from benchmarks.processes import cpu_seconds, end_on_sigterm, free_port, listening, running, wait_until
 from benchmarks.receivers import NODELAY, ORTHANC, count, discard, ledger, orthanc_with, rules, serving
@@ -130,10 +131,10 @@ def main() -> None:
     end_on_sigterm()
     folder = given.folder or Path(tempfile.gettempdir())
     figures = open_figures(given.json, folder, "quiet time 1 s on both sides, DCMTK storescp as the archive")
-    with tempfile.TemporaryDirectory(dir=folder, prefix="dicom-node-pipeline-") as temporary:
+    with new_ground(folder, "dicom-node-pipeline-") as temporary:
         for _ in range(1 if given.quick else given.rounds):
             for name in given.only.split(","):
-                here = Path(temporary) / "run"
+                here = place(temporary)
                 figures.add(measure(name, 24 if given.quick else given.instances, given.associations, here))
                 discard(here)
     show(figures)

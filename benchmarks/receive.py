@@ -20,6 +20,7 @@ from pathlib import Path
 
 from benchmarks import growth
 from benchmarks.figures import Figures, Row, number, open_figures, table
+from benchmarks.ground import new_ground, place
 from benchmarks.images import KINDS
 from benchmarks.processes import cpu_seconds, end_on_sigterm, wait_until
 from benchmarks.receivers import RECEIVERS, Receiver, Running, discard
@@ -147,7 +148,7 @@ def main() -> None:
         return
     figures = open_figures(given.json, folder, f"sender {given.sender}")
     counts = QUICK if given.quick else INSTANCES
-    with tempfile.TemporaryDirectory(dir=folder, prefix="dicom-node-receive-") as temporary:
+    with new_ground(folder, "dicom-node-receive-") as temporary:
         for _ in range(1 if given.quick else given.rounds):
             for kind in given.images.split(","):
                 template = KINDS[kind]()
@@ -158,7 +159,7 @@ def main() -> None:
                             associations=associations, sender=SENDERS[given.sender],
                             settle=0.0 if given.quick else _SETTLE,
                         )  # fmt: skip
-                        here = Path(temporary) / "run"
+                        here = place(temporary)
                         figures.add(measure(run, here))
                         discard(here)
     show(figures)

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.figures import table
+from benchmarks.ground import new_ground
 from benchmarks.images import ct, mr
 from benchmarks.machine import disk, machine, tree
 from benchmarks.processes import PATIENCE, connections, descriptors, end_on_sigterm, family, memory, threads, wait_until
@@ -222,8 +223,8 @@ def main() -> None:
     folder = given.folder or Path(tempfile.gettempdir())
     print(f"{machine()}, {disk(folder)}; dicom-node {tree()}")
     senders, seconds = (8, 4.0) if given.quick else (given.senders, given.seconds)
-    with tempfile.TemporaryDirectory(dir=folder, prefix="dicom-node-soak-") as temporary:
-        lines, held = soak(Path(temporary), senders, seconds, given.rate)
+    with new_ground(folder, "dicom-node-soak-") as temporary:
+        lines, held = soak(temporary, senders, seconds, given.rate)
     print(f"\n{table([f'{seconds:.0f} s', 'figures'], lines)}\n\n{'held' if held else 'NOT HELD'}")
     raise SystemExit(0 if held else 1)
 

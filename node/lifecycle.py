@@ -40,7 +40,7 @@ from node.rules import Rules, RulesWatch
 from node.run.perform import prepare
 from node.run.results import ahead_folder
 from node.run.runner import Runner
-from node.spool import Presence, Spool
+from node.spool import Presence, Spool, set_apart
 
 log = logging.getLogger("node")
 
@@ -109,6 +109,7 @@ class Service:
     def start(self) -> None:
         """Take up what an earlier process left, then listen. Raises ConfigurationError, OSError."""
         self.sweep.start()
+        _make_work(self.body.runner.work)
         heal(self.database, self.engine, _concurrent(self.rules.current()))
         self.engine.launch(self.body, _limits(self.rules.current()))
         self.rows.start()
@@ -235,6 +236,12 @@ class Service:
 
 def _folders(config: Config) -> frozenset[Path]:
     return frozenset(d.folder for d in config.destinations.values() if d.folder is not None)
+
+
+def _make_work(folder: Path) -> None:
+    """Jobs make and remove as many files as come in, and each job has a folder of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    set_apart(folder)
 
 
 def _make_folders(config: Config, known: frozenset[Path] = frozenset()) -> None:

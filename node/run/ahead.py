@@ -31,7 +31,7 @@ from node.run.known import Known
 from node.run.parts import Made, in_parts, one_for_one, together
 from node.run.perform import perform
 from node.run.second_reading import readers
-from node.spool import Files
+from node.spool import Files, set_apart
 
 _PART = 12
 _KEPT = 600.0
@@ -93,6 +93,8 @@ class Ahead:
         self._under_way: set[_Key] = set()
         self._over: set[_Key] = set()
         """What a job has begun with: too late for it."""
+        self._folders: dict[Path, float] = {}
+        """Those of files made ahead -> when the first was; see node/spool/ground.py for why there are several."""
 
     def work(
         self, pool: Pool, step: Step, items: Sequence[Item], folder: Path, given: Mapping[str, object],
@@ -108,8 +110,7 @@ class Ahead:
         self.forget()
         if not may_go_ahead(step):
             return
-        # Two steps would give their files the same names.
-        folder /= hashlib.sha256(repr(step).encode()).hexdigest()[:16]
+        folder = self._folder(folder, step)
         parts = [items[begin : begin + _PART] for begin in range(0, len(items), _PART)]
         whole = bool(getattr(step, "deidentifies", False))
 
@@ -128,6 +129,17 @@ class Ahead:
                 list(threads.map(one, parts))
             if to_send and readers([step]) and not stop():
                 self._read(pool, step, items, folder)
+
+    def _folder(self, below: Path, step: Step) -> Path:
+        """One for each step, because two would give their files the same names, and another one after a while."""
+        now = time.monotonic()
+        folder = below / f"{hashlib.sha256(_name(step).encode()).hexdigest()[:16]}-{now // _KEPT:.0f}"
+        if folder not in self._folders:
+            with contextlib.suppress(OSError):  # whoever writes into it says so
+                below.mkdir(parents=True, exist_ok=True)
+                set_apart(below)
+            self._folders[folder] = now
+        return folder
 
     def _read(self, pool: Pool, step: Step, items: Sequence[Item], folder: Path) -> None:
         keys = [_key(_name(step), item) for item in items]
@@ -227,6 +239,10 @@ class Ahead:
             paths = [self._ready.pop(key).path for key in old]
         for path in paths:
             path.unlink(missing_ok=True)
+        for folder in [folder for folder, began in self._folders.items() if began < before - _KEPT]:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+            del self._folders[folder]
 
 
 def _name(step: Step) -> str:

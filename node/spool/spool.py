@@ -26,6 +26,7 @@ from node.errors import CannotSucceed
 from node.model import Identity, Origin, ReceiptId
 from node.spool.digest import Beside, Written
 from node.spool.files import Files
+from node.spool.ground import set_apart
 from node.spool.slots import Slots
 
 Clock = Callable[[], datetime]
@@ -146,6 +147,8 @@ class Spool:
         self._hour: tuple[int, Path] = (-1, root)
         """The hour since 1970 that `place` was asked for last, and its folder."""
         self._lock = threading.Lock()
+        files.make_folder(self.incoming.parent)
+        set_apart(self.incoming.parent)
         files.make_folder(self.incoming)
         self.slots = Slots(self.incoming, files)
         self.beside = Beside()

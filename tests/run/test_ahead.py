@@ -175,6 +175,23 @@ def test_what_nobody_takes_is_removed(pool: Pool, tmp_path: Path, monkeypatch: p
     assert left(tmp_path) == 0
 
 
+def test_after_a_while_another_folder_takes_what_is_made_and_the_empty_one_goes(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, items, made, clock = STEPS["anonymize"](), received(tmp_path, *[""] * 2), Ahead(), [0.0]
+    monkeypatch.setattr(ahead.time, "monotonic", lambda: clock[0])
+    folders = []
+    for moment in (0.0, 1.0, 601.0, 1802.0):
+        clock[0] = moment
+        begin(made, pool, step, items, tmp_path)
+        folders.append({path.name for path in (tmp_path / "ahead").iterdir()})
+        made.perform(pool, step, Batch(items=tuple(items)), tmp_path / f"out{moment}", GIVEN)
+        made._over.clear()
+    assert folders[0] == folders[1]
+    assert len(folders[2] - folders[1]) == 1
+    assert len(folders[3]) == 1
+
+
 def test_only_what_depends_on_nothing_else_goes_ahead(tmp_path: Path) -> None:
     assert may_go_ahead(STEPS["anonymize"]())
     assert not may_go_ahead(STEPS["anonymize"](numbers="SITE-")), "a number is given once, and to whose job comes"
