@@ -53,12 +53,12 @@ CODEC_ERRORS = (
 
 
 def frames(
-    layout: Layout, data: bytes | Fragments, wanted: Sequence[int] | None = None, *, rgb: bool = True
+    layout: Layout, data: bytes | Array | Fragments, wanted: Sequence[int] | None = None, *, rgb: bool = True
 ) -> Iterator[Array]:
     """Decode frames one by one, in the order of `wanted` (from 0; all frames by default).
 
     data  the value of the pixel data element; for a compressed one it starts at the Basic Offset Table item, or is
-          the fragments of an open file
+          the fragments of an open file. An array of bytes, of a native one, is given away: a frame may lie in it
     rgb   convert YBR (PS3.3 C.7.6.3.1.2); False leaves samples as they were coded: see `photometric_of`
 
     Yields arrays of shape `layout.shape` and type `layout.dtype`, palette colour as its indices. Raises
@@ -66,7 +66,7 @@ def frames(
     """
     numbers = range(layout.frames) if wanted is None else wanted
     if not layout.encapsulated:
-        assert isinstance(data, bytes)
+        assert not isinstance(data, Fragments)
         for n in numbers:
             yield _native(layout, data, n, rgb=rgb)
         return
@@ -87,11 +87,11 @@ def photometric_of(layout: Layout) -> str:
     return colour.stands_for(layout.photometric)
 
 
-def _fragments(layout: Layout, data: bytes | Fragments) -> Fragments:
+def _fragments(layout: Layout, data: bytes | Array | Fragments) -> Fragments:
     if isinstance(data, Fragments):
         return data
     try:
-        found = Fragments(BytesIO(data), 0, layout.frames)
+        found = Fragments(BytesIO(bytes(data)), 0, layout.frames)
         if layout.transfer_syntax not in JPEG_2000_COMPONENTS:
             found.walk()
     except CannotSucceed as error:
@@ -215,7 +215,7 @@ def lowest_bits(values: Array, bits: int) -> Array:
     return values
 
 
-def _native(layout: Layout, data: bytes, number: int, *, rgb: bool) -> Array:
+def _native(layout: Layout, data: bytes | Array, number: int, *, rgb: bool) -> Array:
     bits = layout.frame_bits
     first, last = number * bits // 8, -(-(number + 1) * bits // 8)
     if number >= layout.frames or last > len(data):
@@ -224,7 +224,8 @@ def _native(layout: Layout, data: bytes, number: int, *, rgb: bool) -> Array:
         loose = np.unpackbits(np.frombuffer(data, np.uint8, last - first, first), bitorder="little")
         return loose[number * bits - first * 8 :][:bits].reshape(layout.shape)
     stored = layout.dtype.newbyteorder("<" if layout.little_endian else ">")
-    flat = np.frombuffer(data, stored, bits // layout.allocated, first).astype(layout.dtype)
+    flat = np.frombuffer(data, stored, bits // layout.allocated, first)
+    flat = flat.astype(layout.dtype, copy=isinstance(data, bytes))
     if layout.subsampled:
         frame = colour.upsampled(flat, layout.rows, layout.columns)
     elif layout.samples > 1 and layout.planar:

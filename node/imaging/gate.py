@@ -7,7 +7,7 @@ weightings in the headers, not from what decided it; and a resampled slice from 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,6 +55,7 @@ def check(
     fill: float = 0.0,
     affine: Floats | None = None,
     growing: Growing | None = None,
+    done: Callable[[int], None] = lambda frame: None,
 ) -> Passed:
     """Compare the file at `path` with its source: the place and every pixel of every frame, and the order of volumes.
 
@@ -62,6 +63,7 @@ def check(
     fill     what stands where a resampled volume has no source; then all pixels must be there
     affine   (4, 4) voxel to RAS mm, for .npy alone, which has none in the file: the report says it
     growing  of this file, where it is still being written: compared is what has come into it, in another thread
+    done     is told, for a volume that is not resampled, which of `pixels` is compared and not asked for again
 
     Raises CannotSucceed, with the numbers, at the first frame that differs.
     """
@@ -82,6 +84,8 @@ def check(
             worst_value=max(worst.worst_value, found.worst_value),
         )
         seen = n + 1
+        if not volume.resampled:
+            done(n)
     if placed is None or seen != placed.shape[2] * placed.shape[3]:
         raise CannotSucceed(f"gate: {seen} slices are in the file")
     if not volume.resampled and seen != len(volume.frames):

@@ -10,7 +10,7 @@ import struct
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -76,12 +76,18 @@ class Pixels:
         except CannotSucceed as error:
             raise CannotSucceed(f"transfer syntax {self.layout.transfer_syntax}: {error}") from None
 
-    def _native(self, file: BinaryIO, start: int, number: int, rgb: bool) -> Iterator[Array]:
+    def _native(self, file: BufferedReader, start: int, number: int, rgb: bool) -> Iterator[Array]:
         """One frame from the bytes that it lies in; frames of one-bit pixels need not begin on a byte."""
         bits = self.layout.frame_bits
         first, last = number * bits // 8, -(-(number + 1) * bits // 8)
         words = first // 2 * 2 if self.swapped else first
         file.seek(start + words)
+        if not self.swapped and not number * bits % 8:
+            room = np.empty(last - first, np.uint8)
+            if file.readinto(room.data) < last - first:
+                raise CannotSucceed(f"frame {number + 1}: the file ends before its pixels do")
+            yield from frames(self.layout, room, [0], rgb=rgb)
+            return
         data = file.read(last + (last % 2 if self.swapped else 0) - words)
         if self.swapped:
             data = swap_words(data)

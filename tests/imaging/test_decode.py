@@ -75,6 +75,18 @@ def test_bits_stored_have_the_last_word_where_the_codestream_is_wider() -> None:
     np.testing.assert_array_equal(found[0], [[-1, -2048], [2047, 0]])
 
 
+def test_bytes_that_are_read_stay_as_they_were_and_an_array_is_given_away() -> None:
+    stored = np.array([[0xF801, 0x17FF], [0, 0x0FFF]], "<u2")  # above the 12 bits stored stands rubbish
+    data, twelve = stored.tobytes(), layout(stored.shape, NATIVE, stored=12)
+    (kept,) = frames(twelve, data)
+    assert data == stored.tobytes()
+    room = np.frombuffer(bytearray(data), np.uint8)
+    (given,) = frames(twelve, room)
+    np.testing.assert_array_equal(kept, stored & 0x0FFF)
+    np.testing.assert_array_equal(given, kept)
+    assert np.shares_memory(given, room)
+
+
 def test_native_colour_by_plane_becomes_colour_by_pixel() -> None:
     pixels = np.random.default_rng(4).integers(0, 256, (6, 5, 3)).astype(np.uint8)
     planes = np.ascontiguousarray(pixels.transpose(2, 0, 1)).tobytes()

@@ -55,6 +55,27 @@ def test_a_right_file_passes_with_its_numbers(tmp_path: Path) -> None:
     assert passed.worst_mm < 1e-4
 
 
+def test_every_frame_that_was_compared_may_go_and_none_before(tmp_path: Path) -> None:
+    volume, values, pixels = planned()
+    path, gone = written(tmp_path / "a.nii.gz", volume, values, pixels), list[int]()
+
+    def go(frame: int) -> None:
+        gone.append(frame)
+        pixels[frame] = np.empty(0)
+
+    assert gate.check(path, volume, values, pixels, done=go).frames == 4
+    assert gone == [0, 1, 2, 3]
+
+
+def test_a_frame_that_differs_stays(tmp_path: Path) -> None:
+    volume, values, pixels = planned()
+    path, gone = written(tmp_path / "a.nii.gz", volume, values, pixels), list[int]()
+    pixels[2] = pixels[2] + 1
+    with pytest.raises(CannotSucceed, match="frame 3"):
+        gate.check(path, volume, values, pixels, done=gone.append)
+    assert gone == [0, 1]
+
+
 def test_nibabel_reads_what_was_written(tmp_path: Path) -> None:
     volume, values, pixels = planned()
     image = nibabel.load(written(tmp_path / "a.nii.gz", volume, values, pixels))

@@ -53,6 +53,11 @@ class Counting(BytesIO):
         self.count += len(data)
         return data
 
+    def readinto(self, room: memoryview, /) -> int:  # type: ignore[override]  # any buffer
+        count = super().readinto(room)
+        self.count += count
+        return count
+
 
 @pytest.mark.parametrize("encapsulation", ["native", "basic", "extended", "none", "many fragments"])
 def test_one_frame_is_read_without_the_others(
@@ -69,7 +74,7 @@ def test_one_frame_is_read_without_the_others(
     )
     (frame,) = found.frames([37])
     np.testing.assert_array_equal(frame, FRAMES[37])
-    assert watched.count < 3 * FRAMES[0].nbytes
+    assert FRAMES[0].nbytes * (encapsulation == "native") <= watched.count < 3 * FRAMES[0].nbytes
     monkeypatch.undo()
     np.testing.assert_array_equal(np.stack(list(found.frames([3, 39, 0]))), FRAMES[[3, 39, 0]])
     np.testing.assert_array_equal(np.stack(list(found.frames())), FRAMES)

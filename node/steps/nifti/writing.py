@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from node.errors import CannotSucceed
 from node.imaging import gate, resample
 from node.imaging.growing import Growing
@@ -41,7 +43,8 @@ def write_volume(
     """Decode, write `folder`/`name`.*, pass the gate, and write what belongs beside it.
 
     An instance that cannot be decoded gets its own entry in `reasons`. Raises CannotSucceed, with nothing left
-    behind, when the volume cannot be written with certainty. Memory: the decoded volume once, and a slice or two.
+    behind, when the volume cannot be written with certainty. Memory: the decoded volume once, and a slice or two; where
+    every frame is an instance of its own and nothing is resampled, as many slices as the gate is behind.
     """
     first = members[volume.frames[0].instance]
     layout = _widest(volume, members)
@@ -72,6 +75,7 @@ def write_volume(
         passed = _written_and_judged(path, header, planes, wanted.form, partial(
             gate.check, path, volume, values, pixels, wanted.form, fill,
             header.affine if wanted.form == "npy" else None,
+            done=partial(_let_go, pixels),
         ))  # fmt: skip
     except CannotSucceed:
         path.unlink(missing_ok=True)
@@ -106,6 +110,14 @@ def _written_and_judged(
         finally:
             growing.end()
     return judged.result()
+
+
+_GONE = np.empty(0)
+
+
+def _let_go(pixels: list[Array], frame: int) -> None:
+    """What was compared goes at once: else the whole volume would be in memory by the end."""
+    pixels[frame] = _GONE
 
 
 def _widest(volume: Volume, members: Sequence[Member]) -> Layout:

@@ -22,8 +22,11 @@ from pydicom.tag import Tag
 from pydicom.uid import JPEGLSLossless
 
 from node.errors import CannotSucceed
+from node.imaging import gate
 from node.imaging.attributes import frames_of
 from node.imaging.layout import layout_of
+from node.imaging.values import Values
+from node.imaging.volumes import Volume
 from node.model import Batch, Disclosure, Item, Kind, ReceiptId
 from node.steps.nifti import Nifti
 from tests import make
@@ -67,6 +70,22 @@ def points_of(ds: Dataset) -> tuple[np.ndarray, np.ndarray]:
     between_rows, between_columns = ds.PixelSpacing
     lps = np.array(ds.ImagePositionPatient) + np.outer(i * between_columns, x) + np.outer(j * between_rows, y)
     return lps * [-1, -1, 1], ds.pixel_array.ravel() * float(ds.RescaleSlope) + float(ds.RescaleIntercept)
+
+
+def test_what_was_compared_is_not_kept_until_the_volume_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged, left = gate.check, list[int]()
+
+    def check(
+        path: Path, volume: Volume, values: Values, pixels: Sequence[np.ndarray], *more: Any, **named: Any
+    ) -> Any:
+        passed = judged(path, volume, values, pixels, *more, **named)
+        left.append(sum(frame.size for frame in pixels))
+        return passed
+
+    monkeypatch.setattr(gate, "check", check)
+    _, made = converted(make.ct_series(5), tmp_path)
+    assert len(volumes_of(made)) == 1
+    assert left == [0]
 
 
 OBLIQUE = [*np.array([0.8, 0.6, 0]), *np.array([-0.36, 0.48, 0.8])]
