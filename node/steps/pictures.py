@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,7 +44,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pictures:
+class Pictures(ABC):
     """The options that both steps have, and what follows from them. Each adds what its files can be."""
 
     short: ClassVar[str] = "show"
@@ -99,8 +100,8 @@ class Pictures:
             raise CannotSucceed("; ".join(problems))
         return draw(batch, work, self._order())
 
-    def _order(self) -> Order:
-        raise NotImplementedError("which files they are is said by each step")
+    @abstractmethod
+    def _order(self) -> Order: ...
 
     def _look(self, bits: Literal[8, 16] = 8) -> Look:
         return Look(
