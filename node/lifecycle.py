@@ -218,9 +218,11 @@ class Service:
 
     def _upkeep(self) -> None:
         """Now and then: index what a dead process left, remove what is over, see whether the disk has room again, look
-        at a stretch of the ledger."""
+        at a stretch of the ledger, and whether each receiver process still answers."""
         while not self.stopping.wait(3.0):
             try:
+                if self.receivers is not None:
+                    self.receivers.look(time.monotonic())
                 self.watermark.refresh()
                 self.body.runner.ahead.forget()
                 self.receiver.lines.settle()

@@ -108,6 +108,8 @@ class Process:
                     lent = self.lent.get(number)
                     if lent is not None:
                         lent.recall()
+                case ("ask",):
+                    self.pipe.send(("here",))
                 case ("indexed", count):
                     self.presence.index(count)
                 case ("stop",):

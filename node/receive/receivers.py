@@ -34,6 +34,8 @@ log = logging.getLogger("node.receive")
 
 _AGAIN = 30.0
 """Seconds after a process could not be started, or died, before another one is."""
+_HUNG = 60.0
+"""Seconds without a word from a process that was asked. The thread that answers touches no disk."""
 
 
 class Lendable(Protocol):
@@ -72,6 +74,8 @@ class _One:
     started: float
     lent: dict[int, Lendable] = field(default_factory=dict)
     ready: bool = False
+    asked: float | None = None
+    """Since when it owes an answer, on the monotonic clock."""
 
     def indexed(self, count: int) -> None:
         with contextlib.suppress(OSError):
@@ -150,6 +154,24 @@ class Receivers:
                     if lent is layer:
                         with contextlib.suppress(OSError):
                             one.pipe.send(("recall", number))
+
+    def look(self, now: float) -> None:
+        """End a process that does not answer any more, and ask the others; to be called every few seconds.
+
+        One that hangs would keep its associations, and get new ones. Senders are told by the abort, as when it dies.
+        Takes no lock that a thread may hold which speaks to it.
+
+        now     on the monotonic clock, seconds
+        """
+        for one in list(self._ones):
+            if one.asked is None:
+                if one.ready:
+                    one.asked = now
+                    with contextlib.suppress(OSError):  # it is dying; its reader clears up
+                        one.pipe.send(("ask",))
+            elif now - one.asked > _HUNG:
+                log.error("a receiver process has not answered for %.0f s; it is ended", now - one.asked)
+                one.process.kill()
 
     def recall_all(self) -> None:
         """The node stops: nothing is lent any more, and what is lent comes back."""
@@ -251,6 +273,7 @@ class Receivers:
         self._over(one)
 
     def _hear(self, one: _One, message: Message) -> None:
+        one.asked = None  # whatever it says, it is there
         match message:
             case ("rows", rows, answered):
                 for slot, path, arrival in rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from io import BytesIO
 from pathlib import Path
@@ -131,6 +132,42 @@ def test_a_process_that_is_killed_loses_nothing_that_was_acknowledged(tmp_path: 
         with Sender(node.port, CONTEXTS) as sender:
             assert sender.store(INSTANCE) == SUCCESS
             sender.release()
+
+
+def test_a_process_that_hangs_is_ended_and_its_senders_are_told(tmp_path: Path) -> None:
+    with station(tmp_path, processes=1) as node:
+        warm(node)
+        assert node.receivers is not None
+        (one,) = node.receivers._ones
+        with Sender(node.port, CONTEXTS) as sender:
+            stored = [sender.store(instance) for instance in instances(10)]
+            until(lambda: bool(one.lent), "the association is lent")
+            one.process.send_signal(signal.SIGSTOP)
+            one.asked = 0.0
+            node.receivers.look(60.0)
+            assert one.process.poll() is None, "it has a minute"
+            for seconds in range(100, 1000, 100):  # what it had said before it hung may be heard in between
+                node.receivers.look(seconds)
+            with pytest.raises((Gone, OSError)):
+                sender.store(INSTANCE)
+        until(lambda: one not in node.receivers._ones, "its end is noticed")
+        assert stored == [SUCCESS] * 10
+        assert len(node.kept()) + len(node.spool.slots_of("one-r1")) >= 10
+        with Sender(node.port, CONTEXTS) as sender:
+            assert sender.store(INSTANCE) == SUCCESS
+            sender.release()
+
+
+def test_a_process_that_answers_stays(tmp_path: Path) -> None:
+    with station(tmp_path, processes=1) as node:
+        warm(node)
+        assert node.receivers is not None
+        (one,) = node.receivers._ones
+        for seconds in (0.0, 100.0, 200.0):
+            node.receivers.look(seconds)
+            until(lambda: one.asked is None, "it has answered")
+        assert one.process.poll() is None
+        assert node.receivers._ones == [one]
 
 
 def test_what_a_process_refuses_has_the_status_and_is_counted(tmp_path: Path) -> None:
