@@ -36,7 +36,7 @@ def tolerance_of(spacing: tuple[float, float]) -> float:
 
 
 def uniformity_of(spacing: tuple[float, float]) -> float:
-    """How far, in mm, a slice may be from where a uniform stack has it: 0.02, or 3.5 % of a pixel where those are small.
+    """How far, in mm, a slice may be from where a uniform stack has it: 0.02, or 3.5 % of a small pixel.
 
     Positions of two decimals (Philips CT) are up to 0.015 off a line from the first to the last, which pixels of 0.43
     mm must bear; the rest of the gate's 4 % is for cosines.
