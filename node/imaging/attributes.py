@@ -104,7 +104,7 @@ def _frames(ds: Attributes, layout: Layout, instance: int) -> list[Frame]:
 
 def _is_mr(ds: Attributes) -> bool:
     """By either of two attributes: a mosaic without its Modality would be taken for a plain image, at a wrong place."""
-    return value(ds, "Modality") == "MR" or value(ds, "SOPClassUID") == _MR_IMAGE
+    return bool(value(ds, "Modality") == "MR" or value(ds, "SOPClassUID") == _MR_IMAGE)
 
 
 def source_of(ds: Attributes, number: int) -> Source:
