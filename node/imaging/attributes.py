@@ -26,6 +26,8 @@ from node.imaging.weighting import Weighting, weighting_of
 
 _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 
+_MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
@@ -92,12 +94,17 @@ def _frames(ds: Attributes, layout: Layout, instance: int) -> list[Frame]:
         if layout.frames > 1:
             raise CannotSucceed(f"{layout.frames} frames without functional groups: their positions are unknown")
         # Private elements of MR are looked for in MR only: a question costs as much as ten attributes.
-        tiles = tiles_of(ds, layout.rows, layout.columns) if value(ds, "Modality") == "MR" else ()
+        tiles = tiles_of(ds, layout.rows, layout.columns) if _is_mr(ds) else ()
         return _tiled(ds, layout, instance, tiles) if tiles else [_frame(_Classic(ds), ds, layout, instance, 0)]
     if len(per_frame) != layout.frames:
         raise CannotSucceed(f"{len(per_frame)} per-frame functional groups for {layout.frames} frames")
     shared = (value(ds, "SharedFunctionalGroupsSequence") or [Dataset()])[0]
     return [_frame(_Enhanced(own, shared), ds, layout, instance, n) for n, own in enumerate(per_frame)]
+
+
+def _is_mr(ds: Attributes) -> bool:
+    """By either of two attributes: a mosaic without its Modality would be taken for a plain image, at a wrong place."""
+    return bool(value(ds, "Modality") == "MR" or value(ds, "SOPClassUID") == _MR_IMAGE)
 
 
 def source_of(ds: Attributes, number: int) -> Source:

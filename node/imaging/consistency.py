@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from node.errors import CannotSucceed
-from node.imaging.geometry import ORTHONORMAL, TILT, check_plane
+from node.imaging.geometry import ORTHONORMAL, TILT, check_plane, uniformity_of
 from node.imaging.ordering import directions, heights_of, levels, nearness, stackable, stacks_of
 from node.imaging.planes import Plane
 
@@ -182,7 +182,7 @@ def _stack(planes: Sequence[Plane]) -> tuple[Stack, list[Finding]]:
     distance, tilt = None, 0.0
     if len(places) > 1:
         distance = float(np.sort(steps)[(len(steps) - 1) // 2])
-        findings += [*_steps(steps, distance, near), *_announced(planes, distance, near)]
+        findings += [*_steps(steps, distance, nearness(planes, uniformity_of)), *_announced(planes, distance, near)]
         whole = centres[-1] - centres[0]
         length = float(np.linalg.norm(whole))
         tilt = float(np.degrees(np.arccos(np.clip(float(heights[-1] - heights[0]) / length, -1, 1))))

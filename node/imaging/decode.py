@@ -230,7 +230,7 @@ def _native(layout: Layout, data: bytes | Array, number: int, *, rgb: bool) -> A
         frame = colour.upsampled(flat, layout.rows, layout.columns)
     elif layout.samples > 1 and layout.planar:
         planes = flat.reshape(layout.samples, layout.rows, layout.columns)
-        frame = np.ascontiguousarray(planes.transpose(1, 2, 0))
+        frame = planes.transpose(1, 2, 0).copy()  # of one pixel a view would keep its odd strides
     else:
         frame = flat.reshape(layout.shape)
     if layout.keyword == "PixelData":

@@ -70,7 +70,7 @@ def _siemens(ds: Attributes, rows: int, columns: int) -> tuple[Tile, ...]:
     normal = _three(table.get("SliceNormalVector"))
     if normal is None:
         raise CannotSucceed("a mosaic without CSA header: the direction of its slices is unknown")
-    distance = ds.get("SpacingBetweenSlices") or ds.get("SliceThickness")
+    distance = ds.get("SpacingBetweenSlices")  # not the thickness, to which most protocols add a gap
     if not distance or not float(distance) > 0:
         raise CannotSucceed("a mosaic without 'Spacing Between Slices'")
     first, cosines, spacing = _plane(ds)

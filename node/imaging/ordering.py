@@ -6,7 +6,7 @@ axial slices: for coronal ones it is the same everywhere, and for oblique ones i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -114,10 +114,10 @@ def heights_of(planes: Sequence[Plane]) -> Floats:
     return np.asarray(np.array([plane.position for plane in planes], np.float64) @ _normal(planes[0]))
 
 
-def nearness(planes: Sequence[Plane]) -> float:
-    """mm: what lies closer than this lies at one place; see `geometry.tolerance_of`."""
+def nearness(planes: Sequence[Plane], of: Callable[[tuple[float, float]], float] = tolerance_of) -> float:
+    """mm: what lies closer than this lies at one place, or `of` something else; of the smallest pixel."""
     spacings = [plane.spacing for plane in planes if plane.spacing and min(plane.spacing) > 0]
-    return min((tolerance_of(spacing) for spacing in spacings), default=tolerance_of((1.0, 1.0)))
+    return min((of(spacing) for spacing in spacings), default=of((1.0, 1.0)))
 
 
 def _normal(plane: Plane) -> Floats:

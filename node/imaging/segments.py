@@ -19,7 +19,7 @@ from node.dicom.damage import UNREADABLE
 from node.dicom.references import LABEL_MAP_SEGMENTATION, SEGMENTATION
 from node.errors import CannotSucceed
 from node.imaging.attributes import Frame
-from node.imaging.geometry import Floats, affine_of, check_plane, tolerance_of
+from node.imaging.geometry import Floats, affine_of, check_plane, tolerance_of, uniformity_of
 from node.imaging.grid import Grid
 from node.imaging.layout import Array
 from node.imaging.pixels import Pixels, read_header
@@ -119,7 +119,7 @@ def own_grid(segmentation: Segmentation) -> tuple[Grid, list[int], list[str]]:
     same = all(
         frame.orientation == first.orientation and frame.spacing == first.spacing for frame in segmentation.frames
     )
-    if not same or float(apart.max()) > near:
+    if not same or float(apart.max()) > uniformity_of(first.spacing):
         raise CannotSucceed(f"its frames are on no uniform grid: one is {float(apart.max()):.3f} mm off its place")
     count = int(places.max()) + 1
     if count > _MOST_SLICES:

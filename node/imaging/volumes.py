@@ -141,12 +141,13 @@ def _stacks(group: Sequence[Frame], groups: int, tilt: Tilt, gaps: Gaps) -> list
             found.append(Unplaced(frames=tuple(frames), reason=str(error)))
             continue
         for one in sets:
-            found += _pieces(one, why + [one.split] * bool(one.split), near, tilt, gaps)
+            found += _pieces(one, why + [one.split] * bool(one.split), tilt, gaps)
     return found
 
 
-def _pieces(one: Arranged, why: list[str], near: float, tilt: Tilt, gaps: Gaps) -> list[Volume | Unplaced]:
+def _pieces(one: Arranged, why: list[str], tilt: Tilt, gaps: Gaps) -> list[Volume | Unplaced]:
     centres = _positions([column[0] for column in one.columns])
+    near = geometry.uniformity_of(one.columns[0][0].spacing)
     runs = geometry.uniform_runs(centres, near)
     if len(runs) == 1:
         return [_volume(one, 0, len(centres), why, near, tilt)]

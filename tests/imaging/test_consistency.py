@@ -157,6 +157,16 @@ def test_positions_rounded_to_two_decimals_are_no_fault() -> None:
     assert found(series) == []
 
 
+@pytest.mark.parametrize("pixel", [0.35, 0.45, 0.6])
+@pytest.mark.parametrize("spacing", [0.335, 1.25, 2.5])
+def test_nor_are_they_where_pixels_are_small(pixel: float, spacing: float) -> None:
+    for orientation in (make.AXIAL, OBLIQUE):
+        series = make.ct_series(40, pixel_spacing=(pixel, pixel), spacing=spacing, orientation=orientation)
+        for ds in series:
+            ds.ImagePositionPatient = [round(float(x), 2) for x in ds.ImagePositionPatient]
+        assert found(series) == []
+
+
 def test_the_instance_that_is_unlike_the_others_is_named() -> None:
     series = make.ct_series(6)
     series[4].PixelSpacing = [0.8, 0.6]

@@ -46,7 +46,7 @@ def test_a_grid_of_uih_has_the_positions_of_its_sequence_and_no_empty_row() -> N
     ("change", "message"),
     [
         (lambda ds: ds.__delitem__((0x0029, 0x1010)), "the direction of its slices is unknown"),
-        (lambda ds: (ds.__delattr__("SpacingBetweenSlices"), ds.__delattr__("SliceThickness")), "Spacing Between"),
+        (lambda ds: ds.__delattr__("SpacingBetweenSlices"), "without 'Spacing Between Slices'"),
         (lambda ds: ds.__delattr__("ImagePositionPatient"), "without position, orientation or spacing"),
         (lambda ds: setattr(ds, "ImageOrientationPatient", [1, 0, 0, 0, 0.8, 0.6]), "not stacked at right angles"),
         (lambda ds: ds[(0x0019, 0x100A)].__setattr__("value", 17), "5 tiles do not divide"),
@@ -58,6 +58,13 @@ def test_a_mosaic_that_does_not_say_enough_is_refused(change: object, message: s
     change(ds)  # type: ignore[operator]  # one of the functions above
     with pytest.raises(CannotSucceed, match=message):
         frames(ds)
+
+
+@pytest.mark.parametrize("modality", ["", "OT"])
+def test_a_mosaic_is_one_whatever_its_modality_says(modality: str) -> None:
+    ds = mosaics.siemens(SLICES)
+    ds.Modality = modality
+    assert [frame.position[2] for frame in frames(ds)] == [30 + 3.5 * n for n in range(7)]
 
 
 def test_a_slice_that_xa_took_out_of_a_mosaic_is_a_plain_image() -> None:

@@ -130,6 +130,14 @@ def test_rounded_positions_of_a_long_stack_stay_in_their_slice(tmp_path: Path) -
     assert all(np.array_equal(volume(read_segmentation(path), n + 1), four(7, 240)[..., n]) for n in range(2))
 
 
+def test_positions_of_two_decimals_are_a_uniform_grid_of_small_pixels_as_well(tmp_path: Path) -> None:
+    images = make.ct_series(40, spacing=0.63, orientation=OBLIQUE, pixel_spacing=(0.45, 0.45))
+    for ds in images:
+        ds.ImagePositionPatient = [round(float(x), 2) for x in ds.ImagePositionPatient]
+    path = made(four(8, 40), images, tmp_path / "seg.dcm")
+    assert all(np.array_equal(volume(read_segmentation(path), n + 1), four(8, 40)[..., n]) for n in range(2))
+
+
 def shifted(ds: Dataset) -> None:
     ds.PerFrameFunctionalGroupsSequence[2].PlanePositionSequence[0].ImagePositionPatient[2] += 0.7
 

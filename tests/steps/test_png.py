@@ -323,3 +323,11 @@ def test_a_real_ct_is_what_pydicom_shows(tmp_path: Path) -> None:
         hu = ds.pixel_array * float(ds.RescaleSlope) + float(ds.RescaleIntercept)
         expected = np.rint(np.clip((hu - 0) / 79, 0, 1) * 255)
         np.testing.assert_array_equal(imagecodecs.png_decode(item.path.read_bytes()), expected)
+
+
+def test_a_picture_of_one_pixel_in_colour_by_plane_is_drawn(tmp_path: Path) -> None:
+    ds = make.secondary_capture(np.array([[[10, 200, 30]]], np.uint8))
+    ds.PlanarConfiguration = 1
+    _, result, (picture,) = drawn([ds], tmp_path)
+    assert result.held == ()
+    assert picture.tolist() == [[[10, 200, 30]]]

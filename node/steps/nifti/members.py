@@ -123,12 +123,12 @@ def _described(
 ) -> Member:
     return Member(
         item=item,
-        series=str(ds.get("SeriesInstanceUID") or ""),
+        series=text_of(ds, "SeriesInstanceUID"),
         series_number=_integer(ds, "SeriesNumber"),
         # Goes into a file name: nothing but what a code string may have.
-        modality=re.sub(r"[^A-Z0-9]", "", str(ds.get("Modality") or "").upper())[:16] or "OT",
-        sop_instance=str(ds.get("SOPInstanceUID") or ""),
-        sop_class=str(ds.get("SOPClassUID") or ""),
+        modality=re.sub(r"[^A-Z0-9]", "", text_of(ds, "Modality").upper())[:16] or "OT",
+        sop_instance=text_of(ds, "SOPInstanceUID"),
+        sop_class=text_of(ds, "SOPClassUID"),
         number=_integer(ds, "InstanceNumber"),
         pixels=pixels,
         frames=frames,
@@ -156,5 +156,5 @@ def _sort_key(member: Member) -> tuple[str, int, str, str]:
 def _integer(ds: Attributes, keyword: str) -> int:
     try:
         return max(int(ds.get(keyword) or 0), 0)
-    except (TypeError, ValueError):
+    except UNREADABLE:
         return 0

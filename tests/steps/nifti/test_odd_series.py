@@ -133,3 +133,30 @@ def test_a_dose_grid_is_placed_by_its_offsets_and_scaled_to_dose(
     for n, plane in enumerate(ds.pixel_array):
         corner = np.array(ds.ImagePositionPatient) * [-1, -1, 1] + [0, 0, step * n]
         assert values_at(image, corner[np.newaxis])[0, 0] == pytest.approx(plane[0, 0] * 0.001)
+
+
+def misnumbered(keyword: str, number: bytes, folder: Path, instances: slice) -> list[Path]:
+    """Files of a series of which some have `number`, of eight bytes, where a whole number belongs."""
+    series = make.ct_series(3)
+    for ds in series[instances]:
+        setattr(ds, keyword, 98765432)
+    paths = make.write_all(series, folder)
+    for path in paths:
+        path.write_bytes(path.read_bytes().replace(b"98765432", number))
+    return paths
+
+
+@pytest.mark.parametrize("number", [b"1e400   ", b"abc     ", b"-3      ", b"        "])
+def test_a_series_whose_number_is_none_is_converted_and_named_without_it(number: bytes, tmp_path: Path) -> None:
+    paths = misnumbered("SeriesNumber", number, tmp_path / "in", slice(3))
+    result = run_step(Nifti(), batch_of(paths), tmp_path)
+    (volume,) = volumes_of(result)
+    assert result.held == ()
+    assert volume.path.name.startswith("000_CT_")
+
+
+def test_an_instance_whose_number_is_too_large_to_be_one_is_held_alone(tmp_path: Path) -> None:
+    paths = misnumbered("InstanceNumber", b"1e400   ", tmp_path / "in", slice(2, 3))
+    result = run_step(Nifti(), batch_of(paths), tmp_path)
+    assert [held.reason for held in result.held] == ["an attribute of its geometry is not readable (OverflowError)"]
+    assert nibabel.load(volumes_of(result)[0].path).shape == (10, 12, 2)
