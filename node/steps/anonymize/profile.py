@@ -154,6 +154,7 @@ def in_items(options: frozenset[str]) -> Mapping[int, Do]:
     return MappingProxyType({**actions, **beyond(options), **_descriptors(options)})
 
 
+@lru_cache(maxsize=32)
 def beyond(options: frozenset[str]) -> Mapping[int, Do]:
     """What is done beyond the table beside some options: Device ID goes and stays with Device Serial Number (E.3.8),
     dates and UIDs with all others (E.3.6, E.3.9)."""
@@ -161,7 +162,8 @@ def beyond(options: frozenset[str]) -> Mapping[int, Do]:
     moved = Do.SHIFT if "retain_long_modified_dates" in options else Do.DUMMY
     dates = {} if "retain_long_full_dates" in options else dict.fromkeys(_DATES_BEYOND, moved)
     kept = {_DEVICE_ID} if "retain_device_identity" in options else set()
-    return {tag: action for tag, action in {**BEYOND_THE_TABLE, **uids, **dates}.items() if tag not in kept}
+    found = {**BEYOND_THE_TABLE, **uids, **dates}
+    return MappingProxyType({tag: action for tag, action in found.items() if tag not in kept})
 
 
 def _descriptors(options: frozenset[str]) -> Mapping[int, Do]:
