@@ -27,7 +27,7 @@ _GREEK = {
     "χ": "ch", "ψ": "ps", "ω": "o",
 }  # fmt: skip
 
-# How else Cyrillic and Greek are written: German, scholarly (ISO 9), passports (ICAO 9303), and French.
+# How else Cyrillic and Greek are written: German, scholarly (ISO 9), passports (ICAO 9303; ου as `ou`), and French.
 _GERMAN_SCHEME = {
     "ж": "sch", "х": "ch", "ц": "z", "ч": "tsch", "ш": "sch", "щ": "schtsch", "ю": "ju", "я": "ja", "в": "w", "з": "s",
     "ё": "jo",
@@ -41,6 +41,8 @@ _SCHEMES: tuple[Mapping[str, str], ...] = (
     {"ж": "j", "у": "ou", "ч": "tch", "ш": "ch", "ю": "iou", "я": "ia", "ё": "io"},
     {"й": "y", "ё": "yo", "е": "ye", "х": "h", "ц": "c", "я": "ia"},
     {"β": "b", "η": "e", "υ": "u", "φ": "ph", "χ": "h", "γ": "gh"},
+    {"υ": "u", "ύ": "u"},
+    {"υ": "u", "ύ": "u", "χ": "h", "β": "b"},
 )  # fmt: skip
 _GERMAN = {"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"}
 

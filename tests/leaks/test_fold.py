@@ -23,6 +23,7 @@ ALIKE = [
     ("Ivanov", ("Иванов",)),
     ("Чайковский", ("Tchaikovsky", "Tschaikowskij", "Chaykovskiy")),
     ("Παπαδόπουλος", ("ΠΑΠΑΔΟΠΟΥΛΟΣ", "Papadopoulos")),
+    ("Γεωργοπούλου", ("Georgopoulou", "ΓΕΩΡΓΟΠΟΥΛΟΥ")),
     ("ヤマダ", ("やまだ", "ﾔﾏﾀﾞ", "Yamada", "ＹＡＭＡＤＡ")),
     ("きょうこ", ("Kyoko", "Kyouko")),
     ("山田", ("山田",)),

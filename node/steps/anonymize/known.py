@@ -60,6 +60,14 @@ dr prof mr mrs ms md phd jr sr ii iii von van der den de del della di da do dos 
 """
 _PARTICLES = frozenset(_PARTICLES_ARE.split())
 _PARTS = re.compile(rf"[^\W\d_](?:[^\W\d_]|[{MARKS}])*")
+_IDEOGRAPHS = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\uac00-\ud7a3]")
+"""And the syllables of Korean, which say as much."""
+_UNSPACED = re.compile(
+    r"[\u3005\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7a3]+|[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]{4,}"
+)
+"""Han, kana and Hangul; and Thai, Lao, Burmese and Khmer, of which four letters count as of Latin."""
+_LEAST_UNSPACED, _LEAST_SPELLED = 2, 3
+"""Ideographs and kana that are looked for wherever they stand."""
 _LEAST_NUMBER = 3
 _LEAST_NAME, _LONG_NUMBER = 4, 6
 """Characters."""
@@ -93,7 +101,8 @@ class Known:
             for part in self._parts() - _PARTICLES
             if len(part) >= _LEAST_NAME and not coding.is_term(part)
         }
-        found |= {rf"(?<![^\W_]){re.escape(run)}(?![^\W_])" for name in self.names for run in _run_together(name)}
+        found |= {rf"(?<![^\W_]){re.escape(run)}(?![^\W_])" for name in self.names for run in run_together(name)}
+        found |= {form for name in self.names for form in unspaced(name)}
         long = (number for number in self.numbers if sum(map(str.isalnum, number)) >= _LONG_NUMBER)
         found |= {form for number in long for form in _number_forms(number)}
         return re.compile("|".join(sorted(found))) if found else None
@@ -131,7 +140,20 @@ def known(values: Iterable[tuple[int, str]], options: frozenset[str]) -> Known:
     )
 
 
-def _run_together(name: str) -> Iterator[str]:
+def unspaced(name: str) -> Iterator[str]:
+    """What finds a name, and the parts of it that say enough, in folded text of scripts that write no spaces: there it
+    stands in the middle of a sentence."""
+    for group in name.split("="):
+        parts = _UNSPACED.findall(unicodedata.normalize("NFKC", group))
+        if len(parts) > 1:
+            yield r"[\W_]*".join(re.escape(folded(part)) for part in parts)
+        for part in parts:
+            least = _LEAST_UNSPACED if _IDEOGRAPHS.search(part) else _LEAST_SPELLED
+            if len(part) >= least:
+                yield re.escape(folded(part))
+
+
+def run_together(name: str) -> Iterator[str]:
     """Neighbouring parts of a name without anything between them, as names of files and of series have them."""
     for group in name.split("="):
         parts = [part for part in _PARTS.findall(group) if folded(part) not in _PARTICLES]

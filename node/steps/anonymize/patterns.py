@@ -54,13 +54,28 @@ CONTACTS = re.compile(
     )
 )
 
+_IN_GROUPS = re.compile(r"(?<![\d.])0\d{1,2}(?:[ /]\d{2,3}){3,4}(?![\d.])")
+"""As in France and Switzerland: 06 12 34 56 78, 079 123 45 67. No parameters begin with a zero."""
+_DAY_AND_MONTH = (
+    r"(?:0?[1-9]|[12]\d|3[01])([./-])(?:0?[1-9]|1[0-2])",
+    r"(?:0?[1-9]|1[0-2])([./-])(?:0?[1-9]|[12]\d|3[01])",
+)
+_WHOLE_DATE = re.compile(
+    rf"{_YEAR}([./-])(?:0?[1-9]|1[0-2])\1(?:0?[1-9]|[12]\d|3[01])"
+    rf"|{_DAY_AND_MONTH[0]}\2{_YEAR}|{_DAY_AND_MONTH[1]}\3{_YEAR}"
+)
+
 
 def is_contact(found: str) -> bool:
-    """Whether a match of CONTACTS is one: a row of digits needs seven, and is not all decimal fractions."""
+    """Whether a match of CONTACTS is one: a row of digits needs seven beside a date that stands in it, and is not all
+    decimal fractions or short numbers."""
     if any(letter.isalpha() for letter in found):
         return True
-    if sum(map(str.isdigit, found)) < 7 or DATES.fullmatch(found.strip()):
+    beside = (part for part in found.split() if not _WHOLE_DATE.fullmatch(part))
+    if sum(map(str.isdigit, "".join(beside))) < 7 or DATES.fullmatch(found.strip()):
         return False
+    if _IN_GROUPS.search(found):
+        return True
     return not all(re.fullmatch(r"-?\d{1,3}\.\d+|-?\d{1,3}", part) for part in re.split(r"[ /]+", found))
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from node.dicom import deid_content, deid_table, iod_types
-from node.dicom.attributes import VR_BY_TAG, keyword_of
+from node.dicom.attributes import VR_BY_TAG, keyword_of, tag_of
 from node.steps.anonymize import content
 from node.steps.anonymize.actions import FEATURES, PATIENT_ID, PATIENT_NAME, Do
 
@@ -37,6 +37,27 @@ BEYOND_THE_TABLE: Mapping[int, Do] = MappingProxyType(
     }
     | {tag: Do.DUMMY for tag, vr in VR_BY_TAG.items() if vr == "PN" and tag not in deid_table.rows()}
 )
+
+_UIDS_BEYOND_ARE = """
+MultiFrameSourceSOPInstanceUID SOPInstanceUIDOfConcatenationSource RadiopharmaceuticalAdministrationEventUID
+TargetFrameOfReferenceUID VolumeFrameOfReferenceUID TableFrameOfReferenceUID EquipmentFrameOfReferenceUID
+ReferencedFiducialUID VolumetricPresentationInputSetUID AssertionUID ReferencedAssertionUID ModelGroupUID
+FindingsGroupUIDTrial ReferencedFindingsGroupUIDTrial ReferencedColorPaletteInstanceUID SelectorUIValue
+RetrieveLocationUID RepositoryUniqueID HomeCommunityID
+"""
+_UIDS_BEYOND = MappingProxyType(
+    {
+        tag: Do.UID
+        for word in _UIDS_BEYOND_ARE.split()
+        if (tag := tag_of(word)) is not None and tag not in deid_table.rows()
+    }
+)
+"""UIDs of instances, events, frames of reference and places that Table E.1-1 does not have: what they refer to has
+another UID afterwards (a Fiducial UID (0070,031A) does), and their own tells as much as those that it has. What is the
+same for everybody stays: of SOP classes, transfer syntaxes, coding schemes, context groups, creators and templates."""
+
+_DATES_BEYOND = frozenset(tag for tag, vr in VR_BY_TAG.items() if vr in ("DA", "DT") and tag not in deid_table.rows())
+"""One date as it was tells by how much the others were moved, or that a study was."""
 
 _SAID_ANEW = MappingProxyType(dict.fromkeys((0x00120062, 0x00120063, 0x00120064, 0x00280303), Do.REMOVE))
 """What an earlier node said of its own work: goes, and evidence.py writes what was done here."""
@@ -133,11 +154,16 @@ def in_items(options: frozenset[str]) -> Mapping[int, Do]:
     return MappingProxyType({**actions, **beyond(options), **_descriptors(options)})
 
 
+@lru_cache(maxsize=32)
 def beyond(options: frozenset[str]) -> Mapping[int, Do]:
-    """What BEYOND_THE_TABLE says beside some options: Device ID goes and stays with Device Serial Number (E.3.8)."""
-    if "retain_device_identity" not in options:
-        return BEYOND_THE_TABLE
-    return {tag: action for tag, action in BEYOND_THE_TABLE.items() if tag != _DEVICE_ID}
+    """What is done beyond the table beside some options: Device ID goes and stays with Device Serial Number (E.3.8),
+    dates and UIDs with all others (E.3.6, E.3.9)."""
+    uids = {} if "retain_uids" in options else _UIDS_BEYOND
+    moved = Do.SHIFT if "retain_long_modified_dates" in options else Do.DUMMY
+    dates = {} if "retain_long_full_dates" in options else dict.fromkeys(_DATES_BEYOND, moved)
+    kept = {_DEVICE_ID} if "retain_device_identity" in options else set()
+    found = {**BEYOND_THE_TABLE, **uids, **dates}
+    return MappingProxyType({tag: action for tag, action in found.items() if tag not in kept})
 
 
 def _descriptors(options: frozenset[str]) -> Mapping[int, Do]:

@@ -16,7 +16,7 @@ from itertools import pairwise
 from pydicom.charset import CODES_TO_ENCODINGS
 
 from node.dicom.text import codec_of
-from node.steps.anonymize.known import spellings
+from node.steps.anonymize.known import run_together, spellings, unspaced
 from node.steps.anonymize.vocabulary import folded
 
 _LEAST = 4
@@ -88,7 +88,8 @@ def words(name: str, patient_id: str) -> re.Pattern[str] | None:
     are too short. Names also as they are spelled without their accents, and with ue for ü.
 
     Parts of fewer than four characters would hit by chance: Li, Ray, MR. Two beside each other, in either order, do
-    not, nor does one that is a whole value, and written as a name is: May, not MAY.
+    not, nor does one that is a whole value, and written as a name is: May, not MAY. Long ones are found run together
+    too, and those of scripts without spaces in the middle of a text.
     """
     of_name = [part for part in re.split(r"[\^=\s,\\-]+", name) if part]
     parts = {form for part in of_name for form in (part, *spellings(part)) if len(form) >= _LEAST}
@@ -96,9 +97,10 @@ def words(name: str, patient_id: str) -> re.Pattern[str] | None:
     found = {re.escape(part) for part in parts} | {form for two in pairwise(of_name) for form in _together(*two)}
     alone = {re.escape(part.title()) for part in of_name if 2 <= len(part) < _LEAST and part.isalpha()}
     found |= {rf"(?-i:(?:\A|(?<=\\))\s*{part}\s*(?=\\|\Z))" for part in alone}
-    if not found:
-        return None
-    return re.compile(r"(?<![^\W_])(?:" + "|".join(sorted(found)) + r")(?![^\W_])", re.IGNORECASE)
+    found |= {re.escape(run) for run in run_together(name)}
+    forms = [r"(?<![^\W_])(?:" + "|".join(sorted(found)) + r")(?![^\W_])"] if found else []
+    forms += sorted(set(unspaced(name)))
+    return re.compile("|".join(forms), re.IGNORECASE) if forms else None
 
 
 def _together(one: str, other: str) -> Iterator[str]:

@@ -212,3 +212,36 @@ def test_no_meaning_of_the_standard_is_taken_for_one(every: int) -> None:
     meanings = {found[0] for scheme in concepts.values() for by in scheme.values() for found in by.values()}
     assert len(meanings) > 10_000
     assert not [meaning for meaning in sorted(meanings)[::every] if is_personal(meaning)]
+
+
+@pytest.mark.parametrize(
+    ("text", "left", "with_dates"),
+    [
+        ("nodule 22.03.2019 5 mm", "nodule 5 mm", "nodule 22.03.2019 5 mm"),
+        ("3 x 4 mm on 2019-03-22 12 mm", "3 x 4 mm on 12 mm", "3 x 4 mm on 2019-03-22 12 mm"),
+    ],
+)
+def test_a_measure_behind_a_date_is_no_telephone_number(text: str, left: str, with_dates: str) -> None:
+    assert CLEANER.clean(text) == left
+    assert cleaner(keep_dates=True).clean(text) == with_dates
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "22.03.2019 0170 1234567",
+        "040 12-34-5678",
+        "06 12 34 56 78",
+        "06/12/34/56/78",
+        "079 123 45 67",
+        "06 12 34 56 78 5",
+    ],
+)
+def test_a_telephone_number_goes_also_in_short_groups_and_behind_a_date(number: str) -> None:
+    for one in (CLEANER, cleaner(keep_dates=True)):
+        assert one.clean(f"CT thorax {number} axial") == "CT thorax axial"
+
+
+@pytest.mark.parametrize("numbers", ["10 20 30 40", "0 50 400 800", "1.5 0.75 0.75 90", "100/200/300"])
+def test_short_numbers_in_a_row_are_no_telephone_number(numbers: str) -> None:
+    assert CLEANER.clean(f"CT thorax {numbers} axial") == f"CT thorax {numbers} axial"

@@ -141,6 +141,14 @@ def test_a_text_is_about_somebody_by_a_long_name_or_a_long_number(text: str, abo
     assert bool(pattern.search(text)) is about
 
 
+def test_a_text_without_spaces_is_about_whose_name_stands_in_the_middle_of_it() -> None:
+    pattern = Known(names=frozenset({"Wang^XiaoDong=王^小东", "ﾔﾏﾀﾞ^ﾀﾛｳ", "洪^길동"})).people()
+    assert pattern is not None
+    for text in ("患者王小东胸部", "王 小东", "ヤマダ様", "환자길동님"):
+        assert pattern.search(folded(text)), text
+    assert not pattern.search(folded("国王 胸部"))
+
+
 def test_of_a_number_with_a_name_in_it_the_digits_are_found_and_its_other_words_are_not() -> None:
     pattern = Known(names=frozenset({"Gruber^Eva"}), numbers=frozenset({"chest Eva Gruber AC-4711"})).phrases(
         keep_dates=False

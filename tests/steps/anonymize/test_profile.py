@@ -133,6 +133,37 @@ def test_what_tells_of_a_patient_or_a_site_goes_where_no_table_names_it(keyword:
     assert profile.in_items(BASIC)[tag(keyword)] is Do.REMOVE
 
 
+@pytest.mark.parametrize(
+    "keyword",
+    [
+        "MultiFrameSourceSOPInstanceUID", "SOPInstanceUIDOfConcatenationSource", "TargetFrameOfReferenceUID",
+        "RadiopharmaceuticalAdministrationEventUID", "VolumeFrameOfReferenceUID", "TableFrameOfReferenceUID",
+        "EquipmentFrameOfReferenceUID", "ReferencedFiducialUID", "VolumetricPresentationInputSetUID", "AssertionUID",
+        "ReferencedAssertionUID", "ModelGroupUID", "FindingsGroupUIDTrial", "ReferencedFindingsGroupUIDTrial",
+        "ReferencedColorPaletteInstanceUID", "SelectorUIValue", "RetrieveLocationUID", "RepositoryUniqueID",
+        "HomeCommunityID",
+    ],
+)  # fmt: skip
+def test_a_uid_of_an_instance_or_a_place_is_replaced_where_no_table_names_it(keyword: str) -> None:
+    for actions in (profile.at_top, lambda options, _: profile.in_items(options)):
+        assert actions(BASIC, make.MR_IMAGE)[tag(keyword)] is Do.UID
+        assert tag(keyword) not in actions(frozenset({"retain_uids"}), make.MR_IMAGE)
+
+
+@pytest.mark.parametrize("keyword", ["CodingSchemeUID", "ContextUID", "ReferencedSOPClassUID", "CreatorVersionUID"])
+def test_a_uid_that_is_the_same_for_everybody_is_left(keyword: str) -> None:
+    assert tag(keyword) not in profile.in_items(BASIC)
+
+
+def test_every_date_goes_moves_or_stays_with_the_others_also_where_no_table_names_it() -> None:
+    moved, full = frozenset({"retain_long_modified_dates"}), frozenset({"retain_long_full_dates"})
+    for each in (tag for tag, vr in VR_BY_TAG.items() if vr in ("DA", "DT") and tag not in deid_table.rows()):
+        assert profile.in_items(BASIC)[each] is not Do.KEEP
+        assert profile.at_top(moved, make.MR_IMAGE)[each] in (Do.SHIFT, Do.REMOVE)
+        assert each not in profile.at_top(full, make.MR_IMAGE)
+    assert profile.in_items(moved)[tag("ExpiryDate")] is Do.SHIFT
+
+
 def test_the_id_of_a_device_stays_with_its_identity() -> None:
     options = frozenset({"retain_device_identity"})
     for actions in (profile.at_top(options, make.MR_IMAGE), profile.in_items(options)):

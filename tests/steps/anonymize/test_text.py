@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from pydicom.charset import decode_bytes, encode_string
 
 from node.steps.anonymize.text import UnreadableTextError, decode, encodings, fallback_of, read, words
+from node.steps.anonymize.vocabulary import folded
 
 # The patient names of PS3.5 Annexes H to K.
 _EXAMPLES = [
@@ -121,3 +122,35 @@ def test_two_short_parts_are_looked_for_beside_each_other(written: str) -> None:
     assert found is not None
     assert found.search(written)
     assert not found.search("Li and Bo, bo, Lib o")
+
+
+@pytest.mark.parametrize("written", ["ZwybelquistOphelchen", "ophelchenzwybelquist_v1", "zwybelquistophelchen"])
+def test_two_long_parts_are_found_run_together(written: str) -> None:
+    found = words("Zwybelquist^Ophelchen", "")
+    assert found is not None
+    assert found.search(written)
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("Wang^XiaoDong=王^小东", "患者王小东胸部平扫"),
+        ("Wang^XiaoDong=王^小东", "王 小东 胸部"),
+        ("王^伟", "患者王伟胸部"),
+        ("Yamada^Tarou=山田^太郎=やまだ^たろう", "山田太郎様の胸部検査"),
+        ("Yamada^Tarou=山田^太郎=やまだ^たろう", "山田様"),
+        ("ﾔﾏﾀﾞ^ﾀﾛｳ", "胸部ヤマダ様"),
+        ("Hong^Gildong=洪^吉洞=홍^길동", "환자홍길동님 흉부"),
+        ("สมชาย^ใจดี", "ผู้ป่วยสมชายใจดีปอด"),
+    ],
+)
+def test_in_scripts_without_spaces_a_name_is_found_in_the_middle_of_a_text(name: str, written: str) -> None:
+    found = words(name, "")
+    assert found is not None
+    assert found.search(written) or found.search(folded(written))
+
+
+def test_of_scripts_without_spaces_a_part_of_one_character_is_not_looked_for_alone() -> None:
+    found = words("王^小东=か^な", "")
+    assert found is not None
+    assert not found.search("国王 东 かばん")
