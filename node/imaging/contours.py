@@ -16,6 +16,7 @@ import numpy as np
 from node.imaging.attributes import Frame
 from node.imaging.geometry import Floats
 from node.imaging.raster import Patch, fill
+from node.imaging.stacked import KeptPatches
 from node.imaging.structures import CLOSED, CLOSED_XOR, Contour
 
 ON_SLICE = 0.05
@@ -123,7 +124,7 @@ def draw(contours: Sequence[Contour], planes: Planes, nested: Nested = "xor", im
             tally.elsewhere += 1
         path = (contour.points - planes.positions[place]) @ planes.to_pixel[place].T
         by_slice.setdefault(place, []).append((contour, path))
-    slices: dict[int, Patch] = {}
+    slices = KeptPatches()
     drawn = over_each_other = twice = 0
     for place, found in sorted(by_slice.items()):
         kept = _once(found)
@@ -134,7 +135,7 @@ def draw(contours: Sequence[Contour], planes: Planes, nested: Nested = "xor", im
             over_each_other += _overlap([f[0] for kind, f in filled if kind == CLOSED])
             patch = _combined(filled, nested)
             if patch.count:
-                slices[place] = patch
+                slices.keep(place, patch)
     notes = _notes(tally, over_each_other, twice, nested, sorted(by_slice))
     left_out = tuple(
         LeftOut(reason=reason, contours=len(far), farthest=max((x for x in far if x is not None), default=None))

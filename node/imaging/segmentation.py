@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import copy
 import re
+import struct
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
 
@@ -24,7 +24,8 @@ from node.dicom.uids import derived_uid
 from node.errors import CannotSucceed
 from node.imaging.grid import Grid
 from node.imaging.raster import Patch
-from node.imaging.segmentation_frames import Source, functional_groups, packed, sources_of
+from node.imaging.segmentation_frames import Source, functional_groups, packed, pixel_bytes, sources_of
+from node.imaging.transcode import LONGEST_VALUE
 
 NO_DATE, NO_TIME = "19000101", "000000"
 """Content Date and Time must have a value (PS3.3 C.7.6.16) also where nothing says when it was drawn."""
@@ -61,11 +62,16 @@ class Origin:
 def write_segmentation(path: Path, masks: Sequence[Mask], grid: Grid, origin: Origin) -> None:
     """Write `path`. Patient and study are those of the images.
 
-    Raises CannotSucceed when a mask or all of them have no pixel, and for images without a frame of reference.
+    Raises CannotSucceed when a mask or all of them have no pixel, or more of them than one element holds, and for
+    images without a frame of reference.
     """
     if not masks or not all(mask.slices for mask in masks):
         raise CannotSucceed("a segment without a pixel")
     places = sorted({k for mask in masks for k in mask.slices})
+    frames = [(n, k) for n, mask in enumerate(masks) for k in sorted(mask.slices)]
+    length = pixel_bytes(grid.shape, len(frames))
+    if length > LONGEST_VALUE:
+        raise CannotSucceed(f"{length} bytes of masks do not fit one element of {LONGEST_VALUE}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom's warnings carry the value, which no log may
         sources = sources_of(grid)
@@ -74,13 +80,24 @@ def write_segmentation(path: Path, masks: Sequence[Mask], grid: Grid, origin: Or
         except (AttributeError, KeyError, TypeError, ValueError) as error:  # what highdicom finds wrong with the images
             raise CannotSucceed(f"the images are not fit for a segmentation ({type(error).__name__})") from error
         _shared(found, sources, grid)
-        frames = [(n, k) for n, mask in enumerate(masks) for k in sorted(mask.slices)]
         template = found.PerFrameFunctionalGroupsSequence[0]
         found.PerFrameFunctionalGroupsSequence = Items(functional_groups(template, frames, sources))
         found.NumberOfFrames = len(frames)
-        pixels = packed(grid.shape, [masks[n].slices[k] for n, k in frames])
-        found["PixelData"] = DataElement(0x7FE00010, "OB", pixels, already_converted=True)
+        del found.PixelData
         found.save_as(path, enforce_file_format=True)
+    _append_pixels(path, length, packed(grid.shape, (masks[n].slices[k] for n, k in frames), len(frames)))
+
+
+def _append_pixels(path: Path, length: int, chunks: Iterator[bytes]) -> None:
+    """Pixel Data is the last element, so it is written as it is made: all of it may be some hundred MB."""
+    written = 0
+    with path.open("ab") as file:
+        file.write(struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OB", 0, length))
+        for chunk in chunks:
+            written += file.write(chunk)
+    if written != length:
+        path.unlink()
+        raise CannotSucceed(f"{written} bytes of masks were made, and the header says {length}")
 
 
 def _template(source: Source, masks: Sequence[Mask], grid: Grid, origin: Origin) -> Dataset:

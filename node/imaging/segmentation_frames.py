@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -168,17 +169,24 @@ def _with(item: Dataset, **values: Any) -> Dataset:
     return found
 
 
-def packed(shape: tuple[int, int], patches: Sequence[Patch]) -> bytes:
+def pixel_bytes(shape: tuple[int, int], count: int) -> int:
+    """How many bytes `count` frames of one bit for each pixel take, filled up to a word."""
+    return -(-shape[0] * shape[1] * count // 16) * 2
+
+
+def packed(shape: tuple[int, int], patches: Iterable[Patch], count: int) -> Iterator[bytes]:
     """Frames one after the other, one bit for each pixel, the first in the lowest bit. Frames need not begin with a
-    byte (PS3.5 8.1.1), but eight of them do."""
-    size = shape[0] * shape[1]
-    data = bytearray(-(-size * len(patches) // 16) * 2)
-    eight = np.zeros((8, *shape), np.bool_)
-    for begin in range(0, len(patches), 8):
+    byte (PS3.5 8.1.1), but eight of them do, and so they come eight at a time.
+
+    count  of the patches
+    """
+    left = pixel_bytes(shape, count)
+    coming, eight = iter(patches), np.zeros((8, *shape), np.bool_)
+    while some := list(islice(coming, 8)):
         eight[:] = False
-        for frame, patch in zip(eight, patches[begin:], strict=False):
+        for frame, patch in zip(eight, some, strict=False):
             patch.put(frame)
-        part = np.packbits(eight, bitorder="little").tobytes()
-        at = begin // 8 * size
-        data[at : at + size] = part[: len(data) - at]
-    return bytes(data)
+        part = np.packbits(eight, bitorder="little").tobytes()[:left]
+        left -= len(part)
+        yield part
+    yield bytes(left)

@@ -7,7 +7,7 @@ from their distance.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from node.imaging.geometry import Floats, affine_of, check_plane, tolerance_of, 
 from node.imaging.grid import Grid
 from node.imaging.layout import Array
 from node.imaging.pixels import Pixels, read_header
+from node.imaging.stacked import KeptFrames
 from node.imaging.volumes import Volume
 
 SEGMENTATIONS = (SEGMENTATION, LABEL_MAP_SEGMENTATION)
@@ -65,7 +66,7 @@ class Segmentation:
     def shape(self) -> tuple[int, int]:
         return self.pixels.layout.rows, self.pixels.layout.columns
 
-    def slices_of(self, segment: int, places: Sequence[int]) -> dict[int, Array]:
+    def slices_of(self, segment: int, places: Sequence[int]) -> Mapping[int, Array]:
         """Slice number -> stored values (rows, columns) of one segment, 0 and 1 or 0 to `maximum`.
 
         places  the slice of each frame, as `places_in` or `own_grid` gives it
@@ -75,9 +76,9 @@ class Segmentation:
         wanted = [n for n, of in enumerate(self.of_segment) if of in (segment, 0)]
         if len({places[n] for n in wanted}) < len(wanted):
             raise CannotSucceed(f"segment {segment} has several frames on one slice")
-        found = {}
+        found = KeptFrames(self.shape)
         for n, frame in zip(wanted, self.pixels.frames(wanted), strict=True):
-            found[places[n]] = (frame == segment).astype(np.uint8) if self.kind == "LABELMAP" else frame
+            found.keep(places[n], (frame == segment).astype(np.uint8) if self.kind == "LABELMAP" else frame)
         return found
 
 

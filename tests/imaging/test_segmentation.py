@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from node.errors import CannotSucceed
 from node.imaging.grid import Grid, grids_of, places_in, read_image
 from node.imaging.raster import Patch
 from node.imaging.segmentation import NO_DATE, Mask, Origin, write_segmentation
+from node.imaging.segmentation_frames import packed, pixel_bytes
 from node.imaging.segments import read_segmentation
 from tests import make
 from tests.contouring import OBLIQUE
@@ -101,6 +103,25 @@ def test_what_was_written_is_read_back_segment_by_segment(grid: Grid, segments: 
         for k, frame in found.slices_of(n, places).items():
             got[k] = frame
         assert np.array_equal(got, expected)
+
+
+@pytest.mark.parametrize("shape", [(7, 9), (4, 6), (5, 10), (16, 24)])
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 16, 17])
+def test_frames_follow_each_other_bit_by_bit_and_end_with_a_word(shape: tuple[int, int], count: int) -> None:
+    frames = np.random.default_rng(count).random((count, *shape)) > 0.5
+    bits = np.packbits(frames, bitorder="little").tobytes()
+    found = b"".join(packed(shape, (Patch(row=0, column=0, pixels=frame) for frame in frames), count))
+    assert found == bits + bytes(len(bits) % 2)
+    assert len(found) == pixel_bytes(shape, count)
+
+
+def test_more_than_one_element_holds_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    grid = replace(grid_of(make.write_all(make.ct_series(9), tmp_path / "ct")), shape=(65535, 65535))
+    pixel = Patch(row=0, column=0, pixels=np.ones((1, 1), bool))
+    mask = Mask(label="Body", algorithm="", organ=False, slices=dict.fromkeys(range(9), pixel))
+    with pytest.raises(CannotSucceed, match="do not fit one element"):
+        write_segmentation(tmp_path / "seg.dcm", [mask], grid, ORIGIN)
+    assert not (tmp_path / "seg.dcm").exists()
 
 
 def test_highdicom_reads_the_same(grid: Grid, segments: list[Mask], tmp_path: Path) -> None:
