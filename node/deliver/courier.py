@@ -169,6 +169,8 @@ class Courier:
         if state == "waiting":  # given more in this moment
             return Outcome("again", 1.0)
         self._remember(delivery, f"{delivery.destination}: {state}")
+        if delivery.reason:
+            log.info("delivery %s: %s, after tries that failed", delivery.id, state)
         return DONE
 
     def _tidy(self, delivery: Delivery, destination: Destination) -> None:
