@@ -129,18 +129,6 @@ def test_an_association_that_breaks_is_taken_up_where_it_was(working: Kit) -> No
         assert sorted(archive.uids) == sorted(uids(instances)), "each once"
 
 
-@pytest.mark.parametrize("bad", [(0,), (1, 2), (0, 1, 2, 4)])
-def test_what_a_peer_breaks_off_at_each_time_holds_nothing_else(working: Kit, bad: tuple[int, ...]) -> None:
-    instances = make.ct_series(6)
-    wrong = {uids(instances)[number] for number in bad}
-    with Recorder(abort_when=lambda one: one.sop_instance in wrong) as archive:
-        key, _ = put(working, to(archive.port), instances)
-        for attempt in range(8):
-            assert working.courier().deliver(key, attempt + 1).verdict == "again"
-        assert sorted(archive.uids) == sorted(set(uids(instances)) - wrong), "each once"
-    assert working.parcels(key).count("waiting") == len(bad)
-
-
 def test_a_destination_that_does_not_answer_is_tried_later_and_at_last_given_up(working: Kit) -> None:
     key, receipts = put(working, to(free_port(), ", retry: {first: 1s, give_up: 1h}"), make.ct_series(2))
     waits = [working.courier().deliver(key, attempt).after for attempt in (1, 2, 3)]
