@@ -31,6 +31,8 @@ class Rules:
         self.reloads = 0
         self.broken = ""
         """Why the file as it is now is not in force; empty when it is."""
+        self._waiting: list[str] = []
+        """Keys of `node:` that the file has otherwise than this process."""
 
     def current(self) -> Config:
         return self._config
@@ -45,10 +47,14 @@ class Rules:
                 log.error("rules.yaml is broken, the old rules stay:\n%s", error)
                 self.broken = str(error)
                 return False
-            self.broken = ""
             if config == self._config:
+                if self.broken or self._waiting:
+                    log.info("rules.yaml says again what is in force")
+                self.broken, self._waiting = "", []
                 return True
+            self.broken = ""
             waiting = [key for key in _FIXED if getattr(config.node, key) != getattr(self._config.node, key)]
+            self._waiting = waiting
             if waiting:
                 log.warning("node: %s changed in rules.yaml; that takes effect at the next start", ", ".join(waiting))
                 as_before = {key: getattr(self._config.node, key) for key in waiting}

@@ -72,7 +72,7 @@ class Recorder:
     before each answer. accept: transfer syntaxes taken (all). sop_classes: taken (all that pynetdicom
     knows). only_callers: calling AE titles taken (all). max_pdu: bytes, 0 for no limit. meanwhile: called
     when an instance is stored and not answered yet. later_accept: transfer syntaxes taken on every
-    association but the first.
+    association but the first. abort_when: abort at the instances it says True for.
     """
 
     def __init__(
@@ -82,6 +82,7 @@ class Recorder:
         refuse: int | None = None,
         refuse_when: Callable[[Received], bool] | None = None,
         abort_after: int | None = None,
+        abort_when: Callable[[Received], bool] = lambda one: False,
         delay: float = 0.0,
         accept: Sequence[str] = tuple(AllTransferSyntaxes),
         sop_classes: Sequence[str] | None = None,
@@ -93,6 +94,7 @@ class Recorder:
         later_accept: Sequence[str] | None = None,
     ) -> None:
         self.ae_title, self._meanwhile, self._later_accept = ae_title, meanwhile, later_accept
+        self._abort_when = abort_when
         self.received: list[Received] = []
         self.associations = 0
         self.releases = 0
@@ -198,7 +200,7 @@ class Recorder:
             transfer_syntax=str(event.context.transfer_syntax),
             data=event.request.DataSet.getvalue(),
         )
-        if self.abort_after is not None and len(self.received) >= self.abort_after:
+        if self._abort_when(one) or (self.abort_after is not None and len(self.received) >= self.abort_after):
             event.assoc.abort()
             return 0x0000
         status = 0x0000

@@ -66,6 +66,21 @@ def test_a_broken_file_is_reported_and_the_old_rules_stay(path: Path, caplog: py
     assert (rules.broken, names(rules)) == ("", ["mended"])
 
 
+@pytest.mark.parametrize("mistake", ["routes: what", text("one").replace("ae_title: NODE", "ae_title: OTHER")])
+def test_a_mistake_that_is_undone_ends_what_the_log_said_of_it(
+    path: Path, caplog: pytest.LogCaptureFixture, mistake: str
+) -> None:
+    rules = Rules(path, STEPS)
+    path.write_text(mistake)
+    rules.reload()
+    path.write_text(text("one"))
+    with caplog.at_level(logging.INFO):
+        assert rules.reload()
+        assert rules.reload()
+    assert caplog.messages[-1] == "rules.yaml says again what is in force"
+    assert caplog.messages.count(caplog.messages[-1]) == 1
+
+
 def test_a_broken_file_at_the_start_is_refused(path: Path) -> None:
     path.write_text("routes: what")
     with pytest.raises(ConfigurationError):

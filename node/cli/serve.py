@@ -9,6 +9,10 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from node.config import Config
 
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # malloc.h of glibc
 
@@ -28,13 +32,12 @@ def serve(path: Path) -> int:
     try:
         service = build(path, config=config)
     except OSError as error:
-        print(f"node: status: cannot listen on {config.node.status}: {error.strerror or error}", file=sys.stderr)
+        print(_why(error, config), file=sys.stderr)
         return 2
     try:
         service.start()
     except OSError as error:
-        where = f" on {error.filename}" if error.filename else ""
-        print(f"node: listen: cannot listen{where}: {error.strerror or error}", file=sys.stderr)
+        print(_why(error, config), file=sys.stderr)
         service.stop(1.0)
         return 2
     service.start_workers()
@@ -53,6 +56,17 @@ def serve(path: Path) -> int:
         sys.stdout.flush()
         os._exit(0)  # a thread that waits for a peer would keep the process alive for as long as that takes
     return 0
+
+
+def _why(error: OSError, config: Config) -> str:
+    """Which address, or which folder, cannot be had: an address of `listen` stands in the place of a file name, and the
+    one of `status` in none."""
+    what = error.strerror or str(error)
+    if error.filename is None:
+        return f"node: status: cannot listen on {config.node.status}: {what}"
+    if error.filename in [f"{one.address.host}:{one.address.port}" for one in config.node.listen]:
+        return f"node: listen: cannot listen on {error.filename}: {what}"
+    return f"{error.filename} cannot be used: {what}"
 
 
 def _give_memory_back() -> None:

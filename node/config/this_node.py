@@ -114,7 +114,7 @@ class Watch(Section):
     """A folder whose files are taken in like C-STORE."""
 
     path: FilePath
-    """The folder; files in folders below it too."""
+    """The folder; files in folders below it too. A file that is taken in is removed from it: never watch an archive."""
     as_: Annotated[AETitle | None, Field(alias="as")] = None
     """Called AE title under which its files are matched; default: the first of `ae_title`."""
     settle: PositiveDuration = timedelta(seconds=1)

@@ -108,7 +108,10 @@ class Courier:
         if same and not self.outbox.delivered(delivery, same, peer=peer):
             return
         there = {w.number for w in same}
-        by_number = {w.number: w for w in waiting if w.number not in there}
+        left = [w for w in waiting if w.number not in there]
+        if destination.dicom is not None:
+            left = _others_first(left, delivery.failures)
+        by_number = {w.number: w for w in left}
         if not by_number:
             return
         later: list[str] = []
@@ -169,6 +172,8 @@ class Courier:
         if state == "waiting":  # given more in this moment
             return Outcome("again", 1.0)
         self._remember(delivery, f"{delivery.destination}: {state}")
+        if delivery.reason:
+            log.info("delivery %s: %s, after tries that failed", delivery.id, state)
         return DONE
 
     def _tidy(self, delivery: Delivery, destination: Destination) -> None:
@@ -207,6 +212,12 @@ class Courier:
     def _remember(self, delivery: Delivery, text: str) -> None:
         with self.database.durable.begin() as connection:
             jobs.remember(connection, delivery.job, "delivery", text, self.database.now(connection))
+
+
+def _others_first(waiting: list[Waiting], failures: int) -> list[Waiting]:
+    """The first may be what a peer breaks off every association at: for each try that failed, one more goes last."""
+    first = failures % len(waiting) if waiting else 0
+    return waiting[first:] + waiting[:first]
 
 
 def _alike(answers: Sequence[Answered]) -> Iterator[list[Answered]]:

@@ -84,7 +84,7 @@ class Outbox:
         found = Delivery(
             id=row.id, job=row.job, destination=row.destination, disclosure=Disclosure(row.disclosure),
             unit=row.unit, route=row.route, generation=row.generation, delta=bool(row.delta),
-            state=row.state, reason=row.reason, tries=row.tries,
+            state=row.state, reason=row.reason, tries=row.tries, failures=row.failures,
         )  # fmt: skip
         return found, [self._waiting(p) for p in parcels]
 

@@ -64,6 +64,8 @@ class Delivery:
     state: str
     reason: str
     tries: int
+    failures: int
+    """Tries that did not get through since the last one that brought something."""
 
     @property
     def owner(self) -> str:

@@ -156,7 +156,9 @@ class Receiver:
         if isinstance(verdict, Reject):
             self.told.turned_away("association", verdict.reason)
             text = f"association of {origin.calling_ae} at {origin.sender} refused: {verdict.why}"
-            self.lines.say(origin.sender, (origin.calling_ae, origin.called_ae, verdict.reason), text)
+            # At a limit the text has numbers that change; else another text is another mistake, as when one is mended.
+            same = verdict.reason if verdict.result == CONGESTION[0] else verdict.why
+            self.lines.say(origin.sender, (origin.calling_ae, origin.called_ae, same), text)
             association.acse.send_reject(verdict.result, verdict.source, verdict.diagnostic)
             association.kill()
             return

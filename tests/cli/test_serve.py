@@ -56,6 +56,16 @@ def test_a_port_that_is_in_use_is_said_and_ends_with_2(tmp_path: Path, what: str
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("key", ["data", pytest.param("watch", marks=pytest.mark.full)])
+def test_a_folder_that_cannot_be_made_is_named_and_ends_with_2(tmp_path: Path, key: str) -> None:
+    (in_the_way := tmp_path / "not-mounted").touch()
+    value: object = [{"path": str(in_the_way)}] if key == "watch" else str(in_the_way)
+    process = program("serve", "--config", rules(tmp_path, **{key: value}))
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (2, "")
+    assert err.splitlines()[-1] == f"{in_the_way} cannot be used: File exists"
+
+
 def test_broken_rules_end_with_2_before_anything_is_made(tmp_path: Path) -> None:
     path = rules(tmp_path, lisen="127.0.0.1:0")
     process = program("serve", "--config", path)

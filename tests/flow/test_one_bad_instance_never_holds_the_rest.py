@@ -10,8 +10,8 @@ from pydicom.uid import JPEG2000Lossless
 
 from node.cli.act import act
 from tests import make
-from tests.flow.nodes import Site
-from tests.peers import Instance, Recorder, Sender
+from tests.flow.nodes import PATIENCE, Site
+from tests.peers import Instance, Recorder, Sender, send
 
 RULES = """
 destinations:
@@ -80,3 +80,23 @@ def test_one_bad_instance_never_holds_the_rest(site: Site, partial: str) -> None
                 volumes = list((site.folder / "out").rglob("*.nii.gz"))
                 assert [nibabel.load(path).shape[2] for path in volumes] == [4]
     assert len(archive.uids) == len(set(archive.uids)) == 4
+
+
+BREAKS = """
+destinations:
+  archive: {dicom: "ARCHIVE@127.0.0.1:$port", accepts: identified, retry: {first: 100ms, factor: 1}}
+routes: [{name: originals, when: always, steps: [{forward: archive}]}]
+"""
+
+
+@pytest.mark.parametrize("bad", [(1, 2), pytest.param((0, 1, 2, 4), marks=pytest.mark.full)])
+def test_what_the_archive_breaks_off_at_each_time_holds_nothing_else(site: Site, bad: tuple[int, ...]) -> None:
+    series = make.ct_series(6, rows=8, columns=8)
+    uids = [str(one.SOPInstanceUID) for one in series]
+    wrong = {uids[number] for number in bad}
+    with Recorder(abort_when=lambda one: one.sop_instance in wrong) as archive:
+        site.rules(BREAKS, port=archive.port)
+        with site.running() as node:
+            send(node.port, series)
+            archive.wait_for(6 - len(bad), PATIENCE)
+        assert sorted(archive.uids) == sorted(set(uids) - wrong), "each once"

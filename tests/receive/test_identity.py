@@ -79,6 +79,20 @@ def test_who_does_not_is_rejected_and_the_line_gives_nothing_away(
     assert "simsim" not in caplog.text
 
 
+def test_a_sender_that_is_mended_step_by_step_is_told_each_time_what_is_wrong_now(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with station(tmp_path, config=config_of("", PEERS)) as node:
+        for item in (None, user(1, "Zoë"), user(2, "Zoë", "simsim"), user(2, "Zoë", "sesam")):
+            with pytest.raises(Rejected), Sender(node.port, calling_ae="CT1", user=item):
+                pass
+    assert [text.rpartition(": ")[2] for text in caplog.messages if "refused" in text] == [
+        "it sent none; set it there, or take identity out of its peer",
+        "it sent a user name without a passcode",
+        "user name or passcode is wrong",
+    ]
+
+
 def test_the_answer_is_confirmed_where_that_is_asked(tmp_path: Path) -> None:
     with station(tmp_path, config=config_of("", PEERS)) as node:
         with Sender(node.port, calling_ae="CT1", user=user(2, "Zoë", "sesame", asks=True)) as sender:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -15,19 +14,7 @@ from node.steps.anonymize.options import AVAILABLE
 from node.steps.anonymize.plan import Plan
 from tests import make
 
-_RECIPE = """FORMAT dicom
-
-%header
-REPLACE StudyDescription SITE STUDY
-KEEP DeviceSerialNumber
-REPLACE InstanceNumber 7
-REPLACE SliceThickness 1
-ADD ClinicalTrialSponsorName SPONSOR
-ADD PatientSize 1
-REMOVE Manufacturer
-BLANK ProtocolName
-KEEP (0009,"SOMEBODY",0B)
-"""
+_RECIPE = Path(__file__).with_name("choices.dicom")
 _RULES = (
     {"keep": ["SeriesDescription", '(0009,"SOMEBODY",0B)', '(0019,"SIEMENS MR HEADER",0C)']},
     {"replace": ["InstitutionName", "RequestAttributesSequence.RequestedProcedureID"], "with": "Trial 7"},
@@ -42,14 +29,6 @@ _TEXTS = ("clean_descriptors", "clean_structured_content", "clean_graphics")
 _BY_INSTANCE = ("clean_pixel_data", "clean_recognizable_visual_features")
 """What holds instances beside the plan, and is no part of what the two are equal in."""
 _TOGETHER = tuple(name for name in AVAILABLE if name not in (*_BY_INSTANCE, "retain_long_full_dates"))
-
-
-@cache
-def _recipe() -> Path:
-    """Read once, when the plan is made."""
-    with tempfile.NamedTemporaryFile("w", suffix=".dicom", delete=False) as file:
-        file.write(_RECIPE)
-    return Path(file.name)
 
 
 CHOICES: Mapping[str, Anonymize] = {
@@ -68,8 +47,8 @@ CHOICES: Mapping[str, Anonymize] = {
     "rules": Anonymize(rules=_RULES, options=("retain_safe_private",)),
     "rules by VR": Anonymize(rules=_BY_VR, options=("clean_descriptors",)),
     "rules over all": Anonymize(rules=(*_RULES, *_BY_VR), options=(*_TEXTS, "retain_long_modified_dates")),
-    "recipe": Anonymize(recipe=_recipe()),
-    "recipe and rules": Anonymize(recipe=_recipe(), rules=_RULES, options=_TEXTS),
+    "recipe": Anonymize(recipe=_RECIPE),
+    "recipe and rules": Anonymize(recipe=_RECIPE, rules=_RULES, options=_TEXTS),
 }
 
 
