@@ -389,6 +389,6 @@ def test_dcmtk_that_dies_midway_is_tried_again(
             process.kill()
             process.wait()
 
-    with pytest.raises(TryAgain, match="closed the connection|broke off"):
+    with pytest.raises(TryAgain, match=r"closed the connection|broke off"):
         target(port).deliver(series, record, never)
     assert ledger.outcomes == [Outcome.DELIVERED] * 2
