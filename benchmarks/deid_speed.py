@@ -101,7 +101,7 @@ class _Turn:
         ratio = median(theirs / ours for ours, theirs in zip(first.each[1:], self.each[1:], strict=True))
         alone = first is self or first.name != "node" or self.name.startswith("node")
         cost = "" if self.name.startswith("node,") else number(1000 * median(self.used[1:]), 2)
-        return [self.name, number(1 / median(self.each[1:])), cost, "" if alone else number(ratio, 1)]
+        return [self.name, number(1 / median(self.each[1:])), cost, "" if alone else number(ratio, 2)]
 
 
 @contextmanager

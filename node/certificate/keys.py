@@ -17,7 +17,7 @@ from struct import Struct
 ValueCode = Callable[[bytes | memoryview | None], str]
 """An encoded value -> what stands for it within the node: equal for equal values, and of no use without the key."""
 
-_BLOCK = 64
+BLOCK = 64
 """Bytes that SHA-256 takes in at once."""
 _DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase + "!#$%&()*+-;<=>?@^_`{|}~"
 _PAIRS = [one + other for one in _DIGITS for other in _DIGITS]
@@ -72,7 +72,7 @@ class Keys:
 def keyed(key: bytes) -> Callable[[bytes | memoryview], bytes]:
     """HMAC-SHA256 under a key of at most 64 bytes, for very many short messages: RFC 2104 on hashes that have taken in
     the key already, at a third of the cost of hmac.digest."""
-    block = key.ljust(_BLOCK, b"\0")
+    block = key.ljust(BLOCK, b"\0")
     inner, outer = (sha256(bytes(byte ^ pad for byte in block)).copy for pad in (0x36, 0x5C))
 
     def digest(message: bytes | memoryview) -> bytes:

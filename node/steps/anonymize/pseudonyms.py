@@ -6,9 +6,9 @@ secret does not. Nothing is stored: the mapping is a function.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+from hashlib import sha256
 
+from node.certificate.keys import BLOCK, keyed
 from node.dicom.text import folded
 from node.dicom.uids import is_registered
 
@@ -25,7 +25,7 @@ class Pseudonyms:
     def __init__(self, secret: bytes) -> None:
         if len(secret) < LEAST_SECRET:
             raise ValueError(f"the secret has {len(secret)} bytes; at least {LEAST_SECRET} are needed")
-        self._keyed = hmac.new(secret, digestmod=hashlib.sha256)
+        self._keyed = keyed(secret if len(secret) <= BLOCK else sha256(secret).digest())  # RFC 2104
         self._uids: dict[str, str] = {}
 
     def uid(self, uid: str) -> str:
@@ -72,9 +72,7 @@ class Pseudonyms:
         return self._digest(use + b":" + f"{issuer}|{patient_id}".encode())
 
     def _digest(self, message: bytes) -> bytes:
-        keyed = self._keyed.copy()
-        keyed.update(message)
-        return keyed.digest()
+        return self._keyed(message)
 
 
 def _back(digest: bytes) -> int:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hmac
 import subprocess
 import sys
 import uuid
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.dicom.uids import valid_uid
-from node.steps.anonymize.pseudonyms import Pseudonyms
+from node.steps.anonymize.pseudonyms import LEAST_SECRET, Pseudonyms
 
 _SECRET = b"s" * 32
 _uids = st.lists(st.integers(0, 10**12), min_size=2, max_size=6).map(lambda n: "1.3." + ".".join(map(str, n)))
@@ -105,3 +106,10 @@ def test_a_value_has_one_hash_whatever_its_padding_and_case_that_no_other_use_of
     assert len(pseudonyms.value("A-4711")) == 16
     assert pseudonyms.value("A-4711") not in (pseudonyms.patient("", "A-4711").upper(), pseudonyms.value("A-4712"))
     assert pseudonyms.value("A-4711") != Pseudonyms(b"t" * 32).value("A-4711")
+
+
+@pytest.mark.parametrize("length", [LEAST_SECRET, 64, 65, 200])
+def test_a_pseudonym_is_the_hmac_of_rfc_2104_whatever_the_length_of_the_secret(length: int) -> None:
+    secret = bytes(range(length))
+    expected = hmac.digest(secret, b"study:1.2.3", "sha256").hex()[:16]
+    assert Pseudonyms(secret).patient_of_study("1.2.3") == expected
