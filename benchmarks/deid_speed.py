@@ -27,8 +27,6 @@ from node.run.perform import perform
 from node.steps.anonymize import Anonymize
 
 _ROUNDS = 9
-_ONE_BY_ONE = 40
-"""Instances for those that have nothing to remember from one to the next."""
 
 
 def available() -> tuple[str, ...]:
@@ -55,9 +53,9 @@ def speeds(names: Sequence[str], folder: Path, count: int) -> str:
     """Instances a second and processor time, on one core, from file to file into new files: medians of nine rounds.
 
     All take turns in every round, for the processor of a shared machine may be half as fast a second later; a ratio is
-    the median of what each round says. The node takes `count` instances as one unit, the others some of them one by
-    one. Then the unit once more the whole way, with certificate and second reader; the node's own worker is on the
-    same core then.
+    the median of what each round says. The node takes `count` instances as one unit, the others the same one by one:
+    fewer would stay in the processor's caches from round to round. Then the unit once more the whole way, with
+    certificate and second reader; the node's own worker is on the same core then.
     """
     sources = images(folder, count)
     (empty := folder / "no filter").touch()
@@ -133,11 +131,9 @@ def _batch(sources: Sequence[Path]) -> Batch:
 
 
 def _each(name: str, sources: Sequence[Path], pixels: Path) -> _Turn:
-    some = sources[:_ONE_BY_ONE]
-
     def once(out: Path) -> None:
-        failed = run_all(DEIDENTIFIERS[name], dict(enumerate(some)), out, pixels)
+        failed = run_all(DEIDENTIFIERS[name], dict(enumerate(sources)), out, pixels)
         if failed:
             raise SystemExit(f"{name} failed on {failed} of the images")
 
-    return _Turn(name, once, len(some))
+    return _Turn(name, once, len(sources))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.processes import family
 from tests import make
 from tests.flow.nodes import Site, send_until_cut, wait_until
 from tests.flow.serving import Serving, serving
@@ -26,9 +27,7 @@ SENDERS = 4
 
 def receivers(node: Serving) -> list[int]:
     """Process ids of the receiver processes of a node."""
-    tasks = Path(f"/proc/{node.process.pid}/task").glob("*/children")
-    children = [int(number) for children in tasks for number in children.read_text().split()]
-    return [one for one in children if "node.receive.process" in command(one)]
+    return [one for one in family(node.process.pid) if "node.receive.process" in command(one)]
 
 
 def command(process: int) -> str:
