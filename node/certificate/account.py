@@ -54,7 +54,7 @@ class Accounts:
         known = self._known.get(change)
         if known is None:
             path, before, after = change
-            known = f'["{written(path)}","{self._code(before)}","{self._code(after)}"]'  # hex and base 85
+            known = f'["{written(path)}","{self._code(before)}","{self._code(after)}"]'  # hex and base 64
             if len(before or b"") <= _LONGEST_KEPT and len(after or b"") <= _LONGEST_KEPT:
                 if len(self._known) >= _MOST_KEPT:
                     self._known.clear()

@@ -35,8 +35,12 @@ class Malformed(CannotSucceed):
     """The bytes are no data set in this encoding. `offset` is where, counted from the start of the buffer."""
 
     def __init__(self, offset: int, why: str) -> None:
-        self.offset = offset
+        self.offset, self.why = offset, why
         super().__init__(f"not a readable data set: at byte {offset}: {why}")
+
+    def moved(self, by: int) -> Malformed:
+        """The same of a buffer that has `by` bytes more before it."""
+        return type(self)(max(0, self.offset + by), self.why)
 
 
 class Truncated(Malformed):

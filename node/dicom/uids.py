@@ -81,7 +81,7 @@ def tolerable_uid(text: str) -> bool:
 def is_registered(uid: str) -> bool:
     """Whether the standard has a UID, or may have it in a later edition than pydicom's; not dates and numbers that
     somebody put under its root."""
-    return uid in UID_dictionary or _REGISTERED.fullmatch(uid) is not None
+    return uid.startswith(STANDARD_ROOT) and (uid in UID_dictionary or _REGISTERED.fullmatch(uid) is not None)
 
 
 def derived_uid(*parts: str) -> UID:

@@ -7,7 +7,9 @@ apart with certainty raises UndecidableError.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Final
 
 from node.dicom.attributes import VR_BY_TAG, describe, private_vr
@@ -31,6 +33,7 @@ Outcome = tuple[Change, Action | None]
 _SAYING = values.FREE_TEXT | values.CODES | values.NUMERALS | {"UI"}
 _NOBODY = Known()
 _CHANGING = frozenset({Do.SHIFT, Do.CLEAN, Do.HASH, Do.CONTENT})
+_FORMED_ALONE = values.NUMERALS - {"AS"}
 _SHORT, _SHORT_LENGTH = frozenset({"AE", "CS", "SH"}), 16
 
 
@@ -81,6 +84,16 @@ def lasting(vr: str, value: bytes, action: Action | None, scope: Scope) -> bool:
     if vr != "UI" or action not in (None, Do.KEEP) or not scope.plan.maps_uids:
         return True
     return not value or all(uid.startswith(STANDARD_ROOT.encode()) for uid in value.split(b"\\"))
+
+
+@lru_cache(maxsize=8192)
+def form_that_stays(tag: int, vr: str, action: Action | None) -> re.Pattern[bytes] | None:
+    """The form of encoded values of a public element that `new_value` leaves in every scope: of numbers, dates and
+    times that the plan leaves, where PS3.6 has them in this representation. None where that depends on more.
+    """
+    if action not in (None, Do.KEEP) or vr not in _FORMED_ALONE or VR_BY_TAG.get(tag) != vr or always_goes(tag):
+        return None
+    return representation.form_of(vr)
 
 
 def new_value(tag: int, vr: str, value: bytes, action: Action | None, scope: Scope) -> Outcome:

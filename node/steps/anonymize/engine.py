@@ -43,6 +43,8 @@ from node.steps.anonymize.written import Stretch, Written, encoded_as, head_of, 
 
 _ITEM, _ITEM_END, _SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\x0d\xe0\0\0\0\0", b"\xfe\xff\xdd\xe0\0\0\0\0"
 _UNDEFINED = UNDEFINED.to_bytes(4, "little")
+_SHORT_HEAD = 8
+"""Bytes before a value, where none of them is reserved (PS3.5 7.1.2, 7.1.3)."""
 
 
 def rewritten(
@@ -224,11 +226,20 @@ class _Rewriting:
     def _learnt(
         self, each: Element, encoded: bytes, memory: Lately[Remembered], parse: Parse, scope: Scope, depth: int
     ) -> Written:
-        before, account = self._passing, self._account
-        since = 0 if account is None else len(account.told)
+        tag, account, told = each[0], self._account, tuple[Told, ...]()
+        form = decision.form_that_stays(tag, read_as(each, VR_BY_TAG.get(tag)), scope.action(tag))
+        if form is not None and each[3] - each[2] == _SHORT_HEAD and form.fullmatch(encoded, _SHORT_HEAD):
+            if account is not None:
+                value = encoded[_SHORT_HEAD:]
+                account.did(scope, tag, Done.KEPT, value, value)
+                told = account.told[-1]
+            memory.keep(encoded, (encoded, told))
+            return encoded
+        before, since = self._passing, 0 if account is None else len(account.told)
         written = self._public(each, parse, scope, depth)
         if self._passing == before and isinstance(written, bytes):
-            told = () if account is None else account.together(since)
+            if account is not None:
+                told = account.together(since)
             memory.keep(encoded, (written, told))
         return written
 

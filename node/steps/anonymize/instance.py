@@ -97,8 +97,9 @@ class Anonymizer:
                 treatment = self._treatment(found, plan)
                 self.shows_no_face = self._without_features(found, plan)
                 unread = check_pixels(found, self._looked)
+                until_cleaned = None
                 if (treatment is not None or unread) and recorder is not None:
-                    recorder = UntilCleaned(recorder)
+                    recorder = until_cleaned = UntilCleaned(recorder)
                 elements = self._rewritten(found, self._scope(found, uids, plan, charset), recorder)
                 if unread:
                     elements[PIXEL_DATA] = overwritten(elements[PIXEL_DATA], found.top[PIXEL_DATA][3:5], unread)
@@ -112,13 +113,15 @@ class Anonymizer:
         done = None
         if treatment is not None and self._cleaning is not None:
             done = _cleaned(uncleaned, target, treatment, self._cleaning)
-        if isinstance(recorder, UntilCleaned):
+        if until_cleaned is not None:
             if (done is None or not done.changed) and not unread:
-                recorder.as_it_was()
+                until_cleaned.as_it_was()
             else:
                 cleared = bool(unread) or (done is not None and done.cleared)
                 masked = done is not None and done.masked
-                recorder.cleaned(_header(target), Done.MASKED if masked else Done.CLEANED if cleared else Done.KEPT)
+                until_cleaned.cleaned(
+                    _header(target), Done.MASKED if masked else Done.CLEANED if cleared else Done.KEPT
+                )
         return done
 
     def _treatment(self, source: Source, plan: Plan) -> pixels.Treatment | None:
@@ -157,7 +160,7 @@ class Anonymizer:
         )  # fmt: skip
         for tag in evidence.WRITTEN:
             elements.pop(tag, None)
-        if PIXELS.isdisjoint(source.top):
+        if source.top.keys().isdisjoint(PIXELS):
             added = {tag: each for tag, each in added.items() if tag not in evidence.OF_IMAGES}
         if recorder is not None:
             recorder.did_all([told for tag, (_, told) in added.items() if not elements.get(tag)])

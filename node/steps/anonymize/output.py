@@ -1,4 +1,4 @@
-"""A rewritten data set to a file, in the transfer syntax that it came in; long stretches by way of a room in memory."""
+"""A rewritten data set to a file, in the transfer syntax that it came in; those of large files by way of memory."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from node.dicom.byte_order import swapped
 from node.dicom.encoding import EXPLICIT_LE
+from node.steps.anonymize.room import ROOM
 from node.steps.anonymize.source import Source
 from node.steps.anonymize.written import Stretch, Written
 
@@ -21,8 +22,8 @@ _MOST_AT_ONCE = 256
 """Pieces; Linux takes 1024."""
 
 
-class _Room(threading.local):
-    """Where stretches of a file are between two: one room for all files, whose pages are there already and in the
+class _Buffer(threading.local):
+    """Where stretches of a large file are between two: one for all files, whose pages are there already and in the
     processor's caches."""
 
     def __init__(self) -> None:
@@ -32,16 +33,16 @@ class _Room(threading.local):
         self.view = memoryview(self._pages)
 
 
-_ROOM = _Room()
+_BUFFER = _Buffer()
 
 
 def write(target: Path, meta: bytes, elements: Iterable[Written], source: Source) -> None:
     """Write `meta`, which is preamble and file meta information, and the elements of a data set.
 
-    Of stretches of a file no more than a room holds is in memory at once. Raises OSError, and then may leave a part of
+    Of a large file no more than `_BUFFER` holds is in memory at once. Raises OSError, and then may leave a part of
     the file; Malformed where the data set cannot be turned into big endian.
     """
-    if source.file is None:
+    if source.syntax.deflated or source.syntax.big_endian:
         data = memoryview(source.data)
         pieces = [piece if isinstance(piece, bytes) else data[piece[0] : piece[1]] for piece in _flat(elements)]
         _write(target, [meta, _converted(b"".join(pieces), source)], source)
@@ -78,27 +79,52 @@ def _converted(data: bytes, source: Source) -> bytes | bytearray:
 def _write(target: Path, pieces: Iterable[bytes | bytearray | Stretch], source: Source) -> None:
     """`source` is what the stretches are of."""
     out = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-    room, used, position, waiting = _ROOM.view, 0, 0, list[memoryview]()
     try:
-        for piece in pieces:
-            if not isinstance(piece, tuple):
-                waiting.append(memoryview(piece))
-                position += len(piece)
-            else:
-                begin, end = piece
-                while begin < end:
-                    if used == len(room) or len(waiting) >= _MOST_AT_ONCE:
-                        _write_all(out, waiting)
-                        used = 0
-                    used = used or position % PAGESIZE  # bytes are copied faster to where they stand in a page already
-                    waiting.append(read := _read(source, begin, room[used : used + end - begin]))
-                    used, begin, position = used + len(read), begin + len(read), position + len(read)
-            if len(waiting) >= _MOST_AT_ONCE:
-                _write_all(out, waiting)
-                used = 0
-        _write_all(out, waiting)
+        if source.file is None:
+            _from_memory(out, pieces, source.data)
+        else:
+            _from_file(out, pieces, source)
     finally:
         os.close(out)
+
+
+def _from_memory(out: int, pieces: Iterable[bytes | bytearray | Stretch], data: bytes | mmap) -> None:
+    with memoryview(data) as view:
+        position, waiting = 0, list[memoryview]()
+        for piece in pieces:
+            if isinstance(piece, tuple):
+                begin, end = piece
+                if end - begin >= PAGESIZE:
+                    ROOM.stood(begin, position)
+                waiting.append(view[begin:end])
+                position += end - begin
+            else:
+                waiting.append(memoryview(piece))
+                position += len(piece)
+            if len(waiting) >= _MOST_AT_ONCE:
+                _write_all(out, waiting)
+        _write_all(out, waiting)
+
+
+def _from_file(out: int, pieces: Iterable[bytes | bytearray | Stretch], source: Source) -> None:
+    room, used, position, waiting = _BUFFER.view, 0, 0, list[memoryview]()
+    for piece in pieces:
+        if not isinstance(piece, tuple):
+            waiting.append(memoryview(piece))
+            position += len(piece)
+        else:
+            begin, end = piece
+            while begin < end:
+                if used == len(room) or len(waiting) >= _MOST_AT_ONCE:
+                    _write_all(out, waiting)
+                    used = 0
+                used = used or position % PAGESIZE  # bytes are copied faster to where they stand in a page already
+                waiting.append(read := _read(source, begin, room[used : used + end - begin]))
+                used, begin, position = used + len(read), begin + len(read), position + len(read)
+        if len(waiting) >= _MOST_AT_ONCE:
+            _write_all(out, waiting)
+            used = 0
+    _write_all(out, waiting)
 
 
 def _write_all(out: int, waiting: list[memoryview]) -> None:

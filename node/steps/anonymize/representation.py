@@ -52,6 +52,11 @@ _MOST_VALUES = {
 }
 
 
+def form_of(vr: str) -> re.Pattern[bytes] | None:
+    """That of encoded values, of one or several, of DA, DS, DT, IS, TM or UI; None for all else."""
+    return _FORMS.get(vr)
+
+
 def is_one(vr: str, value: bytes) -> bool:
     """Whether an encoded value, of one or several, is of the form of DA, DS, DT, IS, TM or UI; True for all else."""
     form = _FORMS.get(vr)

@@ -120,7 +120,7 @@ def check_no_image(tag: int, item: AbstractSet[int]) -> None:
     tag   of the sequence
     item  the tags in the item
     """
-    if not PIXELS.isdisjoint(item):
+    if not item.isdisjoint(PIXELS):
         raise UndecidableError(f"{describe(tag)} has an image in it, whose pixels nothing is known of")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,8 +87,8 @@ def test_file_meta_information_counts_where_it_is_asked_for() -> None:
         return b"" if meta is None else meta.raw(0x00020013)
 
     with _sources(_data(b"CT"), _data(b"CT")) as (one, two):
-        told = replace(two, meta=two.meta + element(0x00020013, "SH", b"OTHER ", explicit=True))
-        none = replace(two, meta=b"")
+        told = two._replace(meta=two.meta + element(0x00020013, "SH", b"OTHER ", explicit=True))
+        none = two._replace(meta=b"")
         decisions = Decisions[bytes]()
         every = [one, told, none, two, told, none]
         assert [decisions.of(source, None, decide) for source in every] == [decide(source.header) for source in every]
@@ -114,7 +113,7 @@ def test_files_that_differ_in_the_instance_alone_are_decided_once_and_by_that_ea
                 meta = element(0x00020003, "UI", instance, explicit=True)
                 for syntax in (b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2\0"):
                     behind = element(0x00020010, "UI", syntax, explicit=True)
-                    one = replace(last, meta=meta + behind, around=(meta[:8], behind))
+                    one = last._replace(meta=meta + behind, around=(meta[:8], behind))
                     said = decisions.of(one, tag, lambda header, tag=tag: decide(header, tag))  # type: ignore[misc]
                     assert said == {0x00020003: instance, 0x00020010: syntax}[tag]
             assert bool(decisions.settled) is (tag != 0x00020003)

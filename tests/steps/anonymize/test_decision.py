@@ -14,6 +14,8 @@ from node.steps.anonymize import values
 from node.steps.anonymize.cleaning import cleaner_for
 from node.steps.anonymize.decision import (
     REMOVED,
+    always_goes,
+    form_that_stays,
     goes,
     kept_private,
     lasting,
@@ -289,3 +291,40 @@ def _outcome(tag: int, vr: str, value: bytes, action: Do | None, scope: Scope) -
         return new_value(tag, vr, value, action, scope)
     except UndecidableError as error:
         return str(error)
+
+
+_NUMERAL_TAGS = sorted(tag for tag, vr in VR_BY_TAG.items() if vr in ("DA", "DS", "DT", "IS", "TM"))
+_CLEANS = cleaner_for(Known(), shipped())
+
+
+@given(
+    tag=st.sampled_from(_NUMERAL_TAGS) | st.sampled_from(sorted(VR_BY_TAG)),
+    value=st.from_regex(rb"(?:[-+0-9. :eE]{1,6}\\?){0,4}", fullmatch=True) | st.binary(max_size=8),
+    action=st.sampled_from([None, Do.KEEP, Do.EMPTY, Do.SHIFT, Do.CLEAN, Do.UID, "literal"]),
+    scope=st.sampled_from([SCOPE, replace(SCOPE, cleaner=_CLEANS, in_clean=True), replace(SCOPE, in_dummy=True)]),
+)
+def test_a_value_in_the_form_that_stays_is_left_by_whoever_decides_on_it(
+    tag: int, value: bytes, action: Do | str | None, scope: Scope
+) -> None:
+    vr = VR_BY_TAG[tag]
+    form = form_that_stays(tag, vr, action)
+    if form is not None:
+        assert not always_goes(tag)
+        assert not goes(tag, action)
+        assert lasting(vr, value, action, scope)
+        if form.fullmatch(value):
+            assert new_value(tag, vr, value, action, scope) == (None, action)
+
+
+def test_numbers_that_the_plan_leaves_have_a_form_and_what_needs_a_look_has_none() -> None:
+    assert form_that_stays(THICKNESS, "DS", None) is not None
+    assert form_that_stays(0x00080020, "DA", Do.KEEP) is not None
+    for tag, vr, action in (
+        (THICKNESS, "DS", Do.EMPTY),
+        (THICKNESS, "LO", None),
+        (0x00101010, "AS", None),
+        (CONTEXT_UID, "UI", None),
+        (BODY_PART, "CS", None),
+        (0x00190010, "DS", None),
+    ):
+        assert form_that_stays(tag, vr, action) is None

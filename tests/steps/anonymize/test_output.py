@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import zlib
-from dataclasses import replace
+from mmap import PAGESIZE
 from pathlib import Path
 
 import pytest
@@ -17,9 +17,15 @@ from pydicom import dcmread
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian
 
 from node.steps.anonymize import output
+from node.steps.anonymize import source as source_module
 from node.steps.anonymize.source import Source, opened
 from tests import make
 from tests.dicom import big_endian as big
+
+_PIECES = st.lists(
+    st.binary(max_size=9000) | st.tuples(st.integers(0, 40_000), st.integers(0, 30_000)), max_size=8
+)  # fmt: skip
+"""Bytes, and stretches as (begin, length)."""
 
 
 def _saved(tmp_path: Path, syntax: str = ExplicitVRLittleEndian) -> Path:
@@ -67,34 +73,68 @@ def test_an_earlier_file_of_the_same_name_is_replaced(tmp_path: Path) -> None:
 def test_a_source_that_became_shorter_is_an_error_of_the_disk(
     room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(output._ROOM, "view", memoryview(bytearray(room)))
+    monkeypatch.setattr(output._BUFFER, "view", memoryview(bytearray(room)))
+    monkeypatch.setattr(source_module, "LARGEST", 0)
     path = _saved(tmp_path)
     with opened(path) as source, pytest.raises(OSError, match="ended while"):
         output.write(tmp_path / "out", b"", [[(0, path.stat().st_size + 1)]], source)
 
 
+@pytest.mark.parametrize("largest", [0, 1 << 20])
 @pytest.mark.parametrize("room", [8192, 2 << 20])
-def test_a_short_write_is_gone_on_with(room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output._ROOM, "view", memoryview(bytearray(room)))
+def test_a_short_write_is_gone_on_with(
+    room: int, largest: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_module, "LARGEST", largest)
+    monkeypatch.setattr(output._BUFFER, "view", memoryview(bytearray(room)))
     preadv = os.preadv
     monkeypatch.setattr(os, "writev", lambda out, pieces: os.write(out, pieces[0][:7]))
     monkeypatch.setattr(os, "preadv", lambda file, rooms, begin: preadv(file, [rooms[0][:5]], begin))
     path = _saved(tmp_path)
     with opened(path) as source:
         output.write(tmp_path / "out", path.read_bytes()[:132], _pieces(source), source)
-        start = next(iter(source.top.values()))[2]
-    assert (tmp_path / "out").read_bytes() == path.read_bytes()[:132] + path.read_bytes()[start:]
+        inner = source.data[next(iter(source.top.values()))[2] :]
+    assert path.read_bytes().endswith(inner)
+    assert (tmp_path / "out").read_bytes() == path.read_bytes()[:132] + inner
 
 
-def test_any_number_of_pieces_is_written(tmp_path: Path) -> None:
-    path = _saved(tmp_path)
-    with opened(path) as source:
+@pytest.mark.parametrize("largest", [0, 1 << 20])
+def test_any_number_of_pieces_is_written(largest: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_module, "LARGEST", largest)
+    with opened(_saved(tmp_path)) as source:
         output.write(tmp_path / "out", b"", [[(n, n + 1), b"-"] for n in range(1400)], source)
-    assert (tmp_path / "out").read_bytes() == b"".join(b"%c-" % byte for byte in path.read_bytes()[:1400])
+        first = source.data[:1400]
+    assert (tmp_path / "out").read_bytes() == b"".join(b"%c-" % byte for byte in first)
+
+
+def test_the_next_file_is_read_to_where_its_pixels_stand_in_a_page_when_they_are_written(tmp_path: Path) -> None:
+    ds = make.ct_series(1)[0]
+    ds.Rows = ds.Columns = 64
+    ds.PixelData = os.urandom(64 * 64 * 2)
+    ds.save_as(tmp_path / "in.dcm", enforce_file_format=True)
+    for meta in (b"", b"M" * 100, b"M" * 100, b"M" * 4095, b"M" * 4095):
+        with opened(tmp_path / "in.dcm") as source:
+            value, end = source.top[0x7FE00010][3:5]
+            output.write(tmp_path / "out", meta, [[(value, end)]], source)
+        assert (tmp_path / "out").read_bytes() == meta + ds.PixelData
+    assert value % PAGESIZE == 4095
+
+
+@given(pieces=_PIECES)
+def test_bytes_and_stretches_of_what_is_in_memory_are_written_one_behind_the_other(
+    pieces: list[bytes | tuple[int, int]],
+) -> None:
+    data = os.urandom(70_000)
+    written = [piece if isinstance(piece, bytes) else [(piece[0], sum(piece))] for piece in pieces]
+    with tempfile.TemporaryDirectory() as folder:
+        with opened(_saved(Path(folder))) as source:
+            output.write(Path(folder) / "out", b"META", written, source._replace(data=data))
+        found = (Path(folder) / "out").read_bytes()
+    assert found == b"META" + b"".join(one if isinstance(one, bytes) else data[one[0] : sum(one)] for one in pieces)
 
 
 @given(
-    pieces=st.lists(st.binary(max_size=9000) | st.tuples(st.integers(0, 40_000), st.integers(0, 30_000)), max_size=8),
+    pieces=_PIECES,
     room=st.sampled_from([8192, 8193, 20_000]),
 )  # fmt: skip
 def test_bytes_and_stretches_of_any_length_are_written_one_behind_the_other(
@@ -104,10 +144,10 @@ def test_bytes_and_stretches_of_any_length_are_written_one_behind_the_other(
     data = os.urandom(70_000)
     written = [piece if isinstance(piece, bytes) else [(piece[0], sum(piece))] for piece in pieces]
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(output._ROOM, "view", memoryview(bytearray(b"SOMEBODY" * room)[:room]))
+        patch.setattr(output._BUFFER, "view", memoryview(bytearray(b"SOMEBODY" * room)[:room]))
         (Path(folder) / "data").write_bytes(data)
         with opened(_saved(Path(folder))) as source, (Path(folder) / "data").open("rb") as file:
-            output.write(Path(folder) / "out", b"META", written, replace(source, file=file.fileno()))
+            output.write(Path(folder) / "out", b"META", written, source._replace(file=file.fileno()))
         found = (Path(folder) / "out").read_bytes()
     assert found == b"META" + b"".join(one if isinstance(one, bytes) else data[one[0] : sum(one)] for one in pieces)
 
