@@ -19,7 +19,7 @@ from benchmarks.corpus.key import OPTIONS
 from benchmarks.deid_whole import whole_way
 from benchmarks.deidentifiers import DEIDENTIFIERS, run_all
 from benchmarks.figures import number, table
-from benchmarks.ground import give_back, place
+from benchmarks.ground import give_back, quick_place
 from benchmarks.images import ct
 from benchmarks.template import Which
 from node.model import Batch, Item, Kind, ReceiptId
@@ -64,9 +64,7 @@ def speeds(names: Sequence[str], folder: Path, count: int) -> str:
         if "node" in names:
             once = stack.enter_context(whole_way(_batch(sources), available(), folder / "whole"))
             turns.append(_Turn("node, with certificate and second reader", once, count))
-        places = [place(folder) for _ in turns]
-        for at in places:
-            at.mkdir()
+        places = [quick_place(folder) for _ in turns]
         for n in range(_ROUNDS + 1):
             for turn, at in zip(turns, places, strict=True):
                 turn.take(at / str(n))

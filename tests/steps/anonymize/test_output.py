@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import zlib
+from errno import ENOSPC
 from mmap import PAGESIZE
 from pathlib import Path
 
@@ -150,6 +151,37 @@ def test_bytes_and_stretches_of_any_length_are_written_one_behind_the_other(
             output.write(Path(folder) / "out", b"META", written, source._replace(file=file.fileno()))
         found = (Path(folder) / "out").read_bytes()
     assert found == b"META" + b"".join(one if isinstance(one, bytes) else data[one[0] : sum(one)] for one in pieces)
+
+
+@pytest.mark.parametrize("can", [True, False])
+def test_a_file_takes_no_more_room_than_it_has_bytes(
+    can: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not can:
+        monkeypatch.setattr(output, "_fallocate", lambda *_: -1)
+    with opened(_saved(tmp_path)) as source:
+        output.write(tmp_path / "out", b"META" * 5000, [b"", b"short", [(10, 30)]], source)
+        output.write(tmp_path / "empty", b"", [], source)
+        output.write(tmp_path / "plain", b"", [], source)
+    (tmp_path / "plain").write_bytes(b"META" * 5000 + bytes(25))
+    found, plain = (tmp_path / "out").stat(), (tmp_path / "plain").stat()
+    assert (found.st_size, found.st_blocks) == (plain.st_size, plain.st_blocks)
+    assert (tmp_path / "empty").read_bytes() == b""
+
+
+def test_a_file_that_could_not_be_written_to_its_end_is_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writev, written = os.writev, list[int]()
+
+    def first_only(out: int, pieces: list[memoryview]) -> int:
+        if written:
+            raise OSError(ENOSPC, "no room")
+        written.append(writev(out, pieces[:1]))
+        return written[0]
+
+    monkeypatch.setattr(os, "writev", first_only)
+    with opened(_saved(tmp_path)) as source, pytest.raises(OSError, match="no room"):
+        output.write(tmp_path / "out", b"META", [[(0, 30_000)]], source._replace(data=bytes(30_000)))
+    assert (tmp_path / "out").read_bytes() == b"META"
 
 
 def test_memory_does_not_depend_on_the_size_of_the_pixels(tmp_path: Path) -> None:
