@@ -44,6 +44,7 @@ class Accounts:
         self.parts: dict[int, Part] = {}
         self._how: tuple[Mapping[str, Any], str] | None = None
         self._numbers: dict[_Counts, int] = {(): 0}
+        self._singly: dict[tuple[Path, Done], int] = {}
         self._texts: dict[tuple[tuple[int, ...], _Counts], str] = {}
 
     def begin(self) -> Recording:
@@ -73,6 +74,16 @@ class Accounts:
         changes = (self.change((path, b, a)) for path, action, b, a in told if _is_change(action, b, a))
         found = self.parts[id(told)] = (told, number, ",".join(changes))
         return found
+
+    def number(self, path: Path, action: Done) -> int:
+        """That of the counts of one attribute alone."""
+        number = self._singly.get((path, action))
+        if number is None:
+            if len(self._singly) >= _MOST_KEPT:
+                self._singly.clear()
+            number = self._numbers.setdefault((((path, action), 1),), len(self._numbers))
+            self._singly[path, action] = number
+        return number
 
     def how(self, method: Mapping[str, Any]) -> str:
         """A method, as JSON."""
@@ -122,6 +133,10 @@ class Recording(Recorder):
     def _part(self, told: tuple[Told, ...]) -> Part:
         if isinstance(told, Again):
             return self._accounts.part(told)
+        if len(told) == 1:
+            path, action, before, after = told[0]
+            change = self._accounts.change((path, before, after)) if _is_change(action, before, after) else ""
+            return _NOTHING[0], self._accounts.number(path, action), change
         changes: list[str] = []
         for path, action, before, after in told:
             key = (path, action)

@@ -144,15 +144,15 @@ def _read(
     end, last, pieces, missed, parts = len(data), -1, list[_Piece](), list[Stretch](), list[_Part]()
     for stretch in stretches:
         encoded, known = stretch
-        start, first = encoded[:8], known[0][0]
+        first, length = known[0], len(encoded)
         while position < end:
-            if data[position : position + 8] == start and data[position : position + len(encoded)] == encoded:
-                pieces.append((known, position - known[0][2]))
+            if data[position : position + length] == encoded:
+                pieces.append((known, position - first[2]))
                 parts.append(id(stretch))
-                position += len(encoded)
+                position += length
                 last = known[-1][0]
                 break
-            if last >= first:
+            if last >= first[0]:
                 missed.append(stretch)
                 break
             element = levels.one(data, position, parse)

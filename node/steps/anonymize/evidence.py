@@ -110,23 +110,23 @@ def method(plan: Plan) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=256)
-def _same_in_a_series(sop_class: str, transfer_syntax: str) -> tuple[bytes, bytes]:
-    """What comes before the SOP Instance UID, and behind it. Raises UnicodeEncodeError."""
+def _same_in_a_series(sop_class: bytes, transfer_syntax: str) -> tuple[bytes, bytes]:
+    """What comes before the SOP Instance UID, and behind it."""
     return (
-        element(0x00020001, "OB", b"\0\1") + element(0x00020002, "UI", sop_class.encode("ascii")),
+        element(0x00020001, "OB", b"\0\1") + element(0x00020002, "UI", sop_class),
         element(0x00020010, "UI", transfer_syntax.encode("ascii"))
         + element(0x00020012, "UI", IMPLEMENTATION_CLASS_UID.encode("ascii"))
         + element(0x00020013, "SH", IMPLEMENTATION_VERSION_NAME.encode("ascii")),
     )
 
 
-def file_meta(sop_class: str, sop_instance: str, transfer_syntax: str) -> bytes:
+def file_meta(sop_class: bytes, sop_instance: bytes, transfer_syntax: str) -> bytes:
     """Preamble and file meta information (PS3.10 7.1) afresh: AE titles, addresses and private elements do not pass.
 
-    Raises UnicodeEncodeError for what is no UID.
+    sop_class, sop_instance   UIDs, without padding
     """
     before, behind = _same_in_a_series(sop_class, transfer_syntax)
-    group = before + element(0x00020003, "UI", sop_instance.encode("ascii")) + behind
+    group = before + element(0x00020003, "UI", sop_instance) + behind
     return PREAMBLE + element(0x00020000, "UL", len(group).to_bytes(4, "little")) + group
 
 

@@ -230,10 +230,10 @@ def _value(encoded: bytes, parse: Parse) -> bytes | None:
 
 
 def _file_meta(elements: dict[int, Written], source: Source) -> bytes:
-    def written(tag: int) -> str:
+    def written(tag: int) -> bytes:
         encoded = elements[tag]
         assert isinstance(encoded, bytes)  # a UID is no stretch
-        return (_value(encoded, source.parse) or b"").decode("ascii").strip(" \0")
+        return encoded[source.parse(encoded, 0)[2] :].strip(b" \0")
 
     return evidence.file_meta(written(SOP_CLASS), written(SOP_INSTANCE), source.syntax.uid)
 
