@@ -68,7 +68,6 @@ def test_an_association_is_lent_with_its_first_instance(tmp_path: Path) -> None:
         before = len(node.by)
         for _ in range(3):
             with Sender(node.port, CONTEXTS) as sender:
-                assert sender.echo() == SUCCESS
                 assert sender.store(INSTANCE) == SUCCESS
                 sender.release()
         node.until_nobody_is_here()
