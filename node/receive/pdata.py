@@ -19,7 +19,7 @@ COMMAND, LAST = 0x01, 0x02
 """Bits of the message control header (PS3.8 E.2)."""
 
 LONGEST_PDU = 1 << 22
-"""Ours is 128 KiB; an A-ASSOCIATE-RQ has 128 contexts at most. A longer one is no DICOM."""
+"""Ours is 1 MiB; an A-ASSOCIATE-RQ has 128 contexts at most. A longer one is no DICOM."""
 
 _PDU = struct.Struct(">BxL")
 _ITEM = struct.Struct(">LBB")

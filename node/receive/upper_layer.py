@@ -38,7 +38,7 @@ the socket: waiting for the rest of it would keep the answer back that it waits 
 _ABORT = bytes.fromhex("07 00 00000004 0000 02 00")
 """A-ABORT by the service provider, reason not specified (PS3.8 9.3.8)."""
 _READ = 1 << 18
-"""Bytes read at once at the most: two of our PDUs."""
+"""Bytes read at once at the most."""
 _PEEK = 1 << 10
 """Bytes by which a message is known before it is read: a C-STORE request has some 200."""
 _GOODBYE = 1.0
