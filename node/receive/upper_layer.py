@@ -92,7 +92,8 @@ class UpperLayer(DULServiceProvider):
         self.lender: Lender | None = None
         self._lent = self._recalled = False
         self._returned: queue.SimpleQueue[Return] = queue.SimpleQueue()
-        self._buffer = memoryview(bytearray(_READ))
+        self._buffer = memoryview(bytearray())
+        """Made when something is read here: an association that is lent needs none."""
         self._closes: float | None = None
 
     def _ring(self) -> None:
@@ -273,7 +274,7 @@ class UpperLayer(DULServiceProvider):
                 self.socket.close()
             return
         try:
-            count = socket.socket.recv_into(connection, self._buffer)
+            count = socket.socket.recv_into(connection, self._room())
         except InterruptedError:
             return
         except OSError:
@@ -322,10 +323,15 @@ class UpperLayer(DULServiceProvider):
             not self._splitter.between or (self.listener is not None and self.listener.busy)
         )
 
+    def _room(self) -> memoryview:
+        if not self._buffer:
+            self._buffer = memoryview(bytearray(_READ))
+        return self._buffer
+
     def _read(self, connection: Any) -> None:
         """What has come on the established association."""
         try:
-            count = connection.recv_into(self._buffer)
+            count = connection.recv_into(self._room())
         except InterruptedError:
             return
         except OSError:
