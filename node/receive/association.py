@@ -7,7 +7,6 @@ the rest of a PDU, take in a PDU of any length, and leave no word when an associ
 from __future__ import annotations
 
 import contextlib
-import copy
 import logging
 import socket
 import threading
@@ -15,6 +14,7 @@ import time
 from typing import Any, Protocol
 
 from pynetdicom import evt
+from pynetdicom._handlers import standard_dimse_recv_handler, standard_dimse_sent_handler
 from pynetdicom.association import LOGGER, Association
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
@@ -32,6 +32,8 @@ _STALLED = 60.0
 """Seconds without room for an answer: the peer is gone."""
 _HANDSHAKE = 30.0
 """Seconds for a whole TLS handshake, as for the association request after it (ARTIM, PS3.8 9.1.5)."""
+_ASKED: Any = {event: (evt.get_default_handler(event), None) for event in evt._INTERVENTION_EVENTS}
+"""pynetdicom's handlers of what asks for an answer."""
 
 
 class Acceptor(Protocol):
@@ -123,6 +125,13 @@ class Acceptance(Association):
         # Once more: these are set on the upper layer, and super() had set them on its own.
         self.acse_timeout, self.network_timeout = ae.acse_timeout, ae.network_timeout
         self.dul.listener = acceptor.listen_to(self)
+
+    def _bind_defaults(self) -> None:
+        """As pynetdicom's, but for those that tell its debug log of each PDU: there they would be withheld."""
+        with self.lock:
+            self._handlers.update(_ASKED)
+        self.bind(evt.EVT_DIMSE_RECV, standard_dimse_recv_handler)
+        self.bind(evt.EVT_DIMSE_SENT, standard_dimse_sent_handler)
 
     def wake(self) -> None:
         """There is something to look at: a message, or the end of the upper layer."""
@@ -277,7 +286,7 @@ class Handler(RequestHandler):
         acceptor.address_info = self.local
         acceptor.implementation_class_uid = self.ae.implementation_class_uid
         acceptor.implementation_version_name = self.ae.implementation_version_name
-        acceptor.supported_contexts = copy.deepcopy(server.contexts)
+        acceptor.supported_contexts = []  # `Receiver` says which, before they are negotiated
         association.requestor.address_info = self.remote
         for event, bound in server._handlers.items():
             for handler in [bound] if isinstance(bound, tuple) else bound:

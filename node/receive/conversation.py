@@ -24,8 +24,6 @@ from node.receive.session import Session, Sessions
 
 log = logging.getLogger("node.receive")
 
-_BRISK, _PAUSE = 1, 0.25
-"""So many instances, none of them later than so many seconds after the one before."""
 _LONGEST_OTHER = 16 << 20
 """Bytes of a message that is no C-STORE, which are held in memory: a commitment request of 100,000 instances."""
 
@@ -92,16 +90,10 @@ class Conversation:
     _other: int = -1
     """Bytes so far of a message that is none of ours; -1 when there is none."""
     _begun: bool = False
-    _in_a_row: int = 0
-    _last: float = 0.0
 
     @property
     def busy(self) -> bool:
         return self._begun
-
-    @property
-    def brisk(self) -> bool:
-        return self._in_a_row >= _BRISK
 
     def fragment(self, fragment: Fragment) -> bool:
         if not self._begun:
@@ -224,10 +216,7 @@ class Conversation:
             self.told.refused(session.origin, PROCESSING_FAILURE)
             return PROCESSING_FAILURE
         session.stored(identity)
-        now = time.monotonic()
-        self._in_a_row = self._in_a_row + 1 if now - self._last < _PAUSE else 0
-        self._last = now
-        self.told.received(session.origin, now - session.since)
+        self.told.received(session.origin, time.monotonic() - session.since)
         self.keeper.reach("before the answer")
         return SUCCESS
 

@@ -10,6 +10,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from node.dicom import command as dimse
+from node.dicom.encoding import Malformed
 from node.errors import CannotSucceed
 
 P_DATA_TF = 0x04
@@ -17,7 +19,7 @@ COMMAND, LAST = 0x01, 0x02
 """Bits of the message control header (PS3.8 E.2)."""
 
 LONGEST_PDU = 1 << 22
-"""Ours is 128 KiB; an A-ASSOCIATE-RQ has 128 contexts at most. A longer one is no DICOM."""
+"""Ours is 1 MiB; an A-ASSOCIATE-RQ has 128 contexts at most. A longer one is no DICOM."""
 
 _PDU = struct.Struct(">BxL")
 _ITEM = struct.Struct(">LBB")
@@ -127,6 +129,18 @@ class Splitter:
         self._pdu -= _ITEM.size
         self._item = length - 2
         return self._piece(memoryview(b"")) if not self._item else None
+
+
+def begins_to_store(data: bytes) -> bool:
+    """Whether a message that begins so is a C-STORE request; False too where its command set is not here as a whole."""
+    try:
+        part = next(Splitter().feed(memoryview(data)), None)
+        if not isinstance(part, Fragment) or part.control != COMMAND | LAST:
+            return False
+        command = dimse.parse_command(bytes(part.data))
+    except (Unreadable, Malformed):
+        return False
+    return dimse.number_of(command, dimse.COMMAND_FIELD) == dimse.C_STORE_RQ
 
 
 def p_data(context_id: int, control: int, data: bytes | memoryview) -> bytes:

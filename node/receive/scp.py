@@ -48,8 +48,8 @@ log = logging.getLogger("node.receive")
 
 _NOTHING = UID("2.25.0")
 """Stands for the syntax of a context that gets none: nobody proposes it, so the answer is "not supported"."""
-_PDU = 1 << 17
-"""Largest PDU we ask for: larger ones save nothing any more, and each is held in memory."""
+_PDU = 1 << 20
+"""Largest PDU we ask for. None is held in memory, and an instance in fewer of them is written in fewer pieces."""
 _LISTENING = 0.1
 """Seconds after which a listener looks whether it is to end."""
 

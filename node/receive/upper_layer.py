@@ -24,7 +24,7 @@ from pynetdicom.dul import DULServiceProvider
 
 from node.receive.bell import Bell, Ringing
 from node.receive.pace import Pace
-from node.receive.pdata import COMMAND, LAST, Fragment, Splitter, Unreadable, p_data
+from node.receive.pdata import COMMAND, LAST, Fragment, Splitter, Unreadable, begins_to_store, p_data
 from node.receive.pipe import Return
 from node.receive.timer import SteadyTimer
 from node.tls import Channel
@@ -38,7 +38,9 @@ the socket: waiting for the rest of it would keep the answer back that it waits 
 _ABORT = bytes.fromhex("07 00 00000004 0000 02 00")
 """A-ABORT by the service provider, reason not specified (PS3.8 9.3.8)."""
 _READ = 1 << 18
-"""Bytes read at once at the most: two of our PDUs."""
+"""Bytes read at once at the most."""
+_PEEK = 1 << 10
+"""Bytes by which a message is known before it is read: a C-STORE request has some 200."""
 _GOODBYE = 1.0
 """Seconds that a peer has to close when it was told the end; after them its first silence ends the connection. ARTIM
 alone would let it hold its place for thirty (PS3.8 9.1.5)."""
@@ -56,18 +58,13 @@ class Listener(Protocol):
         """In the middle of a message."""
         ...
 
-    @property
-    def brisk(self) -> bool:
-        """Instance comes after instance, so that it is worth to lend the association."""
-        ...
-
     def over(self) -> None:
         """Nothing more will come."""
         ...
 
 
 class Lender(Protocol):
-    """Who may take an association that is busy, and gives it back by `UpperLayer.give_back`."""
+    """Who may take an association when an instance comes on it, and gives it back by `UpperLayer.give_back`."""
 
     def lend(self, layer: UpperLayer) -> bool:
         """True: from now on its connection is not ours to read or write."""
@@ -95,7 +92,8 @@ class UpperLayer(DULServiceProvider):
         self.lender: Lender | None = None
         self._lent = self._recalled = False
         self._returned: queue.SimpleQueue[Return] = queue.SimpleQueue()
-        self._buffer = memoryview(bytearray(_READ))
+        self._buffer = memoryview(bytearray())
+        """Made when something is read here: an association that is lent needs none."""
         self._closes: float | None = None
 
     def _ring(self) -> None:
@@ -173,17 +171,24 @@ class UpperLayer(DULServiceProvider):
     def idle_timer_expired(self) -> bool:
         return not self._lent and bool(super().idle_timer_expired())
 
-    def _offer(self, connection: Any) -> None:
-        """Between two messages, when there is nothing to say here: it may be lent. TLS is spoken here alone."""
-        if self.lender is None or self.listener is None or isinstance(connection, Channel):
-            return
-        if self._in_the_middle() or not self.listener.brisk or self.state_machine.current_state != ESTABLISHED:
-            return
-        if self.to_provider_queue.empty() and self._messages.empty() and self.event_queue.empty():
-            self._recalled = False
-            self._lent = self.lender.lend(self)
-            if self._lent:
-                self._idle_timer.stop()
+    def _offer(self, connection: Any) -> bool:
+        """Between two messages, when there is nothing to say here, and a C-STORE comes: it may be lent, and whoever
+        takes it reads that from its first byte. TLS is spoken here alone."""
+        if self.lender is None or self.listener is None or isinstance(connection, Channel) or self._in_the_middle():
+            return False
+        if not (self.to_provider_queue.empty() and self._messages.empty() and self.event_queue.empty()):
+            return False
+        try:
+            begins = connection.recv(_PEEK, socket.MSG_PEEK)
+        except OSError:
+            return False  # who reads it is told again
+        if not begins_to_store(begins):
+            return False
+        self._recalled = False
+        self._lent = self.lender.lend(self)
+        if self._lent:
+            self._idle_timer.stop()
+        return self._lent
 
     def _while_lent(self) -> None:
         """Nothing is sent meanwhile: what there is to say waits until the association is back."""
@@ -248,10 +253,10 @@ class UpperLayer(DULServiceProvider):
             self._see_off(connection)
         elif self._readable(connection, self._patience()):
             self._idle_timer.restart()
-            if state == ESTABLISHED:
-                self._read(connection)
-            else:
+            if state != ESTABLISHED:
                 self._read_pdu_data()
+            elif not self._offer(connection):
+                self._read(connection)
 
     def _see_off(self, connection: Any) -> None:
         """It was aborted, rejected or released: we say no more, and nothing that still comes matters (PS3.8 AA-6).
@@ -269,7 +274,7 @@ class UpperLayer(DULServiceProvider):
                 self.socket.close()
             return
         try:
-            count = socket.socket.recv_into(connection, self._buffer)
+            count = socket.socket.recv_into(connection, self._room())
         except InterruptedError:
             return
         except OSError:
@@ -318,10 +323,15 @@ class UpperLayer(DULServiceProvider):
             not self._splitter.between or (self.listener is not None and self.listener.busy)
         )
 
+    def _room(self) -> memoryview:
+        if not self._buffer:
+            self._buffer = memoryview(bytearray(_READ))
+        return self._buffer
+
     def _read(self, connection: Any) -> None:
         """What has come on the established association."""
         try:
-            count = connection.recv_into(self._buffer)
+            count = connection.recv_into(self._room())
         except InterruptedError:
             return
         except OSError:
@@ -331,7 +341,6 @@ class UpperLayer(DULServiceProvider):
             return
         self._pace.note(count, time.monotonic(), middle=self._in_the_middle())
         self._tell_apart(self._buffer[:count])
-        self._offer(connection)
 
     def _tell_apart(self, data: memoryview) -> None:
         """Give everyone what is theirs of the bytes that came."""

@@ -68,14 +68,17 @@ class Files:
         """Give a file its final name, atomically, on the same file system."""
         hidden.rename(visible)
 
-    def link(self, existing: Path, new: Path) -> None:
-        """A second name for the same bytes; a copy where the file system has no hard links."""
+    def link(self, existing: Path, new: Path) -> bool:
+        """A second name for the same bytes; False for a copy, which is not synced, where the file system has no hard
+        links."""
         try:
             os.link(existing, new)
         except OSError as error:
             if error.errno not in (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK):
                 raise
             shutil.copyfile(existing, new)
+            return False
+        return True
 
     def sync_path(self, path: Path) -> None:
         """Sync the content of a file that something else wrote."""

@@ -26,6 +26,7 @@ from pathlib import Path
 
 _COUNTS = struct.Struct("<QQ")
 _LIST = struct.Struct("<II")
+_MARK = ".mark"
 _RECEIVER = re.compile(r"-r\d+$")
 """How the names of receiver processes end (receive.receivers); those of nodes end in random digits."""
 
@@ -101,10 +102,11 @@ class Presence:
     def live(self) -> tuple[Seen, ...]:
         """The marks of every live process, this one among them."""
         marks = []
-        for path in sorted(self.folder.glob("*.mark")):
-            own = path.stem == self.process
-            if own or not _free(path):
-                seen = _read(path)
+        # Asked many times a second while instances come: without paths, and each mark is opened once.
+        for name in sorted(os.listdir(self.folder)):  # noqa: PTH208
+            process = name.removesuffix(_MARK)
+            if process != name:
+                seen = _look(f"{self.folder}/{name}", process, own=process == self.process)
                 if seen is not None:
                     marks.append(seen)
         return tuple(marks)
@@ -135,30 +137,45 @@ class Presence:
 
 
 def _free(path: Path) -> bool:
-    """Whether nobody holds the lock. A shared one is tried: two processes that ask at the same moment would
-    otherwise take each other for the owner."""
+    """Whether nobody holds the lock."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         # Without a name its process has ended in good order between our two calls.
-        return os.fstat(descriptor).st_nlink > 0
-    except BlockingIOError:
-        return False
+        return not _locked(descriptor) and os.fstat(descriptor).st_nlink > 0
     finally:
         os.close(descriptor)
 
 
-def _read(path: Path) -> Seen | None:
+def _locked(descriptor: int) -> bool:
+    """Whether its process lives. A shared lock is tried: two processes that ask at the same moment would otherwise
+    take each other for the owner."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _look(path: str, process: str, *, own: bool) -> Seen | None:
+    """A mark, where its process lives."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        return _read(descriptor, process) if own or _locked(descriptor) else None
+    finally:
+        os.close(descriptor)
+
+
+def _read(descriptor: int, process: str) -> Seen:
     """One mark. A list that is being rewritten under our eyes is read again."""
     start = _COUNTS.size + _LIST.size
     for _ in range(20):
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
-            return None
+        content = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
         if len(content) < start:
             continue
         acknowledged, indexed = _COUNTS.unpack_from(content)
@@ -166,6 +183,6 @@ def _read(path: Path) -> Seen | None:
         text = content[start : start + length]
         if zlib.crc32(text) == check:
             receiving = frozenset(str(unit) for unit in json.loads(text))
-            return Seen(process=path.stem, acknowledged=acknowledged, indexed=indexed, receiving=receiving)
+            return Seen(process=process, acknowledged=acknowledged, indexed=indexed, receiving=receiving)
     # Never readable: say the safe thing, that it has acknowledged what is not indexed.
-    return Seen(process=path.stem, acknowledged=1, indexed=0, receiving=frozenset())
+    return Seen(process=process, acknowledged=1, indexed=0, receiving=frozenset())

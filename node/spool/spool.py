@@ -171,30 +171,32 @@ class Spool:
         order the disk writes folders. With both, after a power cut, the sweep removes the slot. May be repeated.
         A slot that cannot be removed does no harm. Raises OSError; what was not shown is where it was.
         """
+        folders = sorted({place.parent for _, place in kept})
+        for folder in folders:
+            self._prepare(folder)
         for slot, place in kept:
             self._link(slot, place)
-        for folder in sorted({place.parent for _, place in kept}):
+        for folder in folders:
             self.files.sync_folder(folder)
         for slot, _ in kept:
             with contextlib.suppress(OSError):
                 self.files.remove(slot)
 
     def _link(self, slot: Path, place: Path) -> None:
-        self._prepare(place.parent)
         try:
             try:
-                self.files.link(slot, place)
+                same = self.files.link(slot, place)
             except FileExistsError:
                 if not slot.exists() or slot.samefile(place):
                     return
                 # A copy that was interrupted, on a file system without hard links.
                 self.files.remove(place)
-                self.files.link(slot, place)
+                same = self.files.link(slot, place)
         except FileNotFoundError:
             if place.exists():
                 return  # shown before; only the row is missing
             raise
-        if not slot.samefile(place):
+        if not same:
             self.files.sync_path(place)
 
     def _prepare(self, folder: Path) -> None:

@@ -107,7 +107,7 @@ def test_one_identified_file_makes_the_delivery_identified(kit: Kit, order: tupl
 
 def test_a_full_disk_takes_nothing_over(kit: Kit) -> None:
     class Full(Files):
-        def link(self, existing: Path, new: Path) -> None:
+        def link(self, existing: Path, new: Path) -> bool:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     job_id, receipts = queued(kit)
@@ -120,7 +120,7 @@ def test_a_full_disk_takes_nothing_over(kit: Kit) -> None:
 
 def test_half_a_copy_is_never_believed(kit: Kit) -> None:
     class Interrupted(Files):
-        def link(self, existing: Path, new: Path) -> None:
+        def link(self, existing: Path, new: Path) -> bool:
             new.write_text("ha")
             raise OSError(errno.EIO, "the power went")
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.receive.pdata import COMMAND, LAST, LONGEST_PDU, Fragment, Pdu, Splitter, Unreadable, p_data
+from node.dicom import command as dimse
+from node.receive.pdata import COMMAND, LAST, LONGEST_PDU, Fragment, Pdu, Splitter, Unreadable, begins_to_store, p_data
 
 RELEASE = struct.pack(">BBLL", 0x05, 0, 4, 0)
 
@@ -115,3 +116,36 @@ def test_what_is_no_pdu_is_unreadable(stream: bytes) -> None:
 def test_noise_raises_nothing_else(noise: bytes) -> None:
     with contextlib.suppress(Unreadable):
         list(Splitter().feed(memoryview(noise)))
+
+
+def command_of(field: int) -> bytes:
+    return dimse.encode_command({
+        dimse.AFFECTED_SOP_CLASS: "1.2.840.10008.5.1.4.1.1.2", dimse.COMMAND_FIELD: field, dimse.MESSAGE_ID: 1,
+        dimse.DATA_SET_TYPE: dimse.WITH_DATA_SET, dimse.AFFECTED_SOP_INSTANCE: "1.2.3",
+    })  # fmt: skip
+
+
+def test_a_store_is_known_by_its_command_whatever_stands_behind_it() -> None:
+    request = p_data(1, COMMAND | LAST, command_of(dimse.C_STORE_RQ))
+    assert begins_to_store(request)
+    assert begins_to_store(request + p_data(1, 0, bytes(700))[:500])
+    assert not any(begins_to_store(request[:length]) for length in range(len(request)))
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        p_data(1, COMMAND | LAST, command_of(0x0030)),
+        p_data(1, COMMAND, command_of(dimse.C_STORE_RQ)),
+        p_data(1, LAST, command_of(dimse.C_STORE_RQ)),
+        p_data(1, COMMAND | LAST, b"no command"),
+        RELEASE + p_data(1, COMMAND | LAST, command_of(dimse.C_STORE_RQ)),
+    ],
+)
+def test_nothing_else_is_taken_for_a_store(stream: bytes) -> None:
+    assert not begins_to_store(stream)
+
+
+@given(st.binary(max_size=200))
+def test_noise_is_no_store(noise: bytes) -> None:
+    assert not begins_to_store(noise)

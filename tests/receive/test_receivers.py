@@ -38,6 +38,13 @@ def warm(node: Station) -> int:
     return sent
 
 
+def recall_all_of(node: Station) -> None:
+    receivers = node.receivers
+    assert receivers is not None
+    receivers.recall_lent()
+    until(lambda: not any(one.lent for one in receivers._ones), "every association is back")
+
+
 def test_a_busy_association_is_lent_and_every_instance_of_it_is_kept(tmp_path: Path) -> None:
     sent = instances(40)
     with station(tmp_path, processes=1) as node:
@@ -53,6 +60,18 @@ def test_a_busy_association_is_lent_and_every_instance_of_it_is_kept(tmp_path: P
         assert node.stored()[before:] == [one.data for one in sent] + [one.data for one in sent[:8]]
         assert len(node.by) > 20
         assert set(node.by) == {"one-r1"}
+
+
+def test_an_association_is_lent_with_its_first_instance(tmp_path: Path) -> None:
+    with station(tmp_path, processes=1) as node:
+        warm(node)
+        before = len(node.by)
+        for _ in range(3):
+            with Sender(node.port, CONTEXTS) as sender:
+                assert sender.store(INSTANCE) == SUCCESS
+                sender.release()
+        node.until_nobody_is_here()
+        until(lambda: len(node.by) == before + 3, "all three came to the receiver process")
 
 
 def test_those_that_are_started_beforehand_take_the_first_busy_association(tmp_path: Path) -> None:
@@ -177,9 +196,11 @@ def test_what_a_process_refuses_has_the_status_and_is_counted(tmp_path: Path) ->
         with Sender(node.port, CONTEXTS) as sender:
             statuses = [sender.store(INSTANCE) for _ in range(3)]
             node.largest = 1 << 30
+            recall_all_of(node)  # as when the rules have changed
             statuses += [sender.store(one) for one in instances(20)]
             sender.release()
         assert statuses == [OUT_OF_RESOURCES] * 3 + [SUCCESS] * 20
+        assert node.refused == [OUT_OF_RESOURCES] * 3
 
 
 def test_an_association_that_pauses_comes_back_and_is_ended_when_idle(tmp_path: Path) -> None:

@@ -141,10 +141,11 @@ class Disk(Files):
         super().show(hidden, visible)
         self._write_down(call)
 
-    def link(self, existing: Path, new: Path) -> None:
+    def link(self, existing: Path, new: Path) -> bool:
         self._before(call := Call("link", existing, new))
-        super().link(existing, new)
+        same = super().link(existing, new)
         self._write_down(call)
+        return same
 
     def sync_path(self, path: Path) -> None:
         self._before(call := Call("sync", path))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from pathlib import Path
@@ -98,8 +99,18 @@ def test_remove_is_content_when_the_file_is_gone(tmp_path: Path) -> None:
 
 def test_link_gives_the_same_bytes_a_second_name(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"bytes")
-    Files().link(tmp_path / "a", tmp_path / "b")
+    assert Files().link(tmp_path / "a", tmp_path / "b")
     assert (tmp_path / "a").samefile(tmp_path / "b")
+
+
+def test_link_says_where_it_is_only_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    (tmp_path / "a").write_bytes(b"bytes")
+    monkeypatch.setattr(os, "link", none)
+    assert not Files().link(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == b"bytes"
 
 
 def test_room_says_what_is_free(tmp_path: Path) -> None:
