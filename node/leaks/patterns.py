@@ -21,6 +21,8 @@ ALL = -3
 """The part that is the whole of a name of one word, such as UCLA."""
 _LEAST_WORD = 5
 """Letters of the word by which an institution is known wherever it stands."""
+_WORDS, _LONG_PHRASE = 3, 16
+"""Ordinary words, and their letters, that together are the name of an institution: Elsewhere Memorial Hospital."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,8 @@ def of_phrase(what: What, value: str, makes: Iterable[str], owner: int, *, known
 
     makes   folded words of the device's make: they stand in every header, and name no institution
 
-    One word is enough for an institution (`Charité`) where it is no ordinary one; of a department or an address two
+    One word is enough for an institution (`Charité`) where it is no ordinary one, and of ordinary ones three in its
+    own order; of a department or an address two
     side by side, since alone a street, a town or a speciality is a word like others.
     """
     known = frozenset(makes)
@@ -177,5 +180,6 @@ def of_phrase(what: What, value: str, makes: Iterable[str], owner: int, *, known
             tokens = tokens_of(line)
             own = [token for token in tokens if not token.isdigit() and not ordinary(token) and token not in known]
             key = key_of(tokens)
-            if len(tokens) > 1 and own and len(key) >= 8:
+            several = known_by_a_word and len({*tokens} - PLACEHOLDERS - known) >= _WORDS and len(key) >= _LONG_PHRASE
+            if len(tokens) > 1 and ((own and len(key) >= 8) or several):
                 yield key, Pattern(what, owner, -2, alone=True)

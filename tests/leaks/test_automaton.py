@@ -192,6 +192,13 @@ def test_a_department_is_not_known_by_a_word() -> None:
     assert says(collected, "Neuro, Waldau") == {What.INSTITUTION}
 
 
+def test_an_institution_of_ordinary_words_is_found_by_three_of_them_in_its_order() -> None:
+    collected = named(phrases=[(What.INSTITUTION, "St. Elsewhere Memorial Hospital"), (What.INSTITUTION, "MR Center")])
+    assert says(collected, "cardiac ST ELSEWHERE MEMORIAL HOSPITAL") == {What.INSTITUTION}
+    assert says(collected, "memorial hospital elsewhere") == set()
+    assert says(collected, "MR Center") == set()
+
+
 def test_the_make_of_the_device_is_no_institution() -> None:
     collected = Collected(phrases=frozenset({(What.INSTITUTION, "Acmescan Center")}), makes=frozenset({"acmescan"}))
     assert says(collected, "Acmescan 3000") == set()

@@ -9,12 +9,13 @@ place of what goes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from node.steps.anonymize import coding, patterns
 from node.steps.anonymize.ages import OLDEST
+from node.steps.anonymize.eponyms import SURNAMES, eponyms_in
 from node.steps.anonymize.known import Known
 from node.steps.anonymize.vocabulary import MARKS, folded, plain
 
@@ -72,8 +73,19 @@ class Cleaner:
         return found
 
     def is_about_somebody(self, text: str) -> bool:
-        """Whether a text says a name, or a long number, of the data set's people."""
-        return self.people is not None and self.people.search(_positions(text)[0]) is not None
+        """Whether a text says a name, or a long number, of the data set's people, or has a form that no technical text
+        has, such as an address."""
+        low = folded(text)
+        if self.people is not None and self.people.search(low) is not None:
+            return True
+        return is_plainly_personal(text, low)
+
+    def names_in_a_code(self, text: str) -> bool:
+        """Whether the meaning of a code says somebody or some number of the data set, and not only in words that codes
+        have too: Hodgkin lymphoma is no Dr Hodgkin's."""
+        if self.people is None:
+            return False
+        return any(found[0] not in self.vocabulary for found in self.people.finditer(folded(text)))
 
     def _cleaned(self, text: str) -> str:
         """What was taken out can bring together what then is taken for a number or a name: until nothing changes."""
@@ -117,12 +129,21 @@ class Cleaner:
         runs = [match for match in _RUN.finditer(text) if not all(measured[match.start() : match.end()])]
         words = [folded(match[0]) for match in runs]
         short = [self._is_as_a_name(match[0], word) for match, word in zip(runs, words, strict=True)]
+        eponyms = eponyms_in(text, runs, words)
+        goes = [False] * len(runs)
         for here, (match, word) in enumerate(zip(runs, words, strict=True)):
             before = words[here - 1] if here else ""
             after = words[here + 1] if here + 1 < len(words) else ""
             beside = short[here] and any([*short[here - 1 : here], *short[here + 1 : here + 2]])
-            if beside or not self._stays(match[0], word, before, after):
+            of_a_term = here in eponyms and self._begins_a_term(before, here - 1 in eponyms) and word not in self.names
+            goes[here] = not of_a_term and (beside or not self._stays(match[0], word, before, after))
+        for here, match in enumerate(runs):
+            if goes[here] or (words[here] in SURNAMES and _is_beside_a_name(text, runs, goes, here)):
                 yield match.span()
+
+    def _begins_a_term(self, before: str, in_one: bool) -> bool:
+        """Whether a person's name cannot go on here: `Jane Wilson disease` is no disease."""
+        return in_one or not before or before in self.vocabulary or before.isdecimal()
 
     def _is_as_a_name(self, run: str, word: str) -> bool:
         """Whether a short word that is in no vocabulary is written as names are, `Eva` and not `EVA` or `eva`."""
@@ -163,6 +184,19 @@ class Cleaner:
         return all(self._stays(piece, piece, "", "") for piece in letters)
 
 
+def _is_beside_a_name(text: str, runs: Sequence[re.Match[str]], goes: Sequence[bool], here: int) -> bool:
+    """Whether a colour is a surname: `Jane Brown`, `Brown, Jane`, written alike, where Jane goes."""
+
+    def joined(one: int, other: int, between: str) -> bool:
+        first, second = runs[one], runs[other]
+        alike = (first[0].istitle() and second[0].istitle()) or (first[0].isupper() and second[0].isupper())
+        return alike and text[first.end() : second.start()] in (between, between + " ")
+
+    if here and goes[here - 1] and len(runs[here - 1][0]) > _SHORT and joined(here - 1, here, " "):
+        return True
+    return here + 1 < len(runs) and goes[here + 1] and joined(here, here + 1, ",")
+
+
 _SEXES_ARE = """
 male female man woman men women boy girl mann frau homme femme weiblich mannlich
 """
@@ -192,13 +226,23 @@ def clean_values(cleaner: Cleaner, vr: str, text: str) -> str:
     return "\\".join(values) if any(values) else ""
 
 
+def is_plainly_personal(text: str, low: str) -> bool:
+    """Whether a text has a title before a name, an address, or a number that says that it is a person's.
+
+    low   the text, folded
+    """
+    if _TITLED.search(text) or patterns.PLAINLY_OF_SOMEBODY.search(low):
+        return True
+    return patterns.ADDRESSES.search(low) is not None
+
+
 def is_personal(text: str) -> bool:
     """Whether a text has what no term of a code has: a title before a name, a telephone number, an address, a date.
 
     Of the 18,495 code meanings of PS3.16 in pydicom none has.
     """
     low = folded(text)
-    if _TITLED.search(text) or any(form.search(low) for form in patterns.OF_SOMEBODY):
+    if is_plainly_personal(text, low) or any(form.search(low) for form in patterns.OF_SOMEBODY):
         return True
     contacts = (match[0] for match in patterns.CONTACTS.finditer(low))  # a formula has decimal fractions
     return any(patterns.is_contact(found) and not patterns.DECIMALS.search(found) for found in contacts)

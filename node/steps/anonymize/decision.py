@@ -115,7 +115,7 @@ def new_value(tag: int, vr: str, value: bytes, action: Action | None, scope: Sco
                 return _without_people(tag, vr, value, scope)
         if action is None and vr in values.CODES and _is_about_somebody(value, scope):
             return (vr, _without_words(tag, vr, value, scope, anybodys=True)), action
-        if action is None and tag == coding.MEANING and is_personal(text.decode(value, scope.encodings)):
+        if action is None and tag == coding.MEANING and _says_somebody(value, scope):
             return (vr, dummy(tag, vr)), action
         return _kept(tag, vr, value, scope), action
     if action in _CHANGING and isinstance(action, Do):
@@ -244,6 +244,12 @@ def tells(vr: str, one: str, scope: Scope) -> bool:
 def _is_about_somebody(value: bytes, scope: Scope) -> bool:
     """Whether a text that the table leaves says who somebody is, where texts are cleaned (PS3.15 E.3.5)."""
     return scope.cleaner is not None and scope.cleaner.is_about_somebody(text.decode(value, scope.encodings))
+
+
+def _says_somebody(value: bytes, scope: Scope) -> bool:
+    """Whether the meaning of a published code, as somebody wrote it, has more in it than the code."""
+    said = text.decode(value, scope.encodings)
+    return is_personal(said) or (scope.cleaner is not None and scope.cleaner.names_in_a_code(said))
 
 
 def names_patient(said: str, scope: Scope) -> bool:

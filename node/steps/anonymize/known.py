@@ -51,6 +51,8 @@ ROLES: Mapping[int, Role] = MappingProxyType(
 )
 """The attributes whose values are looked for in text, at any depth."""
 
+_NAMED_AS_A_WHOLE = _tags("InstitutionName InstitutionAddress")
+
 _RETAINED: Mapping[str, frozenset[int]] = MappingProxyType(
     {"retain_institution_identity": _tags(_INSTITUTIONS), "retain_device_identity": _tags(_DEVICES)}
 )
@@ -71,6 +73,8 @@ _LEAST_UNSPACED, _LEAST_SPELLED = 2, 3
 _LEAST_NUMBER = 3
 _LEAST_NAME, _LONG_NUMBER = 4, 6
 """Characters."""
+_LONG_PLACE = 10
+"""Letters and digits of two words and more that name a place wherever they stand: Klinikum Auental, not City CT."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +84,8 @@ class Known:
     names: frozenset[str] = frozenset()
     numbers: frozenset[str] = frozenset()
     places: frozenset[str] = frozenset()
+    institutions: frozenset[str] = frozenset()
+    """Those of the places that are one, or its address."""
     births: frozenset[str] = frozenset()
 
     def _parts(self) -> set[str]:
@@ -95,7 +101,8 @@ class Known:
         return frozenset(word for word in found if len(word) > 1 or not word.isascii())
 
     def people(self) -> re.Pattern[str] | None:
-        """What finds names and long numbers in folded text; words of the standard, and short ones, stand in any."""
+        """What finds names, long numbers, the birth date and institutions as a whole in folded text; words of the
+        standard, and short ones, stand in any."""
         found = {
             rf"(?<![^\W_]){re.escape(part)}(?![^\W_])"
             for part in self._parts() - _PARTICLES
@@ -105,6 +112,8 @@ class Known:
         found |= {form for name in self.names for form in unspaced(name)}
         long = (number for number in self.numbers if sum(map(str.isalnum, number)) >= _LONG_NUMBER)
         found |= {form for number in long for form in _number_forms(number)}
+        found |= {form for birth in self.births for form in _whole_date_forms(birth)}
+        found |= {form for place in self.institutions for form in _place_forms(place, least=_LONG_PLACE)}
         return re.compile("|".join(sorted(found))) if found else None
 
     def phrases(self, *, keep_dates: bool) -> re.Pattern[str] | None:
@@ -129,13 +138,17 @@ def known(values: Iterable[tuple[int, str]], options: frozenset[str]) -> Known:
     """From (tag, text) of the attributes in ROLES; what an option retains may also stand in texts."""
     retained = frozenset(tag for option in options & _RETAINED.keys() for tag in _RETAINED[option])
     by: dict[Role, set[str]] = {role: set() for role in Role}
+    institutions: set[str] = set()
     for tag, text in values:
         if tag in ROLES and tag not in retained:
-            by[ROLES[tag]].update(value for value in text.split("\\") if value.strip())
+            said = {value for value in text.split("\\") if value.strip()}
+            by[ROLES[tag]] |= said
+            institutions |= said if tag in _NAMED_AS_A_WHOLE else set()
     return Known(
         names=frozenset(by[Role.NAME]),
         numbers=frozenset(by[Role.NUMBER]),
         places=frozenset(by[Role.PLACE]),
+        institutions=frozenset(institutions),
         births=frozenset(by[Role.BIRTH]),
     )
 
@@ -197,10 +210,10 @@ def _number_forms(number: str) -> Iterator[str]:
     yield first + between.join(map(re.escape, bare)) + last
 
 
-def _place_forms(place: str) -> Iterator[str]:
+def _place_forms(place: str, *, least: int = 0) -> Iterator[str]:
     for line in {place, *re.split(r"[,;\r\n^=]+", place)}:
         words = re.findall(r"[^\W_]+", folded(line))
-        if len(words) > 1:
+        if len(words) > 1 and sum(map(len, words)) >= least:
             yield r"(?<![^\W_])" + r"[\W_]+".join(map(re.escape, words)) + r"(?![^\W_])"
 
 
@@ -213,3 +226,16 @@ def _date_forms(date: str) -> Iterator[str]:
     month, day = rf"0?{int(month)}", rf"0?{int(day)}"
     for order in ((short, month, day), (day, month, short), (month, day, short)):
         yield r"(?<!\d)" + r"[-./_ ]?".join(order) + r"(?!\d)"
+
+
+def _whole_date_forms(date: str) -> Iterator[str]:
+    """With a year of four digits, and with separators where the day or the month comes first: no version is so."""
+    match = re.fullmatch(r"(\d{4})(\d\d)(\d\d)", date.strip())
+    if match is None:
+        return
+    year, month, day = match[1], match[2], match[3]
+    yield rf"(?<!\d){year}{month}{day}(?!\d)"
+    month, day = rf"0?{int(month)}", rf"0?{int(day)}"
+    yield rf"(?<!\d){year}[-./_ ]{month}[-./_ ]{day}(?!\d)"
+    for first, second in ((day, month), (month, day)):
+        yield rf"(?<![\d.]){first}[-./ ]{second}[-./ ]{year}(?!\d)"

@@ -115,5 +115,19 @@ tr te ti jpeg b bval bvalue fa bw kv kvp ma mas fov sl bh d f n w l wl ww hu
 PARAMETERS = frozenset(_PARAMETERS_ARE.split())
 """What stands before a number of four digits that is no number of a person."""
 
+PLAINLY_OF_SOMEBODY = re.compile(
+    "|".join(
+        (
+            r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,6}\.[a-z]{2,}\b",
+            r"(?<![\w.])(?:\+\d{1,3}[ (.-]|\(\d{2,5}\) ?)[\d(][\d ()./-]{4,}\d(?!\w)",  # with a country or an area
+            r"(?<![\w.-])\d{3}-\d{2,3}-\d{4}(?![\w-]|\.\d)",  # a telephone's in North America, an SSN
+            r"\b(?:mrn|ssn|nhs|uhid|dob|geb|gebdat|accession|patient[ _-]?(?:id|nr|no|number))[ _.:#=-]{1,3}"
+            r"(?:no|nr|#)?[ .:#]{0,2}(?=[a-z_-]{0,6}\d)[a-z0-9]",
+            r"\b(?:9\d|1[0-2]\d)[ -]?(?:years?|yrs?|yo|y/o|jahre?)\b|\baged? (?:9\d|1[0-2]\d)\b",
+        )
+    )
+)
+"""Contacts, numbers and great ages in forms that no version or model has: for texts that nobody has to clean."""
+
 OF_SOMEBODY = (ADDRESSES, NUMBERED, DATES, UIDS)
 """Forms that no term has."""

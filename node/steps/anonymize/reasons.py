@@ -99,7 +99,7 @@ class Ruling:
         if done is Done.UID:
             return "" if meant is Do.KEEP else "precaution: one of the instance's own UIDs"
         if done is Done.CLEANED and meant is None and self.plan.cleans and len(path) == 1:
-            return "precaution: it says a name or a number of the data set"
+            return "precaution: it says a name, a number or a place of the data set, or has a contact or a title in it"
         if done is not Done.REPLACED or self._by_concept(path):
             return ""
         vr = VR_BY_TAG.get(path[-1])
@@ -108,7 +108,7 @@ class Ruling:
         if any(self.plan.nested.get(tag) is Do.DUMMY or self.plan.top.get(tag) is Do.DUMMY for tag in path[:-1]):
             return "precaution: text in an item that stands for a sequence"
         if path[-1] == coding.MEANING:
-            return "precaution: meaning of a code that no published scheme defines, or it says the patient's name or id"
+            return "precaution: meaning of a code that no published scheme defines, or it says who somebody is"
         if vr in values.CODES:
             return "precaution: it says the patient's name or id, or is no code"
         return "precaution: it says the patient's name or id"

@@ -245,3 +245,65 @@ def test_a_telephone_number_goes_also_in_short_groups_and_behind_a_date(number: 
 @pytest.mark.parametrize("numbers", ["10 20 30 40", "0 50 400 800", "1.5 0.75 0.75 90", "100/200/300"])
 def test_short_numbers_in_a_row_are_no_telephone_number(numbers: str) -> None:
     assert CLEANER.clean(f"CT thorax {numbers} axial") == f"CT thorax {numbers} axial"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Wilson disease, liver", "Baker's cyst", "Foley catheter in bladder", "brain, Parkinson's disease", "MR DaTscan"],
+)
+def test_the_name_in_a_term_stays(text: str) -> None:
+    assert CLEANER.clean(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Wilson liver", "liver"),
+        ("Jane Wilson disease", "disease"),
+        ("Dr. Wilson disease", "disease"),
+        ("Carotid Jane Brown left", "Carotid left"),
+        ("Brown, Jane: knee", "knee"),
+        ("Brown fat and white matter", "Brown fat and white matter"),
+    ],
+)
+def test_the_name_of_somebody_is_no_term_and_no_colour(text: str, left: str) -> None:
+    assert CLEANER.clean(text) == left
+
+
+def test_a_term_goes_where_the_data_set_has_a_person_of_that_name() -> None:
+    assert cleaner(Known(names=frozenset({"Wilson^Ada"}))).clean("liver, Wilson disease") == "liver, disease"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "call (555) 867-5309", "+49 30 450-50", "555-867-5309", "SSN 219-09-9999", "219-09-9999", "a.b@example.org",
+        "MRN: 0012", "DOB 1.2", "age 93 years", "12 Elm Street", "seen by Dr Huber",
+    ],
+)  # fmt: skip
+def test_a_text_of_somebody_is_told_by_its_form(text: str) -> None:
+    assert CLEANER.is_about_somebody(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1.5.0.2.3/20140305", "syngo MR E11", "10.0.0.1 2.3", "Bed 3", "room 2", "b1000@3T", "120 240 4096", "H31s",
+        "VB17_2013-04-12", "56 years", "Filter (2) 3 4 5",
+    ],
+)  # fmt: skip
+def test_a_version_or_a_parameter_is_of_nobody(text: str) -> None:
+    assert not CLEANER.is_about_somebody(text)
+
+
+@given(st.integers(0, 999), st.integers(0, 999), st.integers(0, 9999), st.sampled_from(["Kernel {}", "{}", "x, {}."]))
+def test_a_telephone_number_is_never_of_nobody(area: int, exchange: int, line: int, frame: str) -> None:
+    for number in (f"({area:03}) {exchange:03}-{line:04}", f"{area:03}-{exchange:03}-{line:04}"):
+        assert CLEANER.is_about_somebody(frame.format(number))
+
+
+def test_the_meaning_of_a_code_says_somebody_only_in_words_that_codes_do_not_have() -> None:
+    of = cleaner(Known(names=frozenset({"Hodgkin^Ann", "Tanaka^Yuki"})))
+    assert of.names_in_a_code("Reported by TANAKA")
+    assert not of.names_in_a_code("Hodgkin lymphoma")
+    assert not cleaner(Known()).names_in_a_code("Reported by TANAKA")

@@ -74,7 +74,8 @@ def test_a_value_stays_or_becomes(
         (0x0040A160, "UT", b"Gruber", Do.CLEAN, ("UT", b"ANONYMIZED"), Do.DUMMY),
         (0x00200010, "SH", b"7 ", Do.HASH, ("SH", SCOPE.patient.pseudonyms.value("7").encode()), Do.HASH),
         (MANUFACTURER, "LO", b"of Gruber", None, ("LO", b"of"), Do.CLEAN),
-        (0x00080104, "LO", b"of Gruber", None, None, None),
+        (0x00080104, "LO", b"of Gruber", None, ("LO", b"ANONYMIZED"), None),
+        (0x00080104, "LO", b"of nobody", None, None, None),
         (0x00101010, "AS", b"093Y", None, ("AS", b"090Y"), None),
     ],
 )  # fmt: skip
@@ -93,7 +94,10 @@ def test_what_was_done_in_the_end_is_told(
         (b"seen by Gruber", ("LO", b"seen by "), Do.CLEAN),
         (b"made for AC-123456, GRUBER", ("LO", b"made for"), Do.CLEAN),
         (b"Gruber", ("LO", b"ANONYMIZED"), Do.DUMMY),
+        (b"filter of Dr. Huber", ("LO", b"filter of "), Do.CLEAN),
+        (b"lesion, (555) 867-5309", ("LO", b"lesion"), Do.CLEAN),
         (b"HELIX of nobody", None, None),
+        (b"syngo MR 2004A 4VA25A 1.5.0.2/20140305", None, None),
         (b"number 77", None, None),
     ],
 )

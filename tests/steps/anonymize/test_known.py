@@ -39,6 +39,7 @@ def test_values_are_taken_by_their_role() -> None:
         names=frozenset({"Smith^John", "Bee", "Cee"}),
         numbers=frozenset({"4711"}),
         places=frozenset({"St. Agnes"}),
+        institutions=frozenset({"St. Agnes"}),
         births=frozenset({"19610405"}),
     )
 
@@ -157,3 +158,27 @@ def test_of_a_number_with_a_name_in_it_the_digits_are_found_and_its_other_words_
     assert pattern.search("for ac 4711")
     assert not pattern.search("chest")
     assert not pattern.search("chest eva gruber")
+
+
+@pytest.mark.parametrize(
+    "text", ["made at Klinikum Auental", "klinikum  auental", "KLINIKUM_AUENTAL 1", "born 5.4.1961"]
+)
+def test_an_institution_as_a_whole_and_a_birth_date_make_a_text_one_of_somebody(text: str) -> None:
+    found = known([(tag("InstitutionName"), "Klinikum Auental"), (tag("PatientBirthDate"), "19610405")], frozenset())
+    pattern = found.people()
+    assert pattern is not None
+    assert pattern.search(folded(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["klinikum", "Auental", "City CT 4", "version 61.4.5", "V1961.0405", "6145", "19610406"]
+)
+def test_one_word_of_an_institution_and_what_may_be_a_version_do_not(text: str) -> None:
+    places = [(tag("InstitutionName"), "Klinikum Auental\\City CT"), (tag("PatientBirthDate"), "19610405")]
+    pattern = known(places, frozenset()).people()
+    assert pattern is not None
+    assert pattern.search(folded(text)) is None
+
+
+def test_an_institution_that_an_option_retains_does_not_either() -> None:
+    assert known([(tag("InstitutionName"), "Klinikum Auental")], frozenset({"retain_institution_identity"})) == Known()
