@@ -7,6 +7,7 @@ the rest of a PDU, take in a PDU of any length, and leave no word when an associ
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 import socket
 import threading
@@ -286,7 +287,7 @@ class Handler(RequestHandler):
         acceptor.address_info = self.local
         acceptor.implementation_class_uid = self.ae.implementation_class_uid
         acceptor.implementation_version_name = self.ae.implementation_version_name
-        acceptor.supported_contexts = []  # `Receiver` says which, before they are negotiated
+        acceptor.supported_contexts = copy.deepcopy(server.contexts)
         association.requestor.address_info = self.remote
         for event, bound in server._handlers.items():
             for handler in [bound] if isinstance(bound, tuple) else bound:
