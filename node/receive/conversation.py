@@ -112,6 +112,11 @@ class Conversation:
             self._answer(storing)
         return True
 
+    def free(self, buffer: memoryview) -> None:
+        """Return when nothing in what underlies `buffer` is read any more: the next bytes may come there."""
+        if self._storing is not None and self._storing.arriving is not None:
+            self._storing.arriving.free(buffer)
+
     def over(self) -> None:
         """The association ends: of an instance that is not here as a whole nothing stays."""
         storing, self._storing = self._storing, None

@@ -137,11 +137,7 @@ class Arriving:
             raise Refused(CANNOT_UNDERSTAND, "the data set is empty")
         keeper = self._keeper
         keeper.reach("instance written")
-        try:
-            data, start = self._incoming.written()
-        except OSError as error:
-            raise _unwritable(error) from error
-        reading = keeper.read(data, self._transfer_syntax, self._origin, start)
+        reading = self._read(self._incoming)
         identity = identify(reading.header, self._transfer_syntax)
         agree(self._command.sop_class, self._command.sop_instance, identity)
         # All that can fail comes before the instance is safe: what is kept always gets its row.
@@ -156,6 +152,11 @@ class Arriving:
         )  # fmt: skip
         keeper.reach("instance handed on")
         return kept, identity
+
+    def free(self, buffer: memoryview) -> None:
+        """Return when nothing in what underlies `buffer` is read any more, of what was given to `write`."""
+        if self._incoming is not None:
+            self._incoming.free(buffer)
 
     def discard(self) -> None:
         """Leave no trace of what is not kept. May be called at any time."""
@@ -179,6 +180,20 @@ class Arriving:
             self._promise.written = self.size
         except OSError as error:
             raise _unwritable(error) from error
+
+    def _read(self, incoming: Incoming) -> Reading:
+        """The header: from the beginning that is in memory, where pixel data follow in that; else from the file."""
+        incoming.hurry()
+        if self.size > len(incoming.beginning):
+            with contextlib.suppress(Refused):
+                reading = self._keeper.read(incoming.beginning, self._transfer_syntax, self._origin)
+                if reading.pixel_data is not None:
+                    return reading
+        try:
+            data, start = incoming.written()
+        except OSError as error:
+            raise _unwritable(error) from error
+        return self._keeper.read(data, self._transfer_syntax, self._origin, start)
 
     def _named(self) -> Identity:
         """What the command says, which `keep` holds against the data set; the rest is not known yet."""

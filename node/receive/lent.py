@@ -107,12 +107,14 @@ class Lent:
         return replace(back, session=sessions.remove(self.key))
 
     def _receive(self, conversation: Conversation) -> Return:
-        buffer = memoryview(bytearray(_READ))
+        # Two: what came last may still be hashed while the next bytes come.
+        buffer, other = memoryview(bytearray(_READ)), memoryview(bytearray(_READ))
         taken = 0
         while True:
             between = self._splitter.between and not conversation.busy
             if between and self.recalled:
                 return self._back()
+            conversation.free(buffer)
             try:
                 # It does not block, and spares the two looks that a wait and a socket with a timeout take.
                 count = os.readv(self.connection.fileno(), [buffer])
@@ -137,6 +139,7 @@ class Lent:
             self._pace.note(count, time.monotonic(), middle=not between)
             if (back := self._take(conversation, buffer[:count])) is not None:
                 return back
+            buffer, other = other, buffer
 
     def _readable(self, between: bool) -> bool:
         poll = select.poll()

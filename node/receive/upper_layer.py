@@ -58,6 +58,10 @@ class Listener(Protocol):
         """In the middle of a message."""
         ...
 
+    def free(self, buffer: memoryview) -> None:
+        """Return when nothing of what came in this buffer is read any more."""
+        ...
+
     def over(self) -> None:
         """Nothing more will come."""
         ...
@@ -326,6 +330,8 @@ class UpperLayer(DULServiceProvider):
     def _room(self) -> memoryview:
         if not self._buffer:
             self._buffer = memoryview(bytearray(_READ))
+        if self.listener is not None:
+            self.listener.free(self._buffer)
         return self._buffer
 
     def _read(self, connection: Any) -> None:

@@ -1,18 +1,18 @@
 """SHA-256 of what is written, taken by a thread beside the one that writes.
 
-Hashing holds no interpreter lock. While it goes on, the one who receives reads the header and lets the disk begin: with
-a processor to spare an instance of half a megabyte is answered a fifth sooner, and without one nothing is lost.
+Hashing holds no interpreter lock. While it goes on, the one who receives writes the same bytes, reads the next ones and
+the header, and lets the disk begin. Two threads that hand work to each other cost more than they gain where a second
+instance comes at the same time: then everyone hashes for himself.
 """
 
 from __future__ import annotations
 
 import hashlib
-import mmap
 import queue
 import threading
 from collections.abc import Callable
 
-_WORTH = 1 << 18
+_WORTH = 1 << 16
 """Bytes from which on it is worth while to wake another thread."""
 
 _Task = tuple["hashlib._Hash", memoryview, threading.Event]
@@ -26,10 +26,22 @@ class Beside:
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._idle = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._coming = 0
+        self._lock = threading.Lock()
+
+    def begin(self) -> None:
+        """One more instance comes."""
+        with self._lock:
+            self._coming += 1
+
+    def end(self) -> None:
+        """One of them is here, or will not be."""
+        with self._lock:
+            self._coming -= 1
 
     def update(self, digest: hashlib._Hash, data: memoryview) -> Callable[[], object]:
         """Add `data` to the digest. Neither may be touched before what this returns was called, which waits."""
-        if len(data) < _WORTH or not self._idle.acquire(blocking=False):
+        if len(data) < _WORTH or self._coming > 1 or not self._idle.acquire(blocking=False):
             digest.update(data)
             return _nothing
         if self._thread is None:
@@ -50,7 +62,7 @@ class Beside:
         while (task := self._tasks.get()) is not None:
             digest, data, over = task
             digest.update(data)
-            # The mapping behind `data` ends with its last reference: none stays here until the next task.
+            # What is behind `data` ends with its last reference: none stays here until the next task.
             del task, data
             self._idle.release()
             over.set()
@@ -60,38 +72,44 @@ def _nothing() -> None:
     """It is done already."""
 
 
-class Written:
-    """SHA-256 of a file that grows, from its own pages: what is hashed is what the disk is given.
+class Hashing:
+    """SHA-256 of one instance, of the bytes as they come: those that are written, while they are at hand.
 
-    Hashed is in parts of no more than `_PART` bytes, so that what is left at the end is little, however long the file.
+    Beside its writer only where no other instance comes meanwhile: with several, everyone has something to do.
     """
 
-    _PART = 1 << 20
-
-    def __init__(self, beside: Beside, descriptor: int, start: int) -> None:
-        self._beside, self._descriptor = beside, descriptor
+    def __init__(self, beside: Beside) -> None:
+        self._beside = beside
         self._digest = hashlib.sha256()
-        self._at = start
+        self._data: memoryview | None = None
+        """What is being hashed."""
         self._wait: Callable[[], object] = _nothing
+        self._over = False
+        beside.begin()
 
-    def reach(self, end: int) -> None:
-        """The file has so many bytes now. Raises OSError."""
-        while end - self._at >= self._PART:
-            begin = self._at // mmap.ALLOCATIONGRANULARITY * mmap.ALLOCATIONGRANULARITY
-            length = self._at - begin + self._PART
-            pages = mmap.mmap(self._descriptor, length, access=mmap.ACCESS_READ, offset=begin)
-            self._add(memoryview(pages)[self._at - begin :])
+    def add(self, data: bytes | bytearray | memoryview) -> None:
+        """The next bytes. They may be read until `free`, `hexdigest` or `end` returned, or this was called again."""
+        self._settle()
+        self._data = view = memoryview(data)
+        self._wait = self._beside.update(self._digest, view)
 
-    def end(self, pages: mmap.mmap) -> None:
-        """The file is here as a whole, mapped from its first byte: begin with what is left."""
-        self._add(memoryview(pages)[self._at :])
+    def free(self, buffer: memoryview) -> None:
+        """Return when nothing in what underlies `buffer` is read any more: it may be written again."""
+        if self._data is not None and self._data.obj is buffer.obj:
+            self._settle()
 
     def hexdigest(self) -> str:
-        """Of all that was there when `end` was called."""
-        self._wait()
+        """Of all that was added."""
+        self._settle()
         return self._digest.hexdigest()
 
-    def _add(self, data: memoryview) -> None:
+    def end(self) -> None:
+        """Nothing more comes. May be called again."""
+        if not self._over:
+            self._over = True
+            self._settle()
+            self._beside.end()
+
+    def _settle(self) -> None:
         self._wait()
-        self._at += len(data)
-        self._wait = self._beside.update(self._digest, data)
+        self._data, self._wait = None, _nothing

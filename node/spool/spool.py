@@ -24,7 +24,7 @@ from pathlib import Path
 from node.dicom.part10 import UNKNOWN_HASH, file_meta, read_meta
 from node.errors import CannotSucceed
 from node.model import Identity, Origin, ReceiptId
-from node.spool.digest import Beside, Written
+from node.spool.digest import Beside, Hashing
 from node.spool.files import Files
 from node.spool.ground import set_apart
 from node.spool.slots import Slots
@@ -35,6 +35,8 @@ Ids = Callable[[], ReceiptId]
 _HURRY = 1 << 18
 """Bytes after which the disk is told to begin; less would be more requests than it is worth."""
 _PAGE = 4096
+_BEGINNING = 1 << 15
+"""Bytes; a header takes some 4 KiB."""
 _IN_USE = timedelta(hours=2)
 """Folders younger than this are never removed: an instance may be on its way into one."""
 
@@ -64,12 +66,14 @@ class Incoming:
         self.receipt, self._origin = receipt, origin
         self._received = spool.clock()
         self._size = 0
+        self.beginning = b""
+        """Of the data set, where the header most likely ends."""
         meta, self._hash_at = file_meta(identity, origin, receipt, self._received)
         self._offset = len(meta)
         self._hurried = _PAGE  # the first page is written again with the hash
         self._pages: mmap.mmap | None = None
         self._slot, self._descriptor = spool.slots.take()
-        self._hash = Written(spool.beside, self._descriptor, self._offset)
+        self._hash = Hashing(spool.beside)
         try:
             self._files.write(self._descriptor, meta)
         except OSError:
@@ -77,13 +81,24 @@ class Incoming:
             raise
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append bytes of the data set. Raises OSError."""
+        """Append bytes of the data set. Raises OSError. They may be read until `free` of them returned, or the next
+        call of this, or of `keep` or `discard`."""
+        self._hash.add(data)
         self._files.write(self._descriptor, data)
+        if self._size < _BEGINNING:
+            self.beginning += data[: _BEGINNING - self._size]
         self._size += len(data)
         whole = (self._offset + self._size) // _PAGE * _PAGE  # a page that is not full would be written twice
         if whole - self._hurried >= _HURRY:
             self._hurry(whole)
-        self._hash.reach(self._offset + self._size)
+
+    def free(self, buffer: memoryview) -> None:
+        """Return when nothing in what underlies `buffer` is read any more."""
+        self._hash.free(buffer)
+
+    def hurry(self) -> None:
+        """All is written: the disk may begin with what is left."""
+        self._hurry(self._offset + self._size)
 
     def _hurry(self, end: int) -> None:
         """The disk writes while we hash and read the header, so that the sync has less to wait for."""
@@ -94,12 +109,10 @@ class Incoming:
     def written(self) -> tuple[mmap.mmap, int]:
         """What is written so far, and where in it the data set begins. Raises OSError.
 
-        The mapping ends with the last reference to it. To be called when all is written.
+        The mapping ends with the last reference to it.
         """
         if self._pages is None:
             self._pages = mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ)
-            self._hash.end(self._pages)
-            self._hurry(self._offset + self._size)
         return self._pages, self._offset
 
     def keep(self) -> Kept:
@@ -111,7 +124,6 @@ class Incoming:
         is whole and has no other name yet, the sweep shows and indexes. Raises OSError; then nothing was kept.
         """
         try:
-            self.written()
             sha256 = self._hash.hexdigest()
             self._files.patch(self._descriptor, sha256.encode("ascii"), self._hash_at)
             self._files.sync(self._descriptor)
@@ -132,6 +144,7 @@ class Incoming:
                 self._files.remove(self._slot)
 
     def _close(self) -> None:
+        self._hash.end()
         descriptor, self._descriptor, self._pages = self._descriptor, -1, None
         with contextlib.suppress(OSError):
             self._files.close(descriptor)
