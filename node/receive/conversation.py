@@ -112,10 +112,9 @@ class Conversation:
             self._answer(storing)
         return True
 
-    def free(self, buffer: memoryview) -> None:
-        """Return when nothing in what underlies `buffer` is read any more: the next bytes may come there."""
-        if self._storing is not None and self._storing.arriving is not None:
-            self._storing.arriving.free(buffer)
+    def reads(self, buffer: memoryview) -> bool:
+        arriving = self._storing.arriving if self._storing is not None else None
+        return arriving is not None and arriving.reads(buffer)
 
     def over(self) -> None:
         """The association ends: of an instance that is not here as a whole nothing stays."""

@@ -153,10 +153,9 @@ class Arriving:
         keeper.reach("instance handed on")
         return kept, identity
 
-    def free(self, buffer: memoryview) -> None:
-        """Return when nothing in what underlies `buffer` is read any more, of what was given to `write`."""
-        if self._incoming is not None:
-            self._incoming.free(buffer)
+    def reads(self, buffer: memoryview) -> bool:
+        """Whether something that was written from what underlies `buffer` is still being read there."""
+        return self._incoming is not None and self._incoming.reads(buffer)
 
     def discard(self) -> None:
         """Leave no trace of what is not kept. May be called at any time."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from node.model import UID
 from node.receive.bell import Bell
+from node.receive.buffers import Buffers
 from node.receive.conversation import Conversation, Told
 from node.receive.keeper import Keeper
 from node.receive.pace import Pace
@@ -27,7 +28,6 @@ log = logging.getLogger("node.receive")
 
 PAUSE = 0.25
 """Seconds after which an association on which nothing comes goes back."""
-_READ = 1 << 18
 _SHARE = 1 << 20
 """Bytes after which others have their turn, when one comes without end."""
 
@@ -107,14 +107,13 @@ class Lent:
         return replace(back, session=sessions.remove(self.key))
 
     def _receive(self, conversation: Conversation) -> Return:
-        # Two: what came last may still be hashed while the next bytes come.
-        buffer, other = memoryview(bytearray(_READ)), memoryview(bytearray(_READ))
+        buffers = Buffers()
         taken = 0
         while True:
             between = self._splitter.between and not conversation.busy
             if between and self.recalled:
                 return self._back()
-            conversation.free(buffer)
+            buffer = buffers.free(conversation.reads)
             try:
                 # It does not block, and spares the two looks that a wait and a socket with a timeout take.
                 count = os.readv(self.connection.fileno(), [buffer])
@@ -139,7 +138,6 @@ class Lent:
             self._pace.note(count, time.monotonic(), middle=not between)
             if (back := self._take(conversation, buffer[:count])) is not None:
                 return back
-            buffer, other = other, buffer
 
     def _readable(self, between: bool) -> bool:
         poll = select.poll()

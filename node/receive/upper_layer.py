@@ -23,6 +23,7 @@ from typing import Any, Protocol
 from pynetdicom.dul import DULServiceProvider
 
 from node.receive.bell import Bell, Ringing
+from node.receive.buffers import Buffers
 from node.receive.pace import Pace
 from node.receive.pdata import COMMAND, LAST, Fragment, Splitter, Unreadable, begins_to_store, p_data
 from node.receive.pipe import Return
@@ -37,8 +38,6 @@ OUR_TURN = frozenset({"Sta3", "Sta8"})
 the socket: waiting for the rest of it would keep the answer back that it waits for."""
 _ABORT = bytes.fromhex("07 00 00000004 0000 02 00")
 """A-ABORT by the service provider, reason not specified (PS3.8 9.3.8)."""
-_READ = 1 << 18
-"""Bytes read at once at the most."""
 _PEEK = 1 << 10
 """Bytes by which a message is known before it is read: a C-STORE request has some 200."""
 _GOODBYE = 1.0
@@ -58,8 +57,8 @@ class Listener(Protocol):
         """In the middle of a message."""
         ...
 
-    def free(self, buffer: memoryview) -> None:
-        """Return when nothing of what came in this buffer is read any more."""
+    def reads(self, buffer: memoryview) -> bool:
+        """Whether something that was given from this buffer is still being read there."""
         ...
 
     def over(self) -> None:
@@ -79,6 +78,10 @@ class Lender(Protocol):
         ...
 
 
+def _done_with(buffer: memoryview) -> bool:
+    return False
+
+
 class UpperLayer(DULServiceProvider):
     """The thread that owns the connection of one association."""
 
@@ -96,8 +99,7 @@ class UpperLayer(DULServiceProvider):
         self.lender: Lender | None = None
         self._lent = self._recalled = False
         self._returned: queue.SimpleQueue[Return] = queue.SimpleQueue()
-        self._buffer = memoryview(bytearray())
-        """Made when something is read here: an association that is lent needs none."""
+        self._buffers = Buffers()
         self._closes: float | None = None
 
     def _ring(self) -> None:
@@ -134,7 +136,7 @@ class UpperLayer(DULServiceProvider):
                 self.socket._shutdown_socket()  # the state machine forgets a connection that the peer closed
             self._bell.close()
             # Associations of pynetdicom are rings of objects: the garbage collector finds them much later.
-            self._buffer, self._splitter = memoryview(bytearray()), Splitter()
+            self._buffers, self._splitter = Buffers(), Splitter()
             self._kill_thread = True
             self.on_end()
 
@@ -328,16 +330,13 @@ class UpperLayer(DULServiceProvider):
         )
 
     def _room(self) -> memoryview:
-        if not self._buffer:
-            self._buffer = memoryview(bytearray(_READ))
-        if self.listener is not None:
-            self.listener.free(self._buffer)
-        return self._buffer
+        """For the next bytes."""
+        return self._buffers.free(self.listener.reads if self.listener is not None else _done_with)
 
     def _read(self, connection: Any) -> None:
         """What has come on the established association."""
         try:
-            count = connection.recv_into(self._room())
+            count = connection.recv_into(buffer := self._room())
         except InterruptedError:
             return
         except OSError:
@@ -346,7 +345,7 @@ class UpperLayer(DULServiceProvider):
             self.event_queue.put("Evt17")
             return
         self._pace.note(count, time.monotonic(), middle=self._in_the_middle())
-        self._tell_apart(self._buffer[:count])
+        self._tell_apart(buffer[:count])
 
     def _tell_apart(self, data: memoryview) -> None:
         """Give everyone what is theirs of the bytes that came."""

@@ -88,15 +88,16 @@ class Hashing:
         beside.begin()
 
     def add(self, data: bytes | bytearray | memoryview) -> None:
-        """The next bytes. They may be read until `free`, `hexdigest` or `end` returned, or this was called again."""
+        """The next bytes. They may not be changed while `reads` says so."""
         self._settle()
-        self._data = view = memoryview(data)
+        view = memoryview(data)
         self._wait = self._beside.update(self._digest, view)
+        if self._wait is not _nothing:
+            self._data = view
 
-    def free(self, buffer: memoryview) -> None:
-        """Return when nothing in what underlies `buffer` is read any more: it may be written again."""
-        if self._data is not None and self._data.obj is buffer.obj:
-            self._settle()
+    def reads(self, buffer: memoryview) -> bool:
+        """Whether something in what underlies `buffer` is being hashed."""
+        return self._data is not None and self._data.obj is buffer.obj
 
     def hexdigest(self) -> str:
         """Of all that was added."""

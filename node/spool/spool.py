@@ -81,8 +81,7 @@ class Incoming:
             raise
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append bytes of the data set. Raises OSError. They may be read until `free` of them returned, or the next
-        call of this, or of `keep` or `discard`."""
+        """Append bytes of the data set, which may not be changed while `reads` says so. Raises OSError."""
         self._hash.add(data)
         self._files.write(self._descriptor, data)
         if self._size < _BEGINNING:
@@ -92,9 +91,9 @@ class Incoming:
         if whole - self._hurried >= _HURRY:
             self._hurry(whole)
 
-    def free(self, buffer: memoryview) -> None:
-        """Return when nothing in what underlies `buffer` is read any more."""
-        self._hash.free(buffer)
+    def reads(self, buffer: memoryview) -> bool:
+        """Whether something that was written from what underlies `buffer` is still being read there."""
+        return self._hash.reads(buffer)
 
     def hurry(self) -> None:
         """All is written: the disk may begin with what is left."""
