@@ -221,6 +221,26 @@ def test_a_file_is_read_at_its_offset(tmp_path: Path) -> None:
         read_header_of(path, made.EXPLICIT, 1000)
 
 
+@given(ds=made.datasets, syntax=st.sampled_from(made.UNCOMPRESSED), choices=st.data())
+@settings(max_examples=150, deadline=None)
+def test_a_beginning_in_which_pixel_data_begin_reads_as_the_whole(
+    ds: Dataset, syntax: str, choices: st.DataObject
+) -> None:
+    """Receiving relies on it: of an instance only so much is in memory."""
+    ds.PixelData, ds.BitsAllocated = bytes(64), 8
+    ds["PixelData"].VR = "OB"
+    whole = made.encoded(ds, syntax)
+    if choices.draw(st.booleans()):
+        whole = made.mutated(choices, whole)
+    beginning = whole[: choices.draw(st.integers(0, len(whole)))]
+    try:
+        read = read_header(beginning, syntax)
+    except Malformed:
+        return
+    if read.pixel_data is not None:
+        assert read == read_header(whole, syntax)
+
+
 @given(raw=st.binary(max_size=300), syntax=st.sampled_from(made.UNCOMPRESSED))
 @settings(max_examples=150, deadline=None)
 def test_any_bytes_give_a_header_or_are_malformed(raw: bytes, syntax: str) -> None:

@@ -1,4 +1,4 @@
-"""Disk and memory: what does not fit is refused with "out of resources", and taken again when it does."""
+"""What is kept is what came, whole; what does not fit is refused, and taken again when there is room."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from pydicom.dataset import Dataset
 
+from node.dicom.header import read_header, unpack
+from node.errors import Refused
+from node.model import UID, Origin
+from node.receive.keeper import Command
 from node.receive.watermark import MINIMUM_INODES
 from node.spool import Files
 from node.spool.files import Room
 from tests import make
-from tests.dicom.datasets import EXPLICIT, explicit
+from tests.dicom.datasets import EXPLICIT, UNCOMPRESSED, encoded, explicit
 from tests.peers import Instance, Sender
-from tests.receive.station import station
+from tests.receive.station import Shelf, station
 
 CT = make.CT_IMAGE
 SMALL = Instance.of(make.instance())
+ORIGIN = Origin(calling_ae="CT1", called_ae="NODE", sender="10.1.2.3")
 CONTEXT = [(CT, [EXPLICIT])]
 
 
@@ -97,3 +103,64 @@ def test_what_is_over_the_limit_is_thrown_away_as_it_comes(tmp_path: Path) -> No
             tracemalloc.stop()
         assert peak < 8 << 20
         assert sender.store(SMALL) == 0
+
+
+def _step(number: int) -> Dataset:
+    item = Dataset()
+    item.ScheduledProcedureStepID, item.ScheduledProcedureStepDescription = f"STEP{number:04d}", "x" * 56
+    return item
+
+
+def _with_header_of(size: int, syntax: str = EXPLICIT) -> bytes:
+    """The data set of an image whose pixel data begin some `size` bytes behind its beginning."""
+    ds = make.instance()
+    ds.RequestAttributesSequence = [_step(number) for number in range(size // 100)]
+    make.set_pixels(ds, make.picture(256, 256, low=0, high=100))
+    return encoded(ds, syntax)
+
+
+@pytest.mark.parametrize("size", [0, 1000, 30_000, 32_000, 34_000, 200_000])
+@pytest.mark.parametrize("syntax", UNCOMPRESSED)
+@pytest.mark.parametrize("piece", [7000, 1 << 20])
+def test_the_header_is_that_of_the_whole_instance_however_long_it_is(
+    tmp_path: Path, size: int, syntax: str, piece: int
+) -> None:
+    """It is read from the beginning, which is in memory, or from the file."""
+    shelf, data = Shelf(tmp_path), _with_header_of(size, syntax)
+    arriving = shelf.keeper.begin(
+        UID(syntax), ORIGIN, Command(sop_class=UID(CT), sop_instance=UID(_named(data, syntax)))
+    )
+    for at in range(0, len(data), piece):
+        arriving.write(data[at : at + piece])
+    arriving.keep()
+    (arrival,) = shelf.arrivals
+    assert unpack(arrival.header) == read_header(data, syntax).header
+    assert shelf.stored() == [data]
+
+
+def _named(data: bytes, syntax: str) -> str:
+    return str(read_header(data, syntax).header["00080018"][1][0])
+
+
+def test_a_header_goes_on_where_what_is_in_memory_ends_between_two_elements(tmp_path: Path) -> None:
+    creator = explicit(0x00290010, "LO", b"X ")
+    filler = bytes((1 << 15) - len(SMALL.data) - len(creator) - 12)
+    beginning = SMALL.data + creator + explicit(0x00291001, "OB", filler)
+    assert len(beginning) == 1 << 15
+    data = beginning + explicit(0x00291002, "LO", b"BEHIND") + explicit(0x7FE00010, "OW", bytes(100_000))
+    shelf = Shelf(tmp_path)
+    shelf.keeper.keep(data, UID(EXPLICIT), ORIGIN)
+    (arrival,) = shelf.arrivals
+    assert unpack(arrival.header)["00291002"] == ["LO", ["BEHIND"]]
+
+
+def test_an_image_that_breaks_off_before_its_pixel_data_is_refused_as_it_was(tmp_path: Path) -> None:
+    """What is wrong is said of the whole, not of the beginning that is in memory."""
+    shelf, data = Shelf(tmp_path), _with_header_of(60_000)[:50_001]
+    arriving = shelf.keeper.begin(UID(EXPLICIT), ORIGIN, Command(sop_class=UID(CT), sop_instance=UID("1.2")))
+    arriving.write(data)
+    with pytest.raises(Refused, match="cannot be read") as refused:
+        arriving.keep()
+    assert refused.value.status == 0xC000
+    assert not shelf.leftovers()
+    assert not shelf.kept()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import mmap
-import os
 import threading
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.spool.digest import Beside, Written
+from node.spool.digest import Beside, Hashing
 
 _LARGE = bytes(range(256)) * 4096
 
@@ -86,22 +85,64 @@ def test_a_mapping_is_not_kept_after_it_was_hashed(tmp_path: Path) -> None:
     beside.close()
 
 
-@given(
-    start=st.sampled_from([0, 1, 350, 4096, 5000]),
-    pieces=st.lists(st.sampled_from([1, 999, 4096, 262_144, 1 << 20, (1 << 20) + 1, 3_000_000]), max_size=6),
-)
-def test_the_hash_of_a_file_is_that_of_all_its_bytes_from_the_start_on(start: int, pieces: list[int]) -> None:
-    number = os.memfd_create("written")
-    os.write(number, b"\xff" * start)
-    beside, expected, end = Beside(), hashlib.sha256(), start
-    written = Written(beside, number, start)
+@given(pieces=st.lists(st.sampled_from([0, 1, 999, 65_535, 65_536, 262_144, (1 << 20) + 1]), max_size=6))
+def test_the_hash_is_that_of_all_that_was_added(pieces: list[int]) -> None:
+    beside, expected = Beside(), hashlib.sha256()
+    hashing = Hashing(beside)
     for at, piece in enumerate(pieces):
         data = bytes([at]) * piece
         expected.update(data)
-        end += os.write(number, data)
-        written.reach(end)
-    if end:
-        written.end(mmap.mmap(number, 0, access=mmap.ACCESS_READ))
-    assert written.hexdigest() == expected.hexdigest()
+        hashing.add(data)
+    assert hashing.hexdigest() == expected.hexdigest()
+    hashing.end()
     beside.close()
-    os.close(number)
+
+
+def test_what_is_still_hashed_says_so_of_its_buffer_and_of_no_other() -> None:
+    beside, slow = Beside(), _Slow()
+    hashing = Hashing(beside)
+    hashing._digest = slow  # type: ignore[assignment]  # a digest as far as it matters
+    first, second = (memoryview(bytearray(_LARGE)) for _ in range(2))
+    hashing.add(first[1000:])
+    assert slow.begun.wait(10)
+    assert hashing.reads(first)
+    assert not hashing.reads(second)
+    slow.may.set()
+    hashing.add(second[:100])  # small: hashed at once, behind the other
+    assert not hashing.reads(first)
+    assert not hashing.reads(second)
+    hashing.end()
+    assert slow.digest.digest() == hashlib.sha256(_LARGE[1000:] + _LARGE[:100]).digest()
+    beside.close()
+
+
+def test_its_end_waits_for_what_is_still_hashed() -> None:
+    beside, slow = Beside(), _Slow()
+    hashing = Hashing(beside)
+    hashing._digest = slow  # type: ignore[assignment]  # as above
+    buffer = memoryview(bytearray(_LARGE))
+    hashing.add(buffer)
+    ended = threading.Thread(target=hashing.end)
+    ended.start()
+    assert slow.begun.wait(10)
+    assert ended.is_alive()
+    slow.may.set()
+    ended.join(10)
+    assert not hashing.reads(buffer)
+    hashing.end()  # may be said twice
+    beside.close()
+
+
+def test_with_two_instances_at_once_each_hashes_its_own() -> None:
+    """Threads that hand work to each other take longer than work, where all have some."""
+    beside, slow = Beside(), _Slow()
+    slow.may.set()
+    one, other = Hashing(beside), Hashing(beside)
+    one._digest = slow  # type: ignore[assignment]  # as above
+    one.add(_LARGE)
+    assert slow.by == threading.current_thread().name
+    other.end()
+    one.add(_LARGE)
+    one.end()
+    assert slow.by == "hash"
+    beside.close()

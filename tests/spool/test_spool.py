@@ -271,6 +271,7 @@ def test_the_disk_begins_early_with_every_page_but_the_first_and_with_none_twice
         for piece in pieces:
             incoming.write(bytes(piece))
         before = list(files.parts)
+        incoming.hurry()
         data, start = incoming.written()
         end = len(data)
         assert end - start == sum(pieces)
