@@ -130,85 +130,85 @@ class Recaller(Collector):
 
     def recall(self, position: int, end: int, left: int, creators: dict[int, str]) -> tuple[int, int]:
         """elements.walk's `take`: elements up to one that must be read, or for which there may be no room."""
-        taken, most, self._end = 0, left - 1, end
-        if self.skipping:
+        self._end = end
+        if self.skipping or len(self.open) > _DEEPEST:
             return position, left
-        while taken < most:
-            position, more = self._recall_elements(position, end, most - taken, creators)
-            taken += more
-            found = self._known_sequence(position, end)
-            if found is None or found.places > most - taken or found.cost > self.room:
-                break
-            self.header |= packing.read(packing.data_set([found.text]))
-            self._texts.append(found.text)
-            self.room -= found.cost
-            self.guessed += found.guessed
-            position += len(found.encoded)
-            taken += found.places
+        streak = Streak(self.charset)
+        try:
+            position, taken = self._until(position, end, left - 1, creators, streak)
+        finally:
+            streak.over()
         self._places += taken
         return position, left - taken
 
-    def _recall_elements(self, position: int, end: int, most: int, creators: dict[int, str]) -> tuple[int, int]:
-        streak = Streak()
-        try:
-            return self._elements_until(position, end, most, creators, streak)
-        finally:
-            streak.over()
-
-    def _elements_until(
-        self, position: int, end: int, most: int, creators: dict[int, str], streak: Streak
-    ) -> tuple[int, int]:
-        data, header, texts, room = self._bytes, self.header, self._texts, self.room
+    def _until(self, position: int, end: int, most: int, creators: dict[int, str], streak: Streak) -> tuple[int, int]:
+        data, header, texts, charset = self._bytes, self.header, self._texts, self.charset
         known, run_from, at_top, last = ELEMENTS.latest.get, RUNS.latest.get, not self.open, end - _HEAD
         taken = 0
-        while taken < most:
-            if position > last:
-                return position, taken
+        while taken < most and position <= last:
             stop = position + _HEAD + _length(data, position + _LENGTH_AT)[0]
             if stop > end:
-                return position, taken
+                break
             encoded = data[position:stop]
             run = run_from(encoded)
-            if run is not None:
+            if run is not None and (run.charset is None or run.charset == charset):
                 streak.over()
                 if data[position : position + len(run.encoded)] != run.encoded:
                     run = run.as_far_as(data, position)
                     RUNS.keep(encoded, run)
-                left = room - (run.cost_at_top if at_top else run.cost)
-                if left >= 0 and position + len(run.encoded) <= end and taken + len(run.elements) <= most:
-                    self.room = room = left
+                left = self.room - (run.cost_at_top if at_top else run.cost)
+                if left >= 0 and position + len(run.encoded) <= end and taken + run.places <= most:
+                    self.room = left
+                    self.guessed += run.guessed
                     header.update(run.header)
                     texts += run.texts
                     creators.update(run.creators)
                     position += len(run.encoded)
-                    taken += len(run.elements)
+                    taken += run.places
                     continue
             found = known(encoded)
             if found is not None:
                 streak.add(encoded, found)
+            elif data[position + 4 : position + 6] == b"SQ":
+                sequence = self._known_sequence(position, end)
+                if sequence is None or sequence.places > most - taken or sequence.cost > self.room:
+                    break
+                streak.add(sequence.encoded, sequence)
+                self._take_sequence(sequence)
+                position += len(sequence.encoded)
+                taken += sequence.places
+                continue
             else:
                 streak.over()
-                found = learn(encoded, self.charset)
+                found = learn(encoded, charset)
                 if found is None:
                     found, stop = self._other_element(position, end, creators)
-                    if found is None and not stop:
-                        return position, taken
-                if found is None:  # a group length
-                    position = stop
-                    taken += 1
-                    continue
-            key, vr, values, text, cost, cost_at_top, creator = found
-            room -= cost_at_top if at_top else cost
-            if room < 0:
-                return position, taken
-            self.room = room
-            header[key] = [vr, None if values is None else [*values]]
-            texts.append(text)
-            if creator is not None:
-                creators[creator[0]] = creator[1]
+                if found is None and not stop:
+                    break
+            if found is not None and not self._take_element(found, at_top, creators):
+                break
             position = stop
             taken += 1
         return position, taken
+
+    def _take_element(self, element: Element, at_top: bool, creators: dict[int, str]) -> bool:
+        """False: there is no room for it."""
+        key, vr, values, text, cost, cost_at_top, creator = element
+        left = self.room - (cost_at_top if at_top else cost)
+        if left < 0:
+            return False
+        self.room = left
+        self.header[key] = [vr, None if values is None else [*values]]
+        self._texts.append(text)
+        if creator is not None:
+            creators[creator[0]] = creator[1]
+        return True
+
+    def _take_sequence(self, sequence: Sequence) -> None:
+        self.header |= packing.read(packing.data_set([sequence.text]))
+        self._texts.append(sequence.text)
+        self.room -= sequence.cost
+        self.guessed += sequence.guessed
 
     def _other_element(self, position: int, end: int, creators: dict[int, str]) -> tuple[Element | None, int]:
         """(element, where it ends) of one that is long, or UN; no element for a group length. 0: it must be read."""
@@ -234,7 +234,8 @@ class Recaller(Collector):
         return without_value(tag, vr), stop
 
     def _known_sequence(self, position: int, end: int) -> Sequence | None:
-        if len(self.open) > _DEEPEST or (key := self._key_of_sequence(position, end)) is None:
+        key = self._key_of_sequence(position, end)
+        if key is None:
             return None
         found = SEQUENCES.find((self.charset, key))
         # Of one of undefined length, `key` may be only the beginning.

@@ -1,4 +1,5 @@
-"""Runs of elements that come from instance to instance as they are: compared with one look, taken in one go.
+"""Runs of elements and sequences that come from instance to instance as they are: compared with one look, taken in
+one go.
 
 Nine of ten elements of a series are the same in each instance, and stand between the few that are not. A run that does
 not go on as it did is cut there, so that what changes comes to stand between runs; none ever grows.
@@ -11,10 +12,12 @@ from itertools import accumulate
 from mmap import mmap
 from typing import Any, NamedTuple, NoReturn
 
-from node.dicom.recurring import Element, Lately
+from node.dicom import packing
+from node.dicom.recurring import Element, Lately, Sequence
+from node.dicom.text import CharacterSet
 
 _LONGEST = 64
-"""Elements: a run that is cut is compared twice."""
+"""Parts: a run that is cut is compared twice."""
 
 
 class Shared(list[Any]):
@@ -36,61 +39,134 @@ class Shared(list[Any]):
         return [*self]
 
 
+class SharedItem(dict[str, Any]):
+    """An item of a sequence that many headers have in common, likewise."""
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("an item that several headers share cannot be changed; copy it")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    pop = popitem = clear = update = setdefault = _refuse
+
+    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
+        return dict, ({**self},)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        return {key: copy.deepcopy(value, memo) for key, value in self.items()}
+
+    def __copy__(self) -> dict[str, Any]:
+        return {**self}
+
+
+def shared(value: Any) -> Any:
+    """A value of a header as one that nobody can change, to any depth."""
+    if isinstance(value, dict):
+        return SharedItem((key, shared(each)) for key, each in value.items())
+    return Shared(map(shared, value)) if isinstance(value, list) else value
+
+
+class Part(NamedTuple):
+    """An element or a sequence of a run."""
+
+    encoded: bytes
+    key: str
+    value: Shared
+    """What it is in a header."""
+    text: bytes
+    creator: tuple[int, str] | None
+    cost: int
+    cost_at_top: int
+    places: int = 1
+    """How many elements.walk gives for it."""
+    guessed: int = 0
+    charset: CharacterSet | None = None
+    """In which it is this; None: in any."""
+
+    @classmethod
+    def element(cls, encoded: bytes, element: Element) -> Part:
+        key, vr, values, text, cost, cost_at_top, creator = element
+        return cls(encoded, key, shared([vr, None if values is None else [*values]]), text, creator, cost, cost_at_top)
+
+    @classmethod
+    def sequence(cls, sequence: Sequence, charset: CharacterSet) -> Part:
+        ((key, value),) = packing.read(packing.data_set([sequence.text])).items()
+        return cls(
+            sequence.encoded, key, shared(value), sequence.text, None, sequence.cost, sequence.cost, sequence.places,
+            sequence.guessed, charset,
+        )  # fmt: skip
+
+
 class Run(NamedTuple):
-    """Elements that came one behind the other, each known by its bytes alone: compared and taken in one go."""
+    """Elements and sequences that came one behind the other: compared and taken in one go.
+
+    Each is known by its bytes alone, or by them and the character set of the run. An element is the first.
+    """
 
     encoded: bytes
     ends: tuple[int, ...]
-    """Of each element, in `encoded`."""
-    elements: tuple[Element, ...]
+    """Of each part, in `encoded`."""
+    parts: tuple[Part, ...]
     header: dict[str, Shared]
     """What they are in a header, for `update`."""
     texts: tuple[bytes, ...]
     creators: tuple[tuple[int, str], ...]
     cost: int
     cost_at_top: int
+    places: int
+    guessed: int
+    charset: CharacterSet | None
 
     @classmethod
-    def of(cls, encoded: bytes, ends: tuple[int, ...], elements: tuple[Element, ...]) -> Run:
+    def of(cls, parts: tuple[Part, ...]) -> Run:
+        """Of parts in one character set."""
         return cls(
-            encoded=encoded, ends=ends, elements=elements,
-            header={key: Shared([vr, None if values is None else Shared(values)]) for key, vr, values, *_ in elements},
-            texts=tuple([element[3] for element in elements]),
-            creators=tuple([element[6] for element in elements if element[6] is not None]),
-            cost=sum([element[4] for element in elements]), cost_at_top=sum([element[5] for element in elements]),
+            encoded=b"".join([part.encoded for part in parts]),
+            ends=tuple(accumulate([len(part.encoded) for part in parts])),
+            parts=parts,
+            header={part.key: part.value for part in parts},
+            texts=tuple([part.text for part in parts]),
+            creators=tuple([part.creator for part in parts if part.creator is not None]),
+            cost=sum([part.cost for part in parts]), cost_at_top=sum([part.cost_at_top for part in parts]),
+            places=sum([part.places for part in parts]), guessed=sum([part.guessed for part in parts]),
+            charset=next((part.charset for part in parts if part.charset is not None), None),
         )  # fmt: skip
 
     def as_far_as(self, data: bytes | mmap, position: int) -> Run:
-        """Of this run the elements that are at `position` too: the first one is."""
+        """Of this run the parts that are at `position` too: the first one is."""
         count = 1
         while count < len(self.ends):
             begin, end = self.ends[count - 1], self.ends[count]
             if data[position + begin : position + end] != self.encoded[begin:end]:
                 break
             count += 1
-        return Run.of(self.encoded[: self.ends[count - 1]], self.ends[:count], self.elements[:count])
+        return Run.of(self.parts[:count])
 
 
 class Streak:
-    """A run in the making."""
+    """A run in the making, in one character set."""
 
-    def __init__(self) -> None:
+    def __init__(self, charset: CharacterSet) -> None:
+        self._charset = charset
         self._encoded: list[bytes] = []
-        self._elements: list[Element] = []
+        self._found: list[Element | Sequence] = []
 
-    def add(self, encoded: bytes, element: Element) -> None:
-        self._encoded.append(encoded)
-        self._elements.append(element)
-        if len(self._encoded) == _LONGEST:
-            self.over()
+    def add(self, encoded: bytes, found: Element | Sequence) -> None:
+        """Sequences not as the first: a run is looked up by the bytes of an element."""
+        if self._found or not isinstance(found, Sequence):
+            self._encoded.append(encoded)
+            self._found.append(found)
+            if len(self._found) == _LONGEST:
+                self.over()
 
     def over(self) -> None:
         """Something comes that is not known, or where another run begins."""
-        if len(self._encoded) > 1:
-            ends = tuple(accumulate([len(encoded) for encoded in self._encoded]))
-            RUNS.keep(self._encoded[0], Run.of(b"".join(self._encoded), ends, tuple(self._elements)))
-        if self._encoded:
-            self._encoded, self._elements = [], []
+        if len(self._found) > 1:
+            RUNS.keep(self._encoded[0], Run.of(tuple(map(self._part, self._encoded, self._found))))
+        if self._found:
+            self._encoded, self._found = [], []
+
+    def _part(self, encoded: bytes, found: Element | Sequence) -> Part:
+        return Part.sequence(found, self._charset) if isinstance(found, Sequence) else Part.element(encoded, found)
 
 
 RUNS: Lately[Run] = Lately(1024)

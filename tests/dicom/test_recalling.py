@@ -185,15 +185,29 @@ def test_data_sets_of_pydicom_and_what_damage_makes_of_them(ds: Dataset, choices
     agree(made.mutated(choices, data), room=room)
 
 
-@given(parts=st.lists(_leaves(), min_size=1, max_size=12), choices=st.data())
-@settings(max_examples=66, deadline=None)
+_PARTS = _leaves() | _leaves() | _sequences(_levels(_sequences(st.just(b"")) | _leaves()))
+
+
+@given(parts=st.lists(_PARTS, min_size=1, max_size=12), choices=st.data())
+@settings(max_examples=133, deadline=None)
 def test_the_instances_of_a_series_each_differ_somewhere(parts: list[bytes], choices: st.DataObject) -> None:
     """Runs are made, cut where instances differ, and cut again; what is read is always what stands there."""
     for _ in range(4):
         each = list(parts)
         for place in choices.draw(st.sets(st.integers(0, len(parts) - 1), max_size=3)):
-            each[place] = choices.draw(_leaves())
-        agree(b"".join(each), room=choices.draw(_ROOMS))
+            each[place] = choices.draw(_PARTS)
+        agree(b"".join(each), choices.draw(_FALLBACKS), choices.draw(_ROOMS))
+
+
+@given(parts=st.lists(_PARTS, min_size=1, max_size=6), choices=st.data(), most=st.integers(0, 40))
+@settings(max_examples=66, deadline=None)
+def test_a_run_is_the_same_in_an_item_as_at_the_top(parts: list[bytes], choices: st.DataObject, most: int) -> None:
+    """Where costs and limits are others."""
+    run, room = b"".join(parts), choices.draw(_ROOMS)
+    inside = sequence(0x00081140, run, run, defined=choices.draw(st.booleans()))
+    for data in choices.draw(st.permutations([run, inside, run + inside, inside + run])):
+        agree(data, room=room)
+        agree(data, room=room, most=most)
 
 
 @given(data=_DATA, most=st.integers(0, 60))
@@ -258,6 +272,29 @@ def test_a_sequence_in_the_place_of_a_creator_undoes_it() -> None:
     agree(siemens + instead + made.explicit(0x0019100C, "UN", b"1000"))
 
 
+def test_a_run_with_a_sequence_is_of_its_character_set() -> None:
+    run = made.explicit(0x00080060, "CS", b"CT") + sequence(
+        0x00081140, made.explicit(0x00100010, "PN", b"M\xc3\xbcller ")
+    )
+    run += made.explicit(0x00100020, "LO", b"A1")
+    for term in (b"ISO_IR 192", b"ISO_IR 100", b"ISO_IR 192"):
+        agree(made.explicit(0x00080005, "CS", term) + run)
+    agree(run)
+    agree(run, "ISO_IR 100")
+
+
+def test_a_run_goes_over_the_sequences_in_it_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    items = sequence(0x00081140, made.explicit(0x00081155, "UI", b"1.2.3\0"), defined=False)
+    data = made.explicit(0x00080060, "CS", b"CT") + items + made.explicit(0x00100020, "LO", b"A1")
+    agree(data)
+    expected = read(data)
+    monkeypatch.setattr(Recaller, "_known_sequence", None)
+    assert recalled(data) == expected
+    (run,) = RUNS.latest.values()
+    assert run.encoded == data
+    assert run.places == sum(1 for _ in walk(data, EXPLICIT_LE))
+
+
 def test_text_with_escape_sequences_is_of_its_character_set() -> None:
     name = made.explicit(0x00100010, "PN", b"\x1b$B;3ED\x1b(B")
     for term in (b"\\ISO 2022 IR 87", b"ISO_IR 100", b"ISO_IR 192"):
@@ -305,6 +342,18 @@ def test_a_sequence_that_is_known_is_too_deep_where_it_is_too_deep() -> None:
     for depth in (255, 256, 257):
         for defined in (True, False):
             agree(made.nested(depth, defined=defined))
+
+
+def test_a_run_with_a_sequence_is_too_deep_where_it_is_too_deep() -> None:
+    """Where it is known, it lies higher; there it is taken as it is."""
+    deep = sequence(0x00081140, sequence(0x00081140, made.explicit(0x00080104, "LO", b"x ")))
+    run = made.explicit(0x00080060, "CS", b"CT") + deep + made.explicit(0x00100020, "LO", b"A1")
+    agree(run)
+    for depth in range(250, 257):
+        data = run
+        for _ in range(depth):
+            data = sequence(0x00081140, data, defined=False)
+        agree(data)
 
 
 def test_what_is_known_ends_where_its_item_ends() -> None:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from node.dicom.recurring import Element, learn
-from node.dicom.runs import RUNS, Run, Shared, Streak
+from node.dicom.recurring import Element, Sequence, learn
+from node.dicom.runs import RUNS, Part, Run, Shared, SharedItem, Streak, shared
 from node.dicom.text import character_set
 from tests.dicom import datasets as made
 
@@ -35,7 +35,7 @@ def element(encoded: bytes) -> Element:
 
 
 def made_of(*encoded: bytes) -> None:
-    streak = Streak()
+    streak = Streak(UTF8)
     for each in encoded:
         streak.add(each, element(each))
     streak.over()
@@ -46,7 +46,7 @@ def test_a_run_is_found_by_its_first_element_and_has_what_all_of_them_have() -> 
     run = RUNS.find(MODALITY)
     assert run is not None
     assert run.encoded == MODALITY + CREATOR + ROWS
-    assert run.elements == tuple(map(element, (MODALITY, CREATOR, ROWS)))
+    assert run.parts == tuple(Part.element(each, element(each)) for each in (MODALITY, CREATOR, ROWS))
     assert run.texts == (b'"00080060":["CS",["CT"]]', b'"00190010":["LO",["SIEMENS"]]', b'"00280010":["US",[512]]')
     assert run.creators == ((0x00190010, "SIEMENS"),)
     assert run.cost == 26 + 32 + 26
@@ -69,14 +69,14 @@ def test_a_run_is_cut_at_the_first_element_that_is_another(same: int, data: byte
     assert run is not None
     expected = [MODALITY, CREATOR, ROWS][:same]
     cut = run.as_far_as(b"??" + data, 2)
-    assert cut == Run.of(b"".join(expected), run.ends[:same], tuple(map(element, expected)))
-    assert cut.cost == sum(one[4] for one in cut.elements)
+    assert cut == Run.of(tuple(Part.element(each, element(each)) for each in expected))
+    assert cut.cost == sum(part.cost for part in cut.parts)
 
 
 def test_what_is_longer_than_a_run_may_be_becomes_several() -> None:
     every = [made.explicit(0x00280010 + number, "US", b"\0\2") for number in range(150)]
     made_of(*every)
-    assert [len(run.elements) for run in RUNS.latest.values()] == [64, 64, 22]
+    assert [len(run.parts) for run in RUNS.latest.values()] == [64, 64, 22]
     assert b"".join(run.encoded for run in RUNS.latest.values()) == b"".join(every)
 
 
@@ -102,3 +102,42 @@ def test_a_copy_of_what_is_shared_may_be_changed(way: Callable[[object], list[ob
     assert type(copied) is list
     copied.append("x")
     assert copied == ["CS", ["CT"], "x"]
+
+
+def test_what_many_headers_share_of_a_sequence_nobody_changes_either() -> None:
+    value = shared(["SQ", [{"00081155": ["UI", ["1.2.3"]]}]])
+    item = value[1][0]
+    assert value == ["SQ", [{"00081155": ["UI", ["1.2.3"]]}]]
+    for change in (
+        lambda: item.clear(), lambda: item.pop("00081155"), lambda: item.popitem(), lambda: item.update(a=1),
+        lambda: item.setdefault("a", 1), lambda: item.__setitem__("a", 1), lambda: item.__delitem__("00081155"),
+        lambda: item.__ior__({"a": 1}), lambda: value[1].clear(), lambda: item["00081155"][1].clear(),
+    ):  # fmt: skip
+        with pytest.raises(TypeError, match="copy it"):
+            change()
+    assert value == ["SQ", [{"00081155": ["UI", ["1.2.3"]]}]]
+
+
+@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
+def test_a_copy_of_an_item_that_is_shared_may_be_changed(way: Callable[[object], dict[str, object]]) -> None:
+    copied = way(SharedItem({"00081155": shared(["UI", ["1.2.3"]])}))
+    assert type(copied) is dict
+    copied["a"] = 1
+    assert copied == {"00081155": ["UI", ["1.2.3"]], "a": 1}
+
+
+def test_a_sequence_is_a_part_of_a_run_but_not_its_first() -> None:
+    sequence = Sequence(
+        encoded=b"of any kind", text=b'"00081140":["SQ",[{"00081155":["UI",["1.2.3"]]}]]', cost=53, places=5, guessed=2
+    )
+    streak = Streak(UTF8)
+    streak.add(sequence.encoded, sequence)
+    streak.add(MODALITY, element(MODALITY))
+    streak.add(sequence.encoded, sequence)
+    streak.over()
+    (run,) = RUNS.latest.values()
+    assert run.encoded == MODALITY + b"of any kind"
+    assert run.header == {"00080060": ["CS", ["CT"]], "00081140": ["SQ", [{"00081155": ["UI", ["1.2.3"]]}]]}
+    assert (run.places, run.guessed, run.charset) == (6, 2, UTF8)
+    assert (run.cost, run.cost_at_top) == (26 + 53, 53)
+    assert run.as_far_as(MODALITY + b"of another", 0).charset is None
