@@ -34,6 +34,8 @@ Ids = Callable[[], ReceiptId]
 
 _HURRY = 1 << 18
 """Bytes after which the disk is told to begin; less would be more requests than it is worth."""
+_REST = 1 << 16
+"""Bytes at the end, likewise."""
 _PAGE = 4096
 _BEGINNING = 1 << 15
 """Bytes; a header takes some 4 KiB."""
@@ -96,8 +98,9 @@ class Incoming:
         return self._hash.reads(buffer)
 
     def hurry(self) -> None:
-        """All is written: the disk may begin with what is left."""
-        self._hurry(self._offset + self._size)
+        """All is written: the disk may begin with what is left, unless it is little, which the sync takes along."""
+        if self._offset + self._size - self._hurried >= _REST:
+            self._hurry(self._offset + self._size)
 
     def _hurry(self, end: int) -> None:
         """The disk writes while we hash and read the header, so that the sync has less to wait for."""

@@ -282,7 +282,8 @@ def test_the_disk_begins_early_with_every_page_but_the_first_and_with_none_twice
     assert all(first % 4096 == last % 4096 == 0 for first, last in before)
     edges = [4096, *(last for _, last in files.parts)]
     assert [first for first, _ in files.parts] == edges[:-1], "one behind the other"
-    assert edges[-1] == max(4096, end)
+    little = end - edges[len(before)] < 65_536
+    assert edges[-1] == (edges[len(before)] if little else end), "what is left at the end, unless it is little"
     assert files.at_sync == len(files.parts)
 
 
