@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-AT_ONCE = 2
-"""One computes while the other waits for the disk."""
+AT_ONCE = 4
+"""One computes while others wait for the disk, or hash."""
 
 
 class Turns:
