@@ -153,18 +153,21 @@ class Lent:
         """Tell apart what came; a Return when it is to be answered by the node."""
         try:
             for part in self._splitter.feed(data):
-                rest = data[self._splitter.position :]
                 if not isinstance(part, Fragment):
-                    return self._back(pdu=part.data, rest=bytes(rest))
+                    return self._back(pdu=part.data, rest=self._behind(data))
                 if not conversation.fragment(part):
                     self._broken = "data of no message"
                 if self._gone:
                     return self._back(closed=True)
                 if self._broken or self._command is not None:
-                    return self._back(rest=bytes(rest))
+                    return self._back(rest=self._behind(data))
         except Unreadable as error:
             return self._back(broken=str(error))
         return None
+
+    def _behind(self, data: memoryview) -> bytes:
+        """Of what came last, what is not told apart yet."""
+        return bytes(data[self._splitter.position :])
 
     def _back(self, *, pdu: bytes = b"", rest: bytes = b"", closed: bool = False, broken: str = "") -> Return:
         return Return(

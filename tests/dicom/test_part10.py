@@ -80,7 +80,8 @@ def test_provenance_comes_back_and_the_hash_may_be_patched(
 
 
 @given(
-    sender=st.text(max_size=30), receipt=st.text(max_size=40), sha256=st.binary(min_size=32, max_size=32).map(bytes.hex),
+    sender=st.text(max_size=30), receipt=st.text(max_size=40),
+    sha256=st.binary(min_size=32, max_size=32).map(bytes.hex),
     received=st.datetimes(datetime(1980, 1, 1), datetime(2100, 1, 1), timezones=st.timezones()),  # noqa: DTZ001
 )  # fmt: skip
 def test_the_note_is_what_json_makes_of_it(sender: str, receipt: str, sha256: str, received: datetime) -> None:
