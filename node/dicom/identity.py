@@ -30,8 +30,8 @@ def identify(header: Header, transfer_syntax: str) -> Identity:
 
 def irregular(identity: Identity) -> tuple[str, ...]:
     """Attributes whose UID was let through though a component begins with zero, for a warning."""
-    named = f".{identity.sop_class}.{identity.sop_instance}.{identity.study}.{identity.series}"
-    if ".0" not in named:  # most: `identify` lets nothing else through that `valid_uid` does not
+    components = f".{identity.sop_class}.{identity.sop_instance}.{identity.study}.{identity.series}."
+    if ".0" not in components.replace(".0.", "."):  # most: `identify` lets nothing else through that is not valid
         return ()
     uids = {
         _SOP_CLASS: identity.sop_class,
