@@ -92,15 +92,12 @@ class Conversation:
     _storing: _Storing | None = None
     _other: int = -1
     """Bytes so far of a message that is none of ours; -1 when there is none."""
-    _begun: bool = False
-
-    @property
-    def busy(self) -> bool:
-        return self._begun
+    busy: bool = False
+    """A message has begun, and is not answered yet or left."""
 
     def fragment(self, fragment: Fragment) -> bool:
-        if not self._begun:
-            self._begun = True
+        if not self.busy:
+            self.busy = True
             self.sessions.arrive(self.wire.key)
         if self._other >= 0:
             return self._leave(fragment)
@@ -156,7 +153,7 @@ class Conversation:
     def _hand_over(self, whole: bytes, command: dict[int, bytes]) -> bool:
         has_data = dimse.number_of(command, dimse.DATA_SET_TYPE) != dimse.NO_DATA_SET
         self._other = len(whole) if has_data else -1
-        self._begun = has_data
+        self.busy = has_data
         self.wire.leave(self._context_id, whole)
         return True
 
@@ -169,7 +166,7 @@ class Conversation:
             self.wire.refuse_message()
             return True
         if fragment.control & LAST and not fragment.control & COMMAND:
-            self._other, self._begun = -1, False
+            self._other, self.busy = -1, False
         return False
 
     # ---- the instance ---------------------------------------------------------------------------------
@@ -200,7 +197,7 @@ class Conversation:
             self.wire.send_now(_response(storing, status))
         finally:
             self.over()
-            self._begun = False
+            self.busy = False
             self.sessions.end(self.wire.key)
 
     def _store(self, session: Session, storing: _Storing) -> int:

@@ -108,6 +108,7 @@ class Lent:
 
     def _receive(self, conversation: Conversation) -> Return:
         buffers = Buffers()
+        descriptor = self.connection.fileno()
         taken = 0
         while True:
             between = self._splitter.between and not conversation.busy
@@ -116,7 +117,7 @@ class Lent:
             buffer = buffers.free(conversation.reads)
             try:
                 # It does not block, and spares the two looks that a wait and a socket with a timeout take.
-                count = os.readv(self.connection.fileno(), [buffer])
+                count = os.readv(descriptor, [buffer])
             except BlockingIOError:
                 with self.turns.given():
                     readable = self._readable(between)
