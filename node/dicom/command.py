@@ -26,23 +26,27 @@ LONGEST = 1 << 16
 
 _ELEMENT = struct.Struct("<HHL")
 _US = struct.Struct("<H")
+_head_at = _ELEMENT.unpack_from
+_ANSWER = struct.Struct("<" + "HHLH" * 4)
+"""The four elements of a C-STORE-RSP that are numbers: they stand one behind the other."""
 
 
 def parse_command(data: bytes | bytearray) -> dict[int, bytes]:
     """Element number -> value as it stands there. Raises Malformed for what is no command set."""
     found: dict[int, bytes] = {}
-    position = 0
-    while position < len(data):
-        if position + _ELEMENT.size > len(data):
+    data = bytes(data)
+    position, end = 0, len(data)
+    while position < end:
+        value = position + 8
+        if value > end:
             raise Truncated(position, "a command element is cut off")
-        group, number, length = _ELEMENT.unpack_from(data, position)
-        position += _ELEMENT.size
+        group, number, length = _head_at(data, position)
         if group:
-            raise Malformed(position, f"group {group:04X} in a command set")
-        if position + length > len(data):
-            raise Truncated(position, f"a command element says {length} bytes, {len(data) - position} are left")
-        found[number] = bytes(data[position : position + length])
-        position += length
+            raise Malformed(value, f"group {group:04X} in a command set")
+        position = value + length
+        if position > end:
+            raise Truncated(value, f"a command element says {length} bytes, {end - value} are left")
+        found[number] = data[value:position]
     return found
 
 
@@ -62,6 +66,18 @@ def encode_command(values: Mapping[int, bytes | int | str]) -> bytes:
     """A command set with its group length. Values: bytes as they are, int as US, str as UI."""
     body = b"".join(_encoded(number, values[number]) for number in sorted(values))
     return _ELEMENT.pack(0, 0, 4) + struct.pack("<L", len(body)) + body
+
+
+def encode_store_response(message_id: int, status: int, sop_class: str | None, sop_instance: str | None) -> bytes:
+    """A C-STORE-RSP (PS3.7 9.3.1.2), as `encode_command` gives it; a UID that is None is left out."""
+    body = b"" if sop_class is None else _encoded(AFFECTED_SOP_CLASS, sop_class)
+    body += _ANSWER.pack(
+        0, COMMAND_FIELD, 2, C_STORE_RSP, 0, MESSAGE_ID_RESPONDED_TO, 2, message_id,
+        0, DATA_SET_TYPE, 2, NO_DATA_SET, 0, STATUS, 2, status,
+    )  # fmt: skip
+    if sop_instance is not None:
+        body += _encoded(AFFECTED_SOP_INSTANCE, sop_instance)
+    return _ELEMENT.pack(0, 0, 4) + len(body).to_bytes(4, "little") + body
 
 
 def _encoded(number: int, value: bytes | int | str) -> bytes:

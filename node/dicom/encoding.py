@@ -94,12 +94,12 @@ def element(tag: int, vr: str, value: bytes) -> bytes:
     """
     if len(value) & 1:
         value += b"\0" if vr in ("UI", "OB", "UN") else b" "
-    head = pack("<HH", tag >> 16, tag & 0xFFFF) + vr.encode()
-    if vr.encode() in _LONG:
-        return head + pack("<HI", 0, len(value)) + value
-    if len(value) > 0xFFFF:
-        raise ValueError(f"{len(value)} bytes do not fit an element of {vr}")
-    return head + pack("<H", len(value)) + value
+    raw, length = vr.encode(), len(value)
+    if raw in _LONG:
+        return pack("<HH2sHI", tag >> 16, tag & 0xFFFF, raw, 0, length) + value
+    if length > 0xFFFF:
+        raise ValueError(f"{length} bytes do not fit an element of {vr}")
+    return pack("<HH2sH", tag >> 16, tag & 0xFFFF, raw, length) + value
 
 
 def _explicit(order: str) -> Parse:

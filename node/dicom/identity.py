@@ -8,7 +8,8 @@ from node.dicom.uids import tolerable_uid, valid_uid
 from node.errors import Refused
 from node.model import UID, Header, Identity
 
-_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
+_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES = "00080016", "00080018", "0020000D", "0020000E"
+"""Keys of a `Header`."""
 
 
 def identify(header: Header, transfer_syntax: str) -> Identity:
@@ -29,13 +30,16 @@ def identify(header: Header, transfer_syntax: str) -> Identity:
 
 def irregular(identity: Identity) -> tuple[str, ...]:
     """Attributes whose UID was let through though a component begins with zero, for a warning."""
+    components = f".{identity.sop_class}.{identity.sop_instance}.{identity.study}.{identity.series}."
+    if ".0" not in components.replace(".0.", "."):  # most: `identify` lets nothing else through that is not valid
+        return ()
     uids = {
         _SOP_CLASS: identity.sop_class,
         _SOP_INSTANCE: identity.sop_instance,
         _STUDY: identity.study,
         _SERIES: identity.series,
     }
-    return tuple(describe(tag) for tag, uid in uids.items() if not valid_uid(uid))
+    return tuple(_named(key) for key, uid in uids.items() if not valid_uid(uid))
 
 
 def agree(command_class: str, command_instance: str, identity: Identity) -> None:
@@ -43,20 +47,24 @@ def agree(command_class: str, command_instance: str, identity: Identity) -> None
 
     (0000,0002) Affected SOP Class UID and (0000,1000) Affected SOP Instance UID, PS3.7 9.1.1.1.
     """
-    for given, own, tag in (
+    for given, own, key in (
         (command_class, identity.sop_class, _SOP_CLASS),
         (command_instance, identity.sop_instance, _SOP_INSTANCE),
     ):
         if given.rstrip("\0 ") != own:
-            raise Refused(status.DOES_NOT_MATCH, f"{describe(tag)} is another than the C-STORE command says")
+            raise Refused(status.DOES_NOT_MATCH, f"{_named(key)} is another than the C-STORE command says")
 
 
-def _uid(header: Header, tag: int, refusal: int) -> UID:
-    vr_and_values = header.get(f"{tag:08X}")
+def _uid(header: Header, key: str, refusal: int) -> UID:
+    vr_and_values = header.get(key)
     values = vr_and_values[1] if vr_and_values else []
     if values == []:
-        raise Refused(refusal, f"{describe(tag)} is missing")
+        raise Refused(refusal, f"{_named(key)} is missing")
     # Checked before it is shown to anyone: what is no UID may be any text, so it is not repeated.
-    if values is None or len(values) != 1 or not tolerable_uid(str(values[0])):
-        raise Refused(refusal, f"{describe(tag)} is not a UID")
-    return UID(str(values[0]))
+    if values is None or len(values) != 1 or not tolerable_uid(text := str(values[0])):
+        raise Refused(refusal, f"{_named(key)} is not a UID")
+    return UID(text)
+
+
+def _named(key: str) -> str:
+    return describe(int(key, 16))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import ip_address
+from json.encoder import encode_basestring_ascii as _quoted
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,6 +35,8 @@ _LOWER_GROUPS = frozenset({b"\0\0", b"\1\0"})
 _UNUSUAL = frozenset({"", "SQ", "UN"})
 """Value representations that no element of file meta information has, "" for items."""
 _parse = PARSERS[EXPLICIT_LE]
+_BEGINNING = PREAMBLE + element(0x00020000, "UL", bytes(4))[:-4]
+"""As far as the length of the group, 4 bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,13 +78,10 @@ def file_meta(
     where the association came in. PS3.10 Table 7.1-1 wants presentation addresses as URIs and leaves their
     scheme open: `dicom://host[:port]` here; a watched folder has none.
     """
-    note = {
-        "receipt": receipt,
-        "received": received.astimezone(UTC).isoformat(timespec="microseconds"),
-        "via": origin.sender,
-        "sha256": sha256,
-    }
-    private = json.dumps(note, ensure_ascii=True, separators=(",", ":")).encode("ascii")
+    moment = received.astimezone(UTC).isoformat(timespec="microseconds")
+    private = (
+        f'{{"receipt":{_quoted(receipt)},"received":"{moment}","via":{_quoted(origin.sender)},"sha256":{_quoted(sha256)}}}'
+    ).encode("ascii")
     group = (
         _before_instance(identity.sop_class)
         + element(0x00020003, "UI", identity.sop_instance.encode("ascii"))
@@ -89,7 +89,7 @@ def file_meta(
         # Last, and the hash last in it, so that its place is counted from the end.
         + element(0x00020102, "OB", private)
     )
-    meta = PREAMBLE + element(0x00020000, "UL", len(group).to_bytes(4, "little")) + group
+    meta = _BEGINNING + len(group).to_bytes(4, "little") + group
     behind_hash = len('"}') + len(private) % 2
     return meta, len(meta) - behind_hash - 64
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pydicom._uid_dict import UID_dictionary  # the public pydicom.uid offers no iteration over the table
 
@@ -70,12 +71,23 @@ class TransferSyntax:
 
 def valid_uid(text: str) -> bool:
     """Whether `text` keeps to PS3.5 9.1: at most 64 characters, components of digits without leading zeros."""
-    return len(text) <= 64 and _VALID.fullmatch(text) is not None
+    return len(text) <= 64 and _is_valid(text)
 
 
 def tolerable_uid(text: str) -> bool:
     """Like valid_uid, but components may begin with zeros: devices send those, and they are unique all the same."""
-    return len(text) <= 64 and _TOLERABLE.fullmatch(text) is not None
+    return len(text) <= 64 and _is_tolerable(text)
+
+
+# Each UID of an instance is asked about several times, and most of them again with every instance of a series.
+@lru_cache(maxsize=512)
+def _is_valid(text: str) -> bool:
+    return _VALID.fullmatch(text) is not None
+
+
+@lru_cache(maxsize=512)
+def _is_tolerable(text: str) -> bool:
+    return _TOLERABLE.fullmatch(text) is not None
 
 
 def is_registered(uid: str) -> bool:

@@ -70,8 +70,11 @@ class _Storing:
     """A C-STORE request whose data set is coming."""
 
     context_id: int
-    command: dict[int, bytes]
-    arriving: Arriving | None
+    message_id: int
+    sop_class: str | None
+    sop_instance: str | None
+    """What its command names, whatever it says; None where `dimse.uid_of` has none."""
+    arriving: Arriving | None = None
     """None: it is refused already, and what comes is thrown away."""
     refused: Refused | None = None
 
@@ -89,15 +92,12 @@ class Conversation:
     _storing: _Storing | None = None
     _other: int = -1
     """Bytes so far of a message that is none of ours; -1 when there is none."""
-    _begun: bool = False
-
-    @property
-    def busy(self) -> bool:
-        return self._begun
+    busy: bool = False
+    """A message has begun, and is not answered yet or left."""
 
     def fragment(self, fragment: Fragment) -> bool:
-        if not self._begun:
-            self._begun = True
+        if not self.busy:
+            self.busy = True
             self.sessions.arrive(self.wire.key)
         if self._other >= 0:
             return self._leave(fragment)
@@ -140,24 +140,20 @@ class Conversation:
             log.warning("a message cannot be read (%s); its association is aborted", error)
             self.wire.refuse_message()
             return True
-        if not self._is_ours(command):
+        message_id = dimse.number_of(command, dimse.MESSAGE_ID)
+        syntax = self.wire.syntax(self._context_id)
+        # An answer names the Message ID and the context, so a C-STORE request without them is none of ours either.
+        stores = dimse.number_of(command, dimse.COMMAND_FIELD) == dimse.C_STORE_RQ
+        if not stores or message_id is None or syntax is None:
             # From here on pynetdicom assembles it; it gets the command in one piece.
             return self._hand_over(bytes(whole), command)
-        self._begin(fragment.context_id, command)
+        self._begin(fragment.context_id, syntax, message_id, command)
         return True
-
-    def _is_ours(self, command: dict[int, bytes]) -> bool:
-        """A C-STORE request that can be answered: an answer names the Message ID and the context."""
-        return (
-            dimse.number_of(command, dimse.COMMAND_FIELD) == dimse.C_STORE_RQ
-            and dimse.number_of(command, dimse.MESSAGE_ID) is not None
-            and self.wire.syntax(self._context_id) is not None
-        )
 
     def _hand_over(self, whole: bytes, command: dict[int, bytes]) -> bool:
         has_data = dimse.number_of(command, dimse.DATA_SET_TYPE) != dimse.NO_DATA_SET
         self._other = len(whole) if has_data else -1
-        self._begun = has_data
+        self.busy = has_data
         self.wire.leave(self._context_id, whole)
         return True
 
@@ -170,15 +166,15 @@ class Conversation:
             self.wire.refuse_message()
             return True
         if fragment.control & LAST and not fragment.control & COMMAND:
-            self._other, self._begun = -1, False
+            self._other, self.busy = -1, False
         return False
 
     # ---- the instance ---------------------------------------------------------------------------------
 
-    def _begin(self, context_id: int, command: dict[int, bytes]) -> None:
+    def _begin(self, context_id: int, syntax: UID, message_id: int, command: dict[int, bytes]) -> None:
         sop_class = dimse.uid_of(command, dimse.AFFECTED_SOP_CLASS)
         instance = dimse.uid_of(command, dimse.AFFECTED_SOP_INSTANCE)
-        self._storing = storing = _Storing(context_id, command, None)
+        self._storing = storing = _Storing(context_id, message_id, sop_class, instance)
         session = self.sessions.session(self.wire.key)
         if sop_class is None or instance is None:
             storing.refused = Refused(INVALID_INSTANCE, "the C-STORE command names no SOP class or no SOP instance")
@@ -186,8 +182,6 @@ class Conversation:
             storing.refused = Refused(DOES_NOT_MATCH, "what the C-STORE command names is no UID")
         elif session is not None:
             named = Command(sop_class=UID(sop_class), sop_instance=UID(instance))
-            syntax = self.wire.syntax(context_id)
-            assert syntax is not None  # or it would not be ours
             storing.arriving = self.keeper.begin(syntax, session.origin, named)
         if dimse.number_of(command, dimse.DATA_SET_TYPE) == dimse.NO_DATA_SET:
             self._answer(storing)
@@ -203,7 +197,7 @@ class Conversation:
             self.wire.send_now(_response(storing, status))
         finally:
             self.over()
-            self._begun = False
+            self.busy = False
             self.sessions.end(self.wire.key)
 
     def _store(self, session: Session, storing: _Storing) -> int:
@@ -234,14 +228,10 @@ class Conversation:
 
 def _response(storing: _Storing, status: int) -> bytes:
     """C-STORE-RSP. UIDs in it are optional (PS3.7 Table 9.3-2); bad ones are not sent back."""
-    values: dict[int, bytes | int | str] = {
-        dimse.COMMAND_FIELD: dimse.C_STORE_RSP,
-        dimse.MESSAGE_ID_RESPONDED_TO: storing.command[dimse.MESSAGE_ID],
-        dimse.DATA_SET_TYPE: dimse.NO_DATA_SET,
-        dimse.STATUS: status,
-    }
-    for element in (dimse.AFFECTED_SOP_CLASS, dimse.AFFECTED_SOP_INSTANCE):
-        uid = dimse.uid_of(storing.command, element)
-        if uid is not None and valid_uid(uid):
-            values[element] = uid
-    return p_data(storing.context_id, COMMAND | LAST, dimse.encode_command(values))
+    sop_class, instance = storing.sop_class, storing.sop_instance
+    if sop_class is not None and not valid_uid(sop_class):
+        sop_class = None
+    if instance is not None and not valid_uid(instance):
+        instance = None
+    command = dimse.encode_store_response(storing.message_id, status, sop_class, instance)
+    return p_data(storing.context_id, COMMAND | LAST, command)

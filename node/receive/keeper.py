@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from node.dicom.encoding import Malformed
 from node.dicom.header import Reading, read_header
@@ -20,8 +21,7 @@ from node.receive.watermark import Promise, Watermark
 from node.spool import Incoming, Kept, Presence, Spool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class Command(NamedTuple):
     """What a C-STORE request says of its data set (PS3.7 9.3.1.1)."""
 
     sop_class: UID
@@ -146,7 +146,7 @@ class Arriving:
         keeper.hand_on(
             kept,
             Arrival(
-                receipt=kept.receipt, path=keeper.spool.relative(kept.path), size=kept.size, sha256=kept.sha256,
+                receipt=kept.receipt, path=kept.name, size=kept.size, sha256=kept.sha256,
                 received=kept.received, origin=self._origin, identity=identity, header=header,
             ),
         )  # fmt: skip
@@ -208,14 +208,15 @@ class Arriving:
             presence.acknowledge()
         except OSError as error:
             raise Refused(OUT_OF_RESOURCES, f"the data folder cannot be written: {error.strerror}") from error
-        with contextlib.ExitStack() as undo:
-            undo.callback(presence.withdraw)
+        try:
             try:
                 kept = incoming.keep()
             except OSError as error:
                 raise _unwritable(error) from error
             self._keeper.reach("instance synced")
-            undo.pop_all()
+        except BaseException:  # whatever it was: what is not kept must not stay counted
+            presence.withdraw()
+            raise
         return kept
 
 

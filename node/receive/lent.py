@@ -108,6 +108,7 @@ class Lent:
 
     def _receive(self, conversation: Conversation) -> Return:
         buffers = Buffers()
+        descriptor = self.connection.fileno()
         taken = 0
         while True:
             between = self._splitter.between and not conversation.busy
@@ -116,7 +117,7 @@ class Lent:
             buffer = buffers.free(conversation.reads)
             try:
                 # It does not block, and spares the two looks that a wait and a socket with a timeout take.
-                count = os.readv(self.connection.fileno(), [buffer])
+                count = os.readv(descriptor, [buffer])
             except BlockingIOError:
                 with self.turns.given():
                     readable = self._readable(between)
@@ -153,18 +154,21 @@ class Lent:
         """Tell apart what came; a Return when it is to be answered by the node."""
         try:
             for part in self._splitter.feed(data):
-                rest = data[self._splitter.position :]
                 if not isinstance(part, Fragment):
-                    return self._back(pdu=part.data, rest=bytes(rest))
+                    return self._back(pdu=part.data, rest=self._behind(data))
                 if not conversation.fragment(part):
                     self._broken = "data of no message"
                 if self._gone:
                     return self._back(closed=True)
                 if self._broken or self._command is not None:
-                    return self._back(rest=bytes(rest))
+                    return self._back(rest=self._behind(data))
         except Unreadable as error:
             return self._back(broken=str(error))
         return None
+
+    def _behind(self, data: memoryview) -> bytes:
+        """Of what came last, what is not told apart yet."""
+        return bytes(data[self._splitter.position :])
 
     def _back(self, *, pdu: bytes = b"", rest: bytes = b"", closed: bool = False, broken: str = "") -> Return:
         return Return(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from node.dicom import command as dimse
 from node.dicom.encoding import Malformed
@@ -23,14 +24,15 @@ LONGEST_PDU = 1 << 22
 
 _PDU = struct.Struct(">BxL")
 _ITEM = struct.Struct(">LBB")
+_BOTH = struct.Struct(">BxLLBB")
+"""The head of a PDU of data, and of its first fragment."""
 
 
 class Unreadable(CannotSucceed):
     """What came is no PDU of PS3.8."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fragment:
+class Fragment(NamedTuple):
     """A piece of a message. `data` is a window on the bytes that were fed: it is over when the next ones come."""
 
     context_id: int
@@ -78,11 +80,25 @@ class Splitter:
                 yield self._piece(data[position : position + taken])
                 position += taken
                 continue
+            if end - position >= _BOTH.size and self._begin_whole(data, position):
+                self.position = position = position + _BOTH.size
+                continue
             taken = min(self._wanted - len(self._head), end - position)
             self._head += data[position : position + taken]
             self.position = position = position + taken
             if len(self._head) == self._wanted and (whole := self._understand()) is not None:
                 yield whole
+
+    def _begin_whole(self, data: memoryview, position: int) -> bool:
+        """Most PDUs: their head, and that of a fragment with data, come in one piece and are good. Else False, and
+        nothing has changed."""
+        if self._head or self._pdu:
+            return False
+        kind, pdu, item, context_id, control = _BOTH.unpack_from(data, position)
+        if kind != P_DATA_TF or pdu > LONGEST_PDU or item <= 2 or 4 + item > pdu:
+            return False
+        self._pdu, self._item, self._context_id, self._control = pdu - _ITEM.size, item - 2, context_id, control
+        return True
 
     def _piece(self, data: memoryview) -> Fragment:
         self._item -= len(data)

@@ -12,9 +12,11 @@ import struct
 import threading
 from collections import deque
 from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from node.model import Origin
+from node.model import UID, Arrival, Identity, Origin, ReceiptId
 from node.receive.pdata import Splitter
 from node.receive.session import Session
 
@@ -22,6 +24,32 @@ _LENGTH = struct.Struct("<L")
 _READ = 1 << 18
 
 Message = tuple[Any, ...]
+
+Row = tuple[str, ReceiptId, str, int, str, datetime, Origin, UID, UID, UID, UID, UID, bytes, str]
+"""An arrival and its slot, of one instance that a receiver process kept: values without names take a fifth of the time
+that dataclasses take."""
+
+
+def row_of(slot: Path, arrival: Arrival) -> Row:
+    one = arrival.identity
+    return (
+        str(slot), arrival.receipt, arrival.path, arrival.size, arrival.sha256, arrival.received, arrival.origin,
+        one.sop_class, one.sop_instance, one.study, one.series, one.transfer_syntax, arrival.header,
+        arrival.held,
+    )  # fmt: skip
+
+
+def arrival_of(row: Row) -> tuple[Path, Arrival]:
+    """What `row_of` was given."""
+    slot, receipt, path, size, sha256, received, origin, *uids, header, held = row
+    sop_class, sop_instance, study, series, syntax = uids
+    identity = Identity(
+        sop_class=sop_class, sop_instance=sop_instance, study=study, series=series, transfer_syntax=syntax
+    )
+    return Path(slot), Arrival(
+        receipt=receipt, path=path, size=size, sha256=sha256, received=received, origin=origin, identity=identity,
+        header=header, held=held,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,7 @@ from node.receive.conversation import Told
 from node.receive.keeper import Keeper
 from node.receive.lent import Lent
 from node.receive.marks import publish
-from node.receive.pipe import Loan, Pipe
+from node.receive.pipe import Loan, Pipe, Row, row_of
 from node.receive.promised import Promised
 from node.receive.session import Sessions
 from node.receive.turns import Turns
@@ -83,7 +83,7 @@ class Process:
     _turns: Turns = field(default_factory=Turns)
     _told: deque[tuple[Origin, float]] = field(default_factory=deque)
     """Of instances that were answered; goes with the next rows."""
-    _rows: list[tuple[str, str, Arrival]] = field(default_factory=list)
+    _rows: list[Row] = field(default_factory=list)
     _rows_lock: threading.Lock = field(default_factory=threading.Lock)
     _some: threading.Event = field(default_factory=threading.Event)
 
@@ -148,7 +148,7 @@ class Process:
     def _hand_on(self, kept: Kept, arrival: Arrival) -> None:
         """The row, for the node to write. It is not the word that counts: without it the sweep finds the file."""
         with self._rows_lock:
-            self._rows.append((kept.slot.as_posix(), kept.path.as_posix(), arrival))
+            self._rows.append(row_of(kept.slot, arrival))
             count = len(self._rows)
         if count == 1:
             self._some.set()

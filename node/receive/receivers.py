@@ -24,7 +24,7 @@ from node.errors import Refused
 from node.model import Arrival, Origin
 from node.receive.conversation import Told
 from node.receive.pdata import Splitter
-from node.receive.pipe import Loan, Message, Pipe, Return
+from node.receive.pipe import Loan, Message, Pipe, Return, arrival_of
 from node.receive.promised import PLACES, Promised
 from node.receive.session import Session, Sessions
 from node.receive.watermark import Watermark
@@ -276,9 +276,11 @@ class Receivers:
         one.asked = None  # whatever it says, it is there
         match message:
             case ("rows", rows, answered):
-                for slot, path, arrival in rows:
+                root = self.data / "spool"
+                for row in rows:
+                    slot, arrival = arrival_of(row)
                     kept = Kept(
-                        receipt=arrival.receipt, slot=Path(slot), path=Path(path), size=arrival.size,
+                        receipt=arrival.receipt, slot=slot, root=root, name=arrival.path, size=arrival.size,
                         sha256=arrival.sha256, received=arrival.received, origin=arrival.origin,
                     )  # fmt: skip
                     self.hand_on(kept, arrival, one.indexed)

@@ -56,7 +56,10 @@ class Sessions:
     """Every association of this process, by a key of the transport's own. Thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = threading.Condition(threading.RLock())
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._awaited = False
+        """Somebody waits, or has waited, until `_changed` is told: the node ends."""
         self._open: dict[Hashable, Session] = {}
         self._stopping = False
 
@@ -88,7 +91,7 @@ class Sessions:
         """The association is over; may be said twice."""
         with self._lock:
             session = self._open.pop(key, None)
-            self._lock.notify_all()
+            self._tell()
             return session
 
     def count(self) -> int:
@@ -122,7 +125,7 @@ class Sessions:
             session = self._open.get(key)
             if session is not None:
                 session.phase, session.since = Phase.IDLE, time.monotonic()
-            self._lock.notify_all()
+            self._tell()
 
     def lend(self, key: Hashable) -> Session | None:
         """An idle association goes to a receiver process. None when it is over, or ends."""
@@ -147,7 +150,7 @@ class Sessions:
                 if returned is not None:
                     session.contributed, session.irregular = returned.contributed, returned.irregular
                 session.phase, session.since, session.last_call = Phase.IDLE, time.monotonic(), False
-            self._lock.notify_all()
+            self._tell()
 
     def receiving(self, longer_than: float) -> set[str]:
         """Units of associations that have been in the middle of an instance for so many seconds."""
@@ -171,4 +174,11 @@ class Sessions:
     def wait_until_answered(self, seconds: float) -> bool:
         """Until no instance is in flight, for at most so long."""
         with self._lock:
-            return self._lock.wait_for(lambda: all(s.phase is Phase.IDLE for s in self._open.values()), timeout=seconds)
+            self._awaited = True
+            return self._changed.wait_for(
+                lambda: all(s.phase is Phase.IDLE for s in self._open.values()), timeout=seconds
+            )
+
+    def _tell(self) -> None:
+        if self._awaited:
+            self._changed.notify_all()

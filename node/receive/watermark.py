@@ -144,7 +144,11 @@ class Watermark:
         self._say("the disk has room again, and instances are taken")
 
     def _coming(self) -> int:
-        return sum(max(promise.size - promise.written, 0) for promise in self._promises)
+        coming = 0
+        for promise in self._promises:
+            if promise.size > promise.written:
+                coming += promise.size - promise.written
+        return coming
 
     def _tell(self) -> None:
         if self._shared is not None:

@@ -17,9 +17,9 @@ import re
 import shutil
 import threading
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from node.dicom.part10 import UNKNOWN_HASH, file_meta, read_meta
 from node.errors import CannotSucceed
@@ -43,21 +43,26 @@ _IN_USE = timedelta(hours=2)
 """Folders younger than this are never removed: an instance may be on its way into one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class Kept(NamedTuple):
     """One instance on stable storage."""
 
     receipt: ReceiptId
     slot: Path
     """Where its bytes are until it is shown."""
-    path: Path
-    """Where they are from then on."""
+    root: Path
+    """Of the spool."""
+    name: str
+    """Below the root, where they are from then on; the name that a row of the index gives."""
     size: int
     """Bytes of the data set as received, without preamble and file meta."""
     sha256: str
     """Of the data set as received."""
     received: datetime
     origin: Origin
+
+    @property
+    def path(self) -> Path:
+        return self.root / self.name
 
 
 class Incoming:
@@ -134,8 +139,9 @@ class Incoming:
             raise
         self._close()
         return Kept(
-            receipt=self.receipt, slot=self._slot, path=self._spool.place(self.receipt, self._received),
-            size=self._size, sha256=sha256, received=self._received, origin=self._origin,
+            receipt=self.receipt, slot=self._slot, root=self._spool.root,
+            name=self._spool.name(self.receipt, self._received), size=self._size, sha256=sha256,
+            received=self._received, origin=self._origin,
         )  # fmt: skip
 
     def discard(self) -> None:
@@ -159,8 +165,8 @@ class Spool:
         self.root, self.files, self.clock, self._ids = root, files, clock, ids
         self.incoming = root / "incoming" / process
         self._made: set[Path] = set()
-        self._hour: tuple[int, Path] = (-1, root)
-        """The hour since 1970 that `place` was asked for last, and its folder."""
+        self._hour = (-1, "")
+        """The hour since 1970 that `name` was asked for last, and its folder below the root."""
         self._lock = threading.Lock()
         files.make_folder(self.incoming.parent)
         set_apart(self.incoming.parent)
@@ -174,10 +180,15 @@ class Spool:
 
     def place(self, receipt: ReceiptId, received: datetime) -> Path:
         """Where an instance is shown: in the folder of its hour (UTC)."""
+        return self.root / self.name(receipt, received)
+
+    def name(self, receipt: ReceiptId, received: datetime) -> str:
+        """Of the place, below the root."""
         hour = int(received.timestamp()) // 3600
-        if self._hour[0] != hour:
-            self._hour = hour, self._named(received)
-        return self._hour[1] / f"{receipt}.dcm"
+        latest = self._hour
+        if latest[0] != hour:
+            latest = self._hour = hour, self.relative(self._named(received))
+        return f"{latest[1]}/{receipt}.dcm"
 
     def show(self, kept: Collection[tuple[Path, Path]]) -> None:
         """Give instances that are kept their places: (slot, place) of each.

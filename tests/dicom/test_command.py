@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pynetdicom.dsutils import decode
 
 from node.dicom import command as dimse
-from node.dicom.command import encode_command, number_of, parse_command, uid_of
+from node.dicom.command import encode_command, encode_store_response, number_of, parse_command, uid_of
 from node.dicom.encoding import Malformed
 
 elements = st.dictionaries(st.integers(1, 0xFFFF), st.binary(max_size=70), max_size=20)
@@ -39,6 +39,23 @@ def test_an_answer_is_what_another_library_reads() -> None:
     assert read.CommandGroupLength == len(encoded) - 12
     assert (read.CommandField, read.MessageIDBeingRespondedTo, read.Status) == (0x8001, 7, 0xA700)
     assert (read.AffectedSOPClassUID, read.CommandDataSetType) == ("1.2.3", 0x0101)
+
+
+uids = st.none() | st.from_regex(r"[0-9]{1,9}(\.[0-9]{1,9}){0,5}", fullmatch=True)
+
+
+@given(message_id=st.integers(0, 0xFFFF), status=st.integers(0, 0xFFFF), sop_class=uids, instance=uids)
+def test_a_store_response_is_what_its_elements_are_one_by_one(
+    message_id: int, status: int, sop_class: str | None, instance: str | None
+) -> None:
+    values: dict[int, bytes | int | str] = {
+        dimse.COMMAND_FIELD: dimse.C_STORE_RSP, dimse.MESSAGE_ID_RESPONDED_TO: message_id,
+        dimse.DATA_SET_TYPE: dimse.NO_DATA_SET, dimse.STATUS: status,
+    }  # fmt: skip
+    for element, uid in ((dimse.AFFECTED_SOP_CLASS, sop_class), (dimse.AFFECTED_SOP_INSTANCE, instance)):
+        if uid is not None:
+            values[element] = uid
+    assert encode_store_response(message_id, status, sop_class, instance) == encode_command(values)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from node.dicom import status
+from node.dicom.attributes import describe
 from node.dicom.identity import agree, identify, irregular
+from node.dicom.uids import tolerable_uid, valid_uid
 from node.errors import Refused
 from node.model import UID, Identity
 
@@ -62,6 +66,15 @@ def test_leading_zeros_are_let_through_with_a_warning() -> None:
     identity = identify(header(study="1.2.007"), EXPLICIT)
     assert identity.study == "1.2.007"
     assert irregular(identity) == ("(0020,000D) Study Instance UID",)
+
+
+@given(
+    uids=st.fixed_dictionaries(dict.fromkeys(KEYS, st.from_regex(r"[0-9]{1,3}(\.(0|[0-9]{1,3})){0,6}", fullmatch=True)))
+)
+def test_exactly_those_are_warned_of_that_are_let_through_and_not_valid(uids: dict[str, str]) -> None:
+    assert all(map(tolerable_uid, uids.values()))
+    invalid = tuple(describe(int(KEYS[name], 16)) for name in KEYS if not valid_uid(uids[name]))
+    assert irregular(identify(header(**uids), EXPLICIT)) == invalid
 
 
 def test_a_command_that_names_another_object_is_refused() -> None:

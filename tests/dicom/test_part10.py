@@ -79,6 +79,21 @@ def test_provenance_comes_back_and_the_hash_may_be_patched(
     assert len(meta) % 2 == 0
 
 
+@given(
+    sender=st.text(max_size=30), receipt=st.text(max_size=40),
+    sha256=st.binary(min_size=32, max_size=32).map(bytes.hex),
+    received=st.datetimes(datetime(1980, 1, 1), datetime(2100, 1, 1), timezones=st.timezones()),  # noqa: DTZ001
+)  # fmt: skip
+def test_the_note_is_what_json_makes_of_it(sender: str, receipt: str, sha256: str, received: datetime) -> None:
+    origin = Origin(calling_ae="CT1", called_ae="NODE", sender=sender)
+    meta, at = file_meta(IDENTITY, origin, ReceiptId(receipt), received, sha256)
+    moment = received.astimezone(UTC).isoformat(timespec="microseconds")
+    note = {"receipt": receipt, "received": moment, "via": sender, "sha256": sha256}
+    assert meta.rstrip(b"\0").endswith(json.dumps(note, separators=(",", ":")).encode())
+    assert meta[at : at + 64] == sha256.encode()
+    assert len(meta) - 144 == int.from_bytes(meta[140:144], "little")
+
+
 def test_time_is_kept_in_utc() -> None:
     local = RECEIVED.astimezone(timezone(timedelta(hours=5)))
     assert file_meta(IDENTITY, ORIGIN, RECEIPT, local) == written()

@@ -112,6 +112,31 @@ def test_what_is_no_pdu_is_unreadable(stream: bytes) -> None:
         list(Splitter().feed(memoryview(stream)))
 
 
+def outcome(stream: bytes, cuts: list[int]) -> tuple[bytes, list[int], str]:
+    """All data, the contexts of fragments that ended, and why the rest cannot be read."""
+    splitter, data, ended = Splitter(), b"", []
+    try:
+        for start, end in itertools.pairwise([0, *cuts, len(stream)]):
+            for part in splitter.feed(memoryview(stream)[start:end]):
+                data += part.data
+                if isinstance(part, Fragment) and part.control & LAST:
+                    ended.append(part.context_id)
+    except Unreadable as error:
+        return data, ended, str(error)
+    return data, ended, ""
+
+
+@given(
+    st.sampled_from([0x04, 0x05, 0x00, 0x07, 0x08]), st.integers(0, 20) | st.integers(LONGEST_PDU - 1, LONGEST_PDU + 1),
+    st.integers(0, 20) | st.integers(LONGEST_PDU - 6, LONGEST_PDU), st.binary(max_size=40),
+)  # fmt: skip
+def test_good_or_bad_heads_say_the_same_as_a_whole_and_byte_by_byte(
+    kind: int, pdu: int, item: int, rest: bytes
+) -> None:
+    stream = p_data(1, LAST, b"before") + struct.pack(">BBLLBB", kind, 0, pdu, item, 7, LAST) + rest
+    assert outcome(stream, []) == outcome(stream, list(range(1, len(stream))))
+
+
 @given(st.binary(max_size=200))
 def test_noise_raises_nothing_else(noise: bytes) -> None:
     with contextlib.suppress(Unreadable):

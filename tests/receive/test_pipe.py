@@ -7,14 +7,16 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.model import Origin
+from node.model import UID, Arrival, Identity, Origin, ReceiptId
 from node.receive.pdata import Splitter
-from node.receive.pipe import Loan, Pipe, Return
+from node.receive.pipe import Loan, Pipe, Return, arrival_of, row_of
 from node.receive.session import Session
 
 
@@ -34,6 +36,26 @@ def test_what_is_sent_is_received_in_order(messages: list[tuple[str, bytes, int]
         for message in messages:
             one.send(message)
         assert [two.receive() for _ in messages] == messages
+
+
+uids = st.builds(UID, st.text("0123456789.", min_size=1, max_size=64))
+arrivals = st.builds(
+    Arrival, receipt=st.builds(ReceiptId, st.text("0123456789abcdef")), received=st.datetimes(timezones=st.just(UTC)),
+    identity=st.builds(Identity, sop_class=uids, sop_instance=uids, study=uids, series=uids, transfer_syntax=uids),
+    origin=st.builds(Origin), held=st.text(),
+)  # fmt: skip
+
+
+@given(st.lists(arrivals, max_size=5))
+def test_rows_are_received_as_they_were_sent(sent: list[Arrival]) -> None:
+    slot = Path("/spool/incoming/one-r1/0000000001.part")
+    with both_ends() as (one, two):
+        one.send(("rows", [row_of(slot, arrival) for arrival in sent], []))
+        match two.receive():
+            case ("rows", rows, []):
+                assert [arrival_of(row) for row in rows] == [(slot, arrival) for arrival in sent]
+            case other:
+                pytest.fail(f"{other}")
 
 
 def test_a_message_larger_than_the_socket_holds_arrives_whole() -> None:

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from node.errors import Refused
-from node.receive.promised import Promised
+from node.receive.promised import PLACES, Promised
 from node.receive.watermark import Watermark
 from node.spool.files import Room
 
@@ -41,6 +43,16 @@ def test_each_sees_what_the_others_have_promised() -> None:
         assert (node.others(), one.others(), two.others()) == (12, 7, 5)
         node.forget(1)
         assert (node.others(), two.others()) == (7, 0)
+
+
+@given(st.dictionaries(st.integers(0, PLACES - 1), st.integers(0, 1 << 50), max_size=6), st.integers(0, PLACES - 1))
+def test_whatever_the_places_the_others_are_all_but_oneself(sizes: dict[int, int], own: int) -> None:
+    first = Promised.made()
+    for place, size in sizes.items():
+        # Number 0 closes the descriptor with itself.
+        (first if place == 0 else Promised.of(first.descriptor, place)).tell(size)
+    one = first if own == 0 else Promised.of(first.descriptor, own)
+    assert one.others() == sum(size for place, size in sizes.items() if place != own)
 
 
 def test_room_that_another_process_has_promised_is_not_promised_again() -> None:

@@ -63,7 +63,7 @@ class Writer:
         """A file for an arrival, kept and not shown."""
         incoming = self.spool.begin(arrival.identity, replace(arrival.origin, called_ae="NODE"))
         incoming.write(b"data")
-        return replace(incoming.keep(), path=self.spool.where(arrival.path))
+        return incoming.keep()._replace(name=arrival.path)
 
     def unindexed(self) -> int:
         (mark,) = self.presence.live()
