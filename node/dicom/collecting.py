@@ -35,6 +35,8 @@ class Collector:
     items: list[Any] | None = None
     before: int = 0
     """The room there was when the outermost open sequence began."""
+    outermost: str = ""
+    """The key of that sequence."""
     skipping: int = 0
     """How many levels deep in a sequence that is not kept; 0 outside one."""
 
@@ -84,12 +86,13 @@ class Collector:
         self.header[key] = [vr, values]
 
     def _sequence(self, place: Place) -> None:
+        key = key_of(place[0])
         if not self.open:
-            self.before = self.room
+            self.before, self.outermost = self.room, key
         self.room -= COST_OF_KEY
         items: list[Any] = []
         if self.room >= 0 or not self.open:
-            self.header[key_of(place[0])] = ["SQ", items]
+            self.header[key] = ["SQ", items]
         self.open.append((self.header, self.charset, self.items))
         self.items = items
         if self.room < 0:
@@ -114,6 +117,6 @@ class Collector:
         self.header, self.charset, self.items = self.open[0]
         self.skipping = len(self.open)
         self.open.clear()
-        self._keep(next(reversed(self.header)), "SQ", None)
+        self._keep(self.outermost, "SQ", None)
         self.room = self.before
         self.dropped += 1

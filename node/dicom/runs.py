@@ -17,7 +17,8 @@ from node.dicom.recurring import Element, Lately, Sequence
 from node.dicom.text import CharacterSet
 
 _LONGEST = 64
-"""Parts: a run that is cut is compared twice."""
+"""Elements, those in its sequences too: a bound of the memory that a run takes, whoever sends what it is made of, and a
+run that is cut is compared twice."""
 
 
 class Shared(list[Any]):
@@ -149,25 +150,28 @@ class Streak:
         self._charset = charset
         self._encoded: list[bytes] = []
         self._found: list[Element | Sequence] = []
+        self._places = 0
 
     def add(self, encoded: bytes, found: Element | Sequence) -> None:
-        """Sequences not as the first: a run is looked up by the bytes of an element."""
-        if self._found or not isinstance(found, Sequence):
+        """A sequence not as the first: a run is looked up by the bytes of an element."""
+        places = found.places if isinstance(found, Sequence) else 1
+        if self._places + places > _LONGEST:
+            self.over()
+        if (self._found or not isinstance(found, Sequence)) and places <= _LONGEST:
             self._encoded.append(encoded)
             self._found.append(found)
-            if len(self._found) == _LONGEST:
-                self.over()
+            self._places += places
 
     def over(self) -> None:
         """Something comes that is not known, or where another run begins."""
         if len(self._found) > 1:
             RUNS.keep(self._encoded[0], Run.of(tuple(map(self._part, self._encoded, self._found))))
         if self._found:
-            self._encoded, self._found = [], []
+            self._encoded, self._found, self._places = [], [], 0
 
     def _part(self, encoded: bytes, found: Element | Sequence) -> Part:
         return Part.sequence(found, self._charset) if isinstance(found, Sequence) else Part.element(encoded, found)
 
 
-RUNS: Lately[Run] = Lately(1024)
+RUNS: Lately[Run] = Lately(512)
 """By the bytes of their first element."""

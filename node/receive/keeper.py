@@ -15,6 +15,7 @@ from node.dicom.encoding import Malformed
 from node.dicom.header import Reading, read_header
 from node.dicom.identity import agree, identify
 from node.dicom.status import CANNOT_UNDERSTAND, OUT_OF_RESOURCES
+from node.dicom.uids import transfer_syntax
 from node.errors import Refused
 from node.model import UID, Arrival, Identity, Origin
 from node.receive.watermark import Promise, Watermark
@@ -183,7 +184,7 @@ class Arriving:
     def _read(self, incoming: Incoming) -> Reading:
         """The header: from the beginning that is in memory, where pixel data follow in that; else from the file."""
         incoming.hurry()
-        if self.size > len(incoming.beginning):
+        if self.size > len(incoming.beginning) and not transfer_syntax(self._transfer_syntax).deflated:
             with contextlib.suppress(Refused):
                 reading = self._keeper.read(incoming.beginning, self._transfer_syntax, self._origin)
                 if reading.pixel_data is not None:

@@ -44,12 +44,23 @@ class Beside:
         if len(data) < _WORTH or self._coming > 1 or not self._idle.acquire(blocking=False):
             digest.update(data)
             return _nothing
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="hash", daemon=True)
-            self._thread.start()
+        if self._thread is None and not self._start():
+            digest.update(data)
+            return _nothing
         over = threading.Event()
         self._tasks.put((digest, data, over))
         return over.wait
+
+    def _start(self) -> bool:
+        """False where the system gives no more threads: then everyone hashes for himself, until it does."""
+        thread = threading.Thread(target=self._run, name="hash", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._idle.release()
+            return False
+        self._thread = thread
+        return True
 
     def close(self) -> None:
         """End the thread; what it was given before is done. Afterwards everyone hashes for himself."""

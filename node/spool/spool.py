@@ -83,14 +83,18 @@ class Incoming:
         self._hash = Hashing(spool.beside)
         try:
             self._files.write(self._descriptor, meta)
-        except OSError:
+        except BaseException:  # whatever it was: nobody else can give back what was taken
             self.discard()
             raise
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append bytes of the data set, which may not be changed while `reads` says so. Raises OSError."""
         self._hash.add(data)
-        self._files.write(self._descriptor, data)
+        try:
+            self._files.write(self._descriptor, data)
+        except OSError:
+            self.discard()  # its hash is of more than its file has: it can never be kept
+            raise
         if self._size < _BEGINNING:
             self.beginning += data[: _BEGINNING - self._size]
         self._size += len(data)

@@ -182,6 +182,19 @@ def test_a_header_over_its_limit_keeps_the_outermost_sequence_as_null_and_goes_o
     assert len(json.dumps(read.header)) < 2000
 
 
+def test_a_sequence_that_comes_twice_and_is_over_the_limit_is_null_and_no_other_attribute_is() -> None:
+    item = made.ITEM + b"\xff\xff\xff\xff"
+    small = item + made.explicit(0x00081155, "UI", b"1.2.3\0") + made.ITEM_END
+    large = b"".join(
+        item + made.explicit(0x00081155, "UI", b"1." * 20 + b"%04d" % n) + made.ITEM_END for n in range(40)
+    )
+    study = made.explicit(0x0020000D, "UI", b"1.2.826\0")
+    data = made.explicit(0x00081140, "SQ", small) + study + made.explicit(0x00081140, "SQ", large)
+    for given_as in (data, memoryview(data)):
+        read = read_header(given_as, made.EXPLICIT, max_header=1000)
+        assert read.header == {"00081140": ["SQ", None], "0020000D": ["UI", ["1.2.826"]]}
+
+
 def test_a_header_over_its_limit_keeps_no_endless_row_of_private_elements() -> None:
     data = b"".join(made.explicit(0x00091000 + n, "LO", b"x" * 60) for n in range(1000))
     read = read_header(data + made.explicit(0x00100020, "LO", b"A1"), made.EXPLICIT, max_header=5000)

@@ -7,6 +7,8 @@ import pickle
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from node.dicom.recurring import Element, Sequence, learn
 from node.dicom.runs import RUNS, Part, Run, Shared, SharedItem, Streak, shared
@@ -141,3 +143,23 @@ def test_a_sequence_is_a_part_of_a_run_but_not_its_first() -> None:
     assert (run.places, run.guessed, run.charset) == (6, 2, UTF8)
     assert (run.cost, run.cost_at_top) == (26 + 53, 53)
     assert run.as_far_as(MODALITY + b"of another", 0).charset is None
+
+
+@given(
+    places=st.lists(st.one_of(st.none(), st.sampled_from([1, 5, 62, 63, 64, 65, 500])), max_size=80),
+)
+def test_no_run_is_of_more_elements_than_it_may_be_those_in_its_sequences_too(places: list[int | None]) -> None:
+    """None for an element. Else a sender could fill our memory with what its sequences decode to."""
+    RUNS.latest, RUNS._before = {}, {}
+    streak = Streak(UTF8)
+    for number, count in enumerate(places):
+        encoded = made.explicit(0x00280010 + number, "US", b"\0\2")
+        if count is None:
+            streak.add(encoded, element(encoded))
+        else:
+            streak.add(encoded, Sequence(encoded, b'"0040%04X":["SQ",[]]' % number, 24, count, 0))
+    streak.over()
+    assert all(len(run.parts) >= 2 and run.places <= 64 for run in RUNS.latest.values())
+    assert all(run.parts[0].charset is None for run in RUNS.latest.values()), "an element comes first"
+    if None not in places:
+        assert not RUNS.latest

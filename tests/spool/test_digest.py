@@ -7,6 +7,7 @@ import mmap
 import threading
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,6 +71,22 @@ def test_after_its_end_everyone_hashes_himself() -> None:
         beside.update(digest, memoryview(_LARGE))
         assert digest.digest() == hashlib.sha256(_LARGE).digest()
         assert beside._thread is None or not beside._thread.is_alive()
+
+
+def test_where_no_thread_can_be_started_everyone_hashes_himself_until_one_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    beside, digest = Beside(), hashlib.sha256()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refused)
+        beside.update(digest, memoryview(_LARGE))
+    assert digest.digest() == hashlib.sha256(_LARGE).digest()
+    slow = _Slow()
+    slow.may.set()
+    beside.update(slow, memoryview(_LARGE))()  # type: ignore[arg-type]  # a digest as far as it matters
+    assert slow.by == "hash"
+    beside.close()
 
 
 def test_a_mapping_is_not_kept_after_it_was_hashed(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import shutil
 import tempfile
@@ -242,6 +243,33 @@ def test_names_from_the_network_are_in_no_path(tmp_path: Path, name: str) -> Non
     incoming = spool_in(tmp_path / "spool").begin(IDENTITY, evil)
     incoming.keep()
     assert not [path for path in tmp_path.rglob("*") if "evil" in path.name]
+
+
+class Full(Files):
+    """A disk that takes so many pieces, and then a part of one."""
+
+    def __init__(self, pieces: int) -> None:
+        super().__init__()
+        self.left = pieces
+
+    def write(self, descriptor: int, data: bytes | bytearray | memoryview) -> None:
+        self.left -= 1
+        if self.left < 0:
+            super().write(descriptor, memoryview(data)[:10])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().write(descriptor, data)
+
+
+def test_of_what_could_not_be_written_nothing_can_be_kept(tmp_path: Path) -> None:
+    """Its hash would be of more than its file has."""
+    spool = spool_in(tmp_path, files=Full(2))
+    incoming = spool.begin(IDENTITY, ORIGIN)
+    incoming.write(b"a" * 100_000)
+    with pytest.raises(OSError, match="No space"):
+        incoming.write(b"b" * 100_000)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        incoming.keep()
+    assert not spool.slots_of(spool.incoming.name)
 
 
 class Hurried(Files):
