@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from node.deliver.base import Parcel
+    from node.model import Identity
 
 
 class Archive:
@@ -23,7 +24,7 @@ class Archive:
         node = Node(ae_title=("ARCHIVE",))
         self.keeper = Shelf(folder)
         self._receiver = Receiver(
-            keeper=self.keeper,  # type: ignore[arg-type]  # a Shelf keeps as a Keeper does
+            keeper=self.keeper,
             sessions=Sessions(), node=lambda: node, admit=lambda caller, places: Admitted(), idle=lambda origin: 60.0,
         )  # fmt: skip
         self.port = self._receiver.start([("127.0.0.1", 0)])[0][1]
@@ -58,7 +59,11 @@ class Shelved:
     def write(self, data: bytes | memoryview) -> None:
         self.data += data
 
-    def keep(self) -> Any:
+    def reads(self, buffer: memoryview) -> bool:
+        """`write` copies."""
+        return False
+
+    def keep(self) -> tuple[object, Identity]:
         from node.dicom.header import read_header
         from node.dicom.identity import identify
         from node.dicom.part10 import file_meta

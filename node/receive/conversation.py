@@ -18,7 +18,7 @@ from node.dicom.status import DOES_NOT_MATCH, INVALID_INSTANCE, PROCESSING_FAILU
 from node.dicom.uids import tolerable_uid, valid_uid
 from node.errors import Refused
 from node.model import UID, Identity, Origin
-from node.receive.keeper import Arriving, Command, Keeper
+from node.receive.keeper import Command
 from node.receive.pdata import COMMAND, LAST, Fragment, p_data
 from node.receive.session import Session, Sessions
 
@@ -55,6 +55,27 @@ class Wire(Protocol):
     def abort(self) -> None: ...
 
 
+class Arrives(Protocol):
+    """One instance on its way in, as `keeper.Arriving` is."""
+
+    def write(self, data: memoryview) -> None: ...
+
+    def reads(self, buffer: memoryview) -> bool: ...
+
+    def keep(self) -> tuple[object, Identity]: ...
+
+    def discard(self) -> None: ...
+
+
+class Keeps(Protocol):
+    """Who keeps instances, as `keeper.Keeper` does."""
+
+    @property
+    def reach(self) -> Callable[[str], None]: ...
+
+    def begin(self, transfer_syntax: UID, origin: Origin, command: Command) -> Arrives: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """What others want to know of each instance and association: metrics, and nothing else."""
@@ -74,7 +95,7 @@ class _Storing:
     sop_class: str | None
     sop_instance: str | None
     """What its command names, whatever it says; None where `dimse.uid_of` has none."""
-    arriving: Arriving | None = None
+    arriving: Arrives | None = None
     """None: it is refused already, and what comes is thrown away."""
     refused: Refused | None = None
 
@@ -84,7 +105,7 @@ class Conversation:
     """The messages of one association. `Listener` of its upper layer."""
 
     wire: Wire
-    keeper: Keeper
+    keeper: Keeps
     sessions: Sessions
     told: Told
     _command: bytearray = field(default_factory=bytearray)

@@ -35,8 +35,7 @@ from node.receive.association import (
     user_of,
 )
 from node.receive.contexts import VERIFICATION, Declined, decide
-from node.receive.conversation import Conversation, Told
-from node.receive.keeper import Keeper
+from node.receive.conversation import Conversation, Keeps, Told
 from node.receive.lines import Lines
 from node.receive.places import Admitted, Place, Reject
 from node.receive.receivers import Receivers
@@ -58,7 +57,7 @@ _LISTENING = 0.1
 class Receiver:
     """Listens on any number of addresses and keeps what comes. `start`, then `stop`."""
 
-    keeper: Keeper
+    keeper: Keeps
     sessions: Sessions
     node: Callable[[], Node]
     """What rules.yaml says at this moment."""
