@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import struct
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -134,7 +135,13 @@ def test_good_or_bad_heads_say_the_same_as_a_whole_and_byte_by_byte(
     kind: int, pdu: int, item: int, rest: bytes
 ) -> None:
     stream = p_data(1, LAST, b"before") + struct.pack(">BBLLBB", kind, 0, pdu, item, 7, LAST) + rest
-    assert outcome(stream, []) == outcome(stream, list(range(1, len(stream))))
+    data, ended, error = outcome(stream, [])
+    by_byte, ended_then, error_then = outcome(stream, list(range(1, len(stream))))
+    assert (ended, error) == (ended_then, error_then)
+    # Of a fragment behind which the PDU is wrong, nothing is given where all of it comes at once.
+    assert by_byte.startswith(data) if error else by_byte == data
+    with patch.object(Splitter, "_begin_whole", lambda *_: False):
+        assert outcome(stream, []) == (data, ended, error), "as where every head is read for itself"
 
 
 @given(st.binary(max_size=200))
