@@ -8,7 +8,7 @@ import struct
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from node.dicom import command as dimse
@@ -131,6 +131,7 @@ def outcome(stream: bytes, cuts: list[int]) -> tuple[bytes, list[int], str]:
     st.sampled_from([0x04, 0x05, 0x00, 0x07, 0x08]), st.integers(0, 20) | st.integers(LONGEST_PDU - 1, LONGEST_PDU + 1),
     st.integers(0, 20) | st.integers(LONGEST_PDU - 6, LONGEST_PDU), st.binary(max_size=40),
 )  # fmt: skip
+@example(0x04, 17, 10, b"abcdefghxyz123")
 def test_good_or_bad_heads_say_the_same_as_a_whole_and_byte_by_byte(
     kind: int, pdu: int, item: int, rest: bytes
 ) -> None:
