@@ -36,8 +36,11 @@ def test_an_instance_that_is_sent_again_heals_its_file(site: Site) -> None:
             send(node.port, ds)
             assert site.settled(1) == {"delivered": 1}
             (path,) = site.opened.spool.kept()
-            path.write_bytes(path.read_bytes()[:-1] + b"?")
+            whole = path.read_bytes()
+            path.write_bytes(whole[:-1] + b"?")
             assert dicom_node("ledger", "--verify", "--config", site.path).code == 1
             send(node.port, ds)
+            # Before the second is shown, the first is alone too.
+            site.wait(lambda: path.read_bytes()[-1:] == whole[-1:], why="the file was not healed")
             site.wait(lambda: set(site.spooled()) == {path.stem}, why="the second file did not go")
         assert dicom_node("ledger", "--verify", "--config", site.path).code == 0
