@@ -67,3 +67,4 @@ def give_back(folder: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_file():
             os.truncate(path, 0)
+    os.sync()

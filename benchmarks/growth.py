@@ -8,6 +8,7 @@ Rounds go from size to size and around again. Called by `python -m benchmarks.re
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import statistics
 import tempfile
@@ -22,7 +23,7 @@ from benchmarks.figures import Figures, number, open_figures, table
 from benchmarks.ground import new_ground
 from benchmarks.images import ct
 from benchmarks.processes import wait_until
-from benchmarks.receivers import discard, rows, rules, serving
+from benchmarks.receivers import rows, rules, serving
 from benchmarks.sending import blast, shares
 from benchmarks.template import Template, Which
 from benchmarks.wire import EXPLICIT_LE
@@ -163,7 +164,8 @@ def compare(
                 rate, behind = receiving(path, template, instances)
                 found.add({"size": size, "rate": rate, "behind_ms": behind * 1e3})
                 print(f"{size:>8} indexed: {rate:.0f} instances/s", flush=True)
-                discard(path.parent / "data" / "spool")
+                shutil.rmtree(path.parent / "data" / "spool", ignore_errors=True)
+                os.sync()  # so that the next one does not pay for it
         for size, path in paths.items():
             for idle, closing in scanning(path, template, rounds):
                 found.add({"size": size, "idle_ms": idle, "closing_ms": closing})

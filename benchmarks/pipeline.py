@@ -17,12 +17,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.figures import Figures, Row, number, open_figures, table
-from benchmarks.ground import new_ground, place
+from benchmarks.ground import give_back, memory_at_hand, new_ground, place
 from benchmarks.images import ct
 from benchmarks.processes import cpu_seconds, end_on_sigterm, free_port, listening, running, wait_until
-from benchmarks.receivers import NODELAY, ORTHANC, count, discard, ledger, orthanc_with, rules, serving
+from benchmarks.receivers import NODELAY, ORTHANC, count, ledger, orthanc_with, rules, serving
 from benchmarks.sending import blast, shares
 
+_AT_HAND = 1000
+"""MB: what is received, made of it and stored by the archive, in the cache."""
 LUA = """\
 function OnStableSeries(series, tags, metadata)
   if metadata['AnonymizedFrom'] then return end  -- the result becomes stable too
@@ -76,6 +78,7 @@ def measure(name: str, instances: int, associations: int, folder: Path) -> Row:
     with archive(folder / "archive") as (archive_port, shelf):
         (folder / name).mkdir()
         with GATEWAYS[name](folder / name, archive_port) as (port, process, path):
+            memory_at_hand(_AT_HAND)
             busy = cpu_seconds(process)
             began = time.perf_counter()
             sent = blast(port, template, shares(1, instances, associations, one_series=True), folder)
@@ -136,7 +139,7 @@ def main() -> None:
             for name in given.only.split(","):
                 here = place(temporary)
                 figures.add(measure(name, 24 if given.quick else given.instances, given.associations, here))
-                discard(here)
+                give_back(here)
     show(figures)
 
 

@@ -184,9 +184,3 @@ RECEIVERS = {
     "storescp+B": Receiver("storescp+B", storescp_bit_preserving, shutil.which("storescp") is not None),
     "least": Receiver("least", partial(scripted, name="least.py")),
 }
-
-
-def discard(folder: Path) -> None:
-    """Remove what a run left and let the disk come to rest, so that the next one does not pay for it."""
-    shutil.rmtree(folder, ignore_errors=True)
-    os.sync()
