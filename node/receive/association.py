@@ -7,7 +7,6 @@ the rest of a PDU, take in a PDU of any length, and leave no word when an associ
 from __future__ import annotations
 
 import contextlib
-import copy
 import logging
 import socket
 import threading
@@ -68,6 +67,13 @@ class Server(ThreadedAssociationServer):
     daemon_threads = True  # else the end of the server would wait for handshakes of clients that are silent
     certificates: Certificates | None = None
     """Of a server that speaks TLS."""
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """In a thread of its own only where it waits for the peer: for a TLS handshake."""
+        if self.certificates is None:
+            self.process_request_thread(request, client_address)
+        else:
+            super().process_request(request, client_address)
 
     def service_actions(self) -> None:
         """Python collects ended threads by itself; pynetdicom's own forces a collection every minute."""
@@ -287,7 +293,7 @@ class Handler(RequestHandler):
         acceptor.address_info = self.local
         acceptor.implementation_class_uid = self.ae.implementation_class_uid
         acceptor.implementation_version_name = self.ae.implementation_version_name
-        acceptor.supported_contexts = copy.deepcopy(server.contexts)
+        acceptor.supported_contexts = list(server.contexts)
         association.requestor.address_info = self.remote
         for event, bound in server._handlers.items():
             for handler in [bound] if isinstance(bound, tuple) else bound:
