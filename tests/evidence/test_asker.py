@@ -127,10 +127,13 @@ def test_incomplete_may_be_held_and_a_person_releases_it(kit: Kit) -> None:
     assert kit.jobs() == {key: "queued"}
 
 
-def test_the_missing_one_that_comes_late_takes_the_place_of_what_is_held(kit: Kit) -> None:
+@pytest.mark.parametrize("late", ["rerun", "delta", "hold", "ignore"])
+def test_the_missing_one_that_comes_late_takes_the_place_of_what_is_held(kit: Kit, late: str) -> None:
+    """Whatever becomes of late arrivals: nothing of the unit was begun, so it is not late for anything."""
     sent = make.ct_series(4)
     with Archive(sent) as archive:
-        kit.rules(RULES.format(port=archive.port, unit="").replace("floor:", "incomplete: hold, floor:"))
+        held = f"incomplete: hold, late: {late}, floor:"
+        kit.rules(RULES.format(port=archive.port, unit="").replace("floor:", held))
         kit.index(*sent[:3])
         kit.age(1)
         ask(kit)
@@ -141,6 +144,25 @@ def test_the_missing_one_that_comes_late_takes_the_place_of_what_is_held(kit: Ki
         kit.collector().once()
     assert kit.jobs()[first] == "done"
     assert kit.balance() == {"in_job": 4}
+    assert series(kit)[1] == "find: 4 instances, as many as CT1 counted twice (C-FIND)"
+
+
+def test_once_a_person_released_what_was_incomplete_the_rest_is_late(kit: Kit) -> None:
+    sent = make.ct_series(4)
+    with Archive(sent) as archive:
+        held = "incomplete: hold, late: ignore, floor:"
+        kit.rules(RULES.format(port=archive.port, unit="").replace("floor:", held))
+        kit.index(*sent[:3])
+        kit.age(1)
+        ask(kit)
+        (first,) = kit.close(4 * 3600)
+        kit.acts().release(first)
+        kit.index(sent[3])
+        kit.age(1)
+        ask(kit, 2)
+        kit.collector().once()
+    assert kit.jobs()[first] == "queued"
+    assert kit.balance() == {"in_job": 3, "ignored": 1}
 
 
 @pytest.mark.parametrize("wrong", [-1, 1])
