@@ -201,6 +201,51 @@ def test_a_dead_source_leaves_it_to_quiet_time(kit: Kit, caplog: pytest.LogCaptu
     assert series(kit) == ["quiet: 3 instances, quiet for 60 s"]
 
 
+def test_a_study_that_ends_every_association_is_tried_apart_from_the_others(kit: Kit) -> None:
+    """It is asked first, being longest due; those behind it are asked at once, without it."""
+    first, other = make.ct_series(2), make.ct_series(2, study="other")
+    with Archive([*first, *other], abort=make.uid("study")) as archive:
+        rules(kit, archive.port)
+        kit.index(*first)
+        kit.age(0.1)
+        kit.index(*other)
+        kit.age(1)
+        ask(kit, 3)
+        kit.collector().once()
+    assert series(kit) == ["find: 2 instances, as many as CT1 counted twice (C-FIND)"]
+    told = kit.rows(reading)
+    assert [(row["study"], bool(row["failure"])) for row in told if row["failure"]] == [(make.uid("study"), True)]
+
+
+def test_a_bug_met_with_one_study_leaves_no_other_unasked(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, other = make.ct_series(2), make.ct_series(2, study="other")
+
+    def bug(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with Archive([*first, *other]) as archive:
+        rules(kit, archive.port)
+        kit.index(*first, *other)
+        kit.age(1)
+        with monkeypatch.context() as patched:
+            patched.setattr("node.evidence.source.Source.read", bug)
+            ask(kit)
+    assert {row["failure"] for row in kit.rows(reading)} == {"a fault in the node; see its log"}
+
+
+def test_what_was_to_be_asked_when_the_node_stopped_is_due_at_its_next_start(kit: Kit) -> None:
+    sent = make.ct_series(3)
+    with Archive(sent) as archive:
+        rules(kit, archive.port)
+        kit.index(*sent)
+        kit.age(1)
+        one = asker(kit)
+        archive.grows = lambda _: one._stop.set()
+        one.ask(one.questions())
+        assert kit.rows(reading) == []
+        assert len(asker(kit).questions()) == 1
+
+
 def test_a_hanging_source_holds_up_neither_the_collector_nor_another_source(kit: Kit) -> None:
     other = make.ct_series(2, study="other")
     with silent_listener() as hangs, Archive(other, ae_title="CT2") as archive:
