@@ -165,7 +165,7 @@ class Collector:
                 unit=candidate.unit, policy=policy_for(config, candidate.unit), now=datetime.fromtimestamp(now, UTC),
                 receiving=any(keys & m.receiving for m in marks), unindexed=unindexed, unjudged=candidate.unjudged,
                 arrived=facts.arrived, statements=facts.statements, performing=facts.performing,
-                readings=facts.readings, headers=facts.headers,
+                readings=facts.readings, asked=facts.asked, headers=facts.headers,
             )
         )  # fmt: skip
         if isinstance(verdict, Complete):

@@ -95,13 +95,14 @@ def mpps_lacks(facts: Facts) -> Missing | None:
 def find(facts: Facts) -> Evidence | None:
     """Every series has as many instances as its source counted, twice, both times after the last one came.
 
-    Once is not enough: a source that is still being filled counts what it has so far. For a study its source must
+    Once is not enough: a source that is still being filled counts what it has so far. Nor is one of several: what
+    another sender's source knows of, it need not. For a study its source must
     know of no other series, and its own count of the study must be the sum of theirs.
     """
     if not _may_close(facts, "find") or find_lacks(facts) is not None:
         return None
     agreed = find_twice(facts)
-    if not agreed or len(agreed) < len(_by_peer(facts)):
+    if not agreed or {one.peer for one in agreed} < {*facts.asked, *(one.peer for one in facts.readings)}:
         return None
     for series, instances in facts.arrived.items():
         if len(instances) not in [one.series.get(series) for one in agreed]:

@@ -162,10 +162,9 @@ class Asker:
         return answered == len(questions)
 
     def _failed(self, questions: Collection[Question], why: str) -> None:
-        log.warning(
-            "%s is not asked further for now about study %s: %s", next(iter(questions)).peer.source,
-            ", ".join(question.subject.study for question in questions), why,
-        )  # fmt: skip
+        first = next(iter(questions))
+        others = f" and {len(questions) - 1} others" if len(questions) > 1 else ""
+        log.warning("%s is not asked for now about study %s%s: %s", first.peer.source, first.subject.study, others, why)
         with self.database.derived.begin() as connection:
             for question in questions:
                 readings.fail(connection, question.subject, question.number, why)
