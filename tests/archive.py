@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from socketserver import BaseServer
 from typing import Any
 
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.sop_class import (
     StudyRootQueryRetrieveInformationModelFind,
@@ -29,17 +31,21 @@ class Archive:
     """Holds `instances`, which a test may change.
 
     counts: whether it returns the numbers of related instances. wrong: added to each. lists: whether it answers at
-    IMAGE level. refuse: status to answer a C-FIND with. hang: does not answer a C-FIND before its end. grows: called
-    before each C-FIND at STUDY level. to: the port that C-MOVE sends to. lost: SOP Instance UIDs that it lists and
-    cannot send. models: what it serves.
+    IMAGE level. refuse: status to answer a C-FIND with. poison: a study whose C-FIND it
+    answers with `refuse` alone, or with `says` as its counts. loose: ignores the series at IMAGE level.
+    abort: the study whose C-FIND it answers with an A-ABORT. hang: does not answer a C-FIND before its end.
+    grows: called before each C-FIND at STUDY level. to: the port that C-MOVE sends to. lost: SOP Instance UIDs that
+    it lists and cannot send. models: what it serves.
     """
 
     def __init__(
         self, instances: Sequence[Dataset] = (), *, ae_title: str = "ARCHIVE", counts: bool = True, wrong: int = 0,
         lists: bool = True, refuse: int | None = None, hang: bool = False,
         grows: Callable[[Archive], None] | None = None, to: int = 0, lost: Sequence[str] = (),
-        models: Sequence[str] = ("find", "move", "get"),
+        models: Sequence[str] = ("find", "move", "get"), poison: str = "", says: str | None = None,
+        loose: bool = False, abort: str = "",
     ) -> None:  # fmt: skip
+        self.poison, self.says, self.loose, self.abort = poison, says, loose, abort
         self.instances, self.ae_title, self.to = list(instances), ae_title, to
         self.counts, self.wrong, self.lists, self.refuse, self.hang = counts, wrong, lists, refuse, hang
         self.grows, self.lost = grows, frozenset(lost)
@@ -102,15 +108,21 @@ class Archive:
         with self._changed:
             self.asked.append((level, event.assoc.requestor.ae_title))
             self._changed.notify_all()
-        if self.hang:
+        if self.abort == str(identifier.StudyInstanceUID):
+            event.assoc.abort()
+            return
+        poisoned = self.poison in ("", str(identifier.StudyInstanceUID))
+        if self.hang and poisoned:
             self._over.wait(30)
-        if self.refuse is not None:
+        if self.refuse is not None and poisoned:
             yield self.refuse, None
             return
         if level == "IMAGE" and not self.lists:
             return
         keys = _KEYS[: _DEEPEST[level]]
         groups: dict[tuple[str, ...], int] = {}
+        if self.loose and level == "IMAGE":
+            del identifier.SeriesInstanceUID
         for one in self._matching(identifier):
             key = tuple(str(one[k].value) for k in keys)
             groups[key] = groups.get(key, 0) + 1
@@ -124,7 +136,11 @@ class Archive:
             setattr(found, keyword, value)
         if self.counts and level != "IMAGE":
             kind = "Study" if level == "STUDY" else "Series"
-            setattr(found, f"NumberOf{kind}RelatedInstances", str(count + self.wrong))
+            name = f"NumberOf{kind}RelatedInstances"
+            if self.says is not None and keys["StudyInstanceUID"] == self.poison:
+                found[Tag(name)] = DataElement(Tag(name), "LO", self.says)  # in implicit VR nobody sees the LO
+            else:
+                setattr(found, name, str(count + self.wrong))
         return found
 
     def _matching(self, identifier: Dataset) -> list[Dataset]:

@@ -165,7 +165,7 @@ class Collector:
                 unit=candidate.unit, policy=policy_for(config, candidate.unit), now=datetime.fromtimestamp(now, UTC),
                 receiving=any(keys & m.receiving for m in marks), unindexed=unindexed, unjudged=candidate.unjudged,
                 arrived=facts.arrived, statements=facts.statements, performing=facts.performing,
-                readings=facts.readings, headers=facts.headers,
+                readings=facts.readings, asked=facts.asked, headers=facts.headers,
             )
         )  # fmt: skip
         if isinstance(verdict, Complete):
@@ -193,7 +193,7 @@ class Collector:
             job
             for route, verdict in zip(config.routes, verdicts, strict=True)
             if (verdict.matched or verdict.undecided) and members
-            for job in [_job(config, route, verdict, members, unit.generation, route.name in earlier, held)]
+            for job in [_job(config, route, verdict, members, unit.generation, earlier.get(route.name), held)]
             if job is not None
         ]
         self.reach("unit complete")
@@ -216,11 +216,15 @@ def _job(
     verdict: Verdict,
     members: Sequence[tuple[ReceiptId, int]],
     generation: int,
-    again: bool,
+    begun: bool | None,
     held: str,
 ) -> NewJob | None:
-    """held   why nothing is begun without a person; empty when it may be"""
-    late = Late(route.late or config.complete.late) if again else Late.RERUN
+    """
+    begun   None: no earlier generation has a job of this route; False: none of them was begun, so that nothing is late
+            for them, and this one takes their place
+    held    why nothing is begun without a person; empty when it may be
+    """
+    late = Late(route.late or config.complete.late) if begun else Late.RERUN
     plan = freeze(route)
     targets = list(dict.fromkeys(str(s.to) for s in route.chain if s.name == "forward" and hasattr(s, "to")))
     debts = owed(late, members, generation, targets)
@@ -233,4 +237,4 @@ def _job(
         debts = [(receipt, target, "held", held) for receipt, target, _, _ in debts]
     starts = any(state == "in_job" for _, _, state, _ in debts)
     rerun = late is Late.RERUN
-    return NewJob(plan=plan, owed=debts, replaces=again and rerun, delta=not rerun, starts=starts)
+    return NewJob(plan=plan, owed=debts, replaces=begun is not None and rerun, delta=not rerun, starts=starts)

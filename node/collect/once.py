@@ -92,7 +92,7 @@ class Once:
 
     def _flaw(self, of: Row) -> str:
         try:
-            return flaw(self.spool.where(of.path), of.id, of.sha256)
+            return flaw(self.spool.where(of.path), of.id, of.sha256, identity=identity_of(of))
         except FileNotFoundError:
             return "it is gone"
 

@@ -100,6 +100,8 @@ class Facts:
     """A procedure step of the unit's study is in progress, of a sender that goes by MPPS."""
     readings: tuple[Reading, ...] = ()
     """Answers of peers that are asked, oldest first; the last two of each are looked at."""
+    asked: frozenset[str] = frozenset()
+    """AE titles of the senders whose sources are asked, whether they answered or not."""
     headers: tuple[HeaderCount, ...] = ()
 
     @property

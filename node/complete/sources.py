@@ -44,7 +44,7 @@ def commitment(facts: Facts) -> Evidence | None:
         return None
     if commitment_lacks(facts) is not None or not facts.here <= _listed(requests):
         return None
-    return Evidence("commitment", f"{counted(facts.unit)}, all that {_peers(requests)} asked commitment of")
+    return Evidence("commitment", f"{_all(facts)}, all that {_peers(requests)} asked commitment of")
 
 
 def commitment_lacks(facts: Facts) -> Missing | None:
@@ -71,7 +71,7 @@ def mpps(facts: Facts) -> Evidence | None:
             covered = len(instances) == sum(one.count for one in said)
         if not covered:
             return None
-    return Evidence("mpps", f"{counted(facts.unit)}, all that the procedure step of {_peers(steps)} made")
+    return Evidence("mpps", f"{_all(facts)}, all that the procedure step of {_peers(steps)} made")
 
 
 def mpps_lacks(facts: Facts) -> Missing | None:
@@ -95,13 +95,14 @@ def mpps_lacks(facts: Facts) -> Missing | None:
 def find(facts: Facts) -> Evidence | None:
     """Every series has as many instances as its source counted, twice, both times after the last one came.
 
-    Once is not enough: a source that is still being filled counts what it has so far. For a study its source must
+    Once is not enough: a source that is still being filled counts what it has so far. Nor is one of several: what
+    another sender's source knows of, it need not. For a study its source must
     know of no other series, and its own count of the study must be the sum of theirs.
     """
     if not _may_close(facts, "find") or find_lacks(facts) is not None:
         return None
     agreed = find_twice(facts)
-    if not agreed or len(agreed) < len(_by_peer(facts)):
+    if not agreed or {one.peer for one in agreed} < {*facts.asked, *(one.peer for one in facts.readings)}:
         return None
     for series, instances in facts.arrived.items():
         if len(instances) not in [one.series.get(series) for one in agreed]:
@@ -109,7 +110,7 @@ def find(facts: Facts) -> Evidence | None:
     if facts.unit.kind is UnitKind.STUDY and not all(map(_adds_up, agreed)):
         return None
     peers = ", ".join(sorted({one.peer for one in agreed}))
-    return Evidence("find", f"{counted(facts.unit)}, as many as {peers} counted twice (C-FIND)")
+    return Evidence("find", f"{_all(facts)}, as many as {peers} counted twice (C-FIND)")
 
 
 def find_lacks(facts: Facts) -> Missing | None:
@@ -176,7 +177,7 @@ def header(facts: Facts) -> Evidence | None:
         return None
     if sum(one.here for one in facts.headers) != len(facts.here):
         return None
-    return Evidence("header", f"{counted(facts.unit)}, as many as {facts.headers[0].what} says there are")
+    return Evidence("header", f"{_all(facts)}, as many as {facts.headers[0].what} says there are")
 
 
 def header_lacks(facts: Facts) -> Missing | None:
@@ -214,7 +215,17 @@ def _peers(statements: list[Statement]) -> str:
 
 
 def counted(unit: Unit) -> str:
-    return f"{unit.count} instance" + ("" if unit.count == 1 else "s")
+    """Arrivals of this generation: what time speaks of."""
+    return _instances(unit.count)
+
+
+def _all(facts: Facts) -> str:
+    """Everything that is here, of earlier generations too: what those who list or count speak of."""
+    return _instances(len(facts.here))
+
+
+def _instances(count: int) -> str:
+    return f"{count} instance" + ("" if count == 1 else "s")
 
 
 def seconds(duration: timedelta) -> str:

@@ -75,6 +75,18 @@ def _sources(config: Config) -> Iterator[Fault]:
                 ("peers", name, "pull"),
                 f'what is missing from "{name}" is known by C-FIND only: add `find` to its `evidence`',
             )
+        titles = {other.ae_title for other in config.peers.values()}
+        if (
+            peer.pull == "move"
+            and config.node.senders == "peers"
+            and peer.source
+            and peer.source.ae_title not in titles
+        ):
+            yield Fault(
+                ("peers", name, "pull"),
+                f"{peer.source.ae_title} opens associations to this node for what it is to move here, and "
+                f"`senders: peers` does not admit it: add {peer.source.ae_title} to `peers`, or say `pull: get`",
+            )
         if peer.query is not None and not finds:
             yield Fault(("peers", name, "query"), f'"{name}" is never asked: add `find` to its `evidence`')
         source = peer.source

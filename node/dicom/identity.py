@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from node.dicom import status
 from node.dicom.attributes import describe
+from node.dicom.elements import walk
+from node.dicom.encoding import Buffer, Malformed, encoding_of
 from node.dicom.uids import tolerable_uid, valid_uid
 from node.errors import Refused
 from node.model import UID, Header, Identity
 
 _SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES = "00080016", "00080018", "0020000D", "0020000E"
 """Keys of a `Header`."""
+_BELONGS_TO = (0x0020000D, 0x0020000E)
 
 
 def identify(header: Header, transfer_syntax: str) -> Identity:
@@ -26,6 +31,17 @@ def identify(header: Header, transfer_syntax: str) -> Identity:
         series=_uid(header, _SERIES, status.DOES_NOT_MATCH),
         transfer_syntax=UID(transfer_syntax),
     )
+
+
+def study_and_series(beginning: Buffer, transfer_syntax: str) -> tuple[UID, ...]:
+    """The Study and the Series Instance UID of a data set of which only the beginning is here; those that it has."""
+    found = []
+    with contextlib.suppress(Malformed):
+        for tag, _, _, value, end in walk(beginning, encoding_of(transfer_syntax), stop_at=_BELONGS_TO[1:]):
+            if tag in _BELONGS_TO and end <= len(beginning):
+                uid = bytes(beginning[value:end]).decode("ascii", "replace").strip("\0 ")
+                found += [UID(uid)] if tolerable_uid(uid) else []
+    return tuple(found)
 
 
 def irregular(identity: Identity) -> tuple[str, ...]:

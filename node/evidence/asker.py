@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from traceback import format_tb
 
@@ -121,31 +121,53 @@ class Asker:
             return readings.claim(connection, question.subject, question.number, self.database.now(connection))
 
     def _read(self, questions: Sequence[Question]) -> bool:
-        """False when the source did not answer everything; it is asked again after a pause."""
-        by_study = {q.subject.study: q for q in questions}
-        here = {study: self._here(question.units) for study, question in by_study.items()}
+        """False when the source did not answer everything. What it did not answer is asked again after a pause, and
+        what it was not asked, because the association went before, at once."""
+        left = {q.subject.study: q for q in questions}
+        here = {study: self._here(question.units) for study, question in left.items()}
+        answered = 0
 
         def note(study: str, said: Answer) -> None:
-            question = by_study.pop(study)
+            nonlocal answered
+            question = left[study]
             with self.database.derived.begin() as connection:
                 readings.answer(
                     connection, question.subject, question.number, self.database.now(connection), study=said.study,
                     series=said.series, instances=said.instances,
                 )  # fmt: skip
+            del left[study]
+            answered += 1
             self.wake()
 
+        def failed(study: str, why: str) -> None:
+            if not self._stop.is_set():
+                self._failed([left.pop(study)], why)
+
         try:
-            source_of(questions[0], self._stop.is_set).read(here, note)
+            source_of(questions[0], self._stop.is_set).read(here, note, failed)
         except (TryAgain, OSError) as error:
-            if self._stop.is_set():
-                return False
-            why = str(error) if isinstance(error, TryAgain) else error.strerror or type(error).__name__
-            log.warning("%s is not asked further for now: %s", questions[0].peer.source, why)
+            if not self._stop.is_set():
+                self._failed(left.values(), str(error) if isinstance(error, TryAgain) else error.strerror or "OSError")
+                left.clear()
+        except sa.exc.SQLAlchemyError:
+            raise
+        except Exception:
+            # What met a bug is asked first again, and would keep all others of this source from being asked.
+            self._failed(left.values(), "a fault in the node; see its log")
+            raise
+        if left:
             with self.database.derived.begin() as connection:
-                for question in by_study.values():
-                    readings.fail(connection, question.subject, question.number, why)
-            return False
-        return not by_study
+                for question in left.values():
+                    readings.give_back(connection, question.subject, question.number)
+        return answered == len(questions)
+
+    def _failed(self, questions: Collection[Question], why: str) -> None:
+        first = next(iter(questions))
+        others = f" and {len(questions) - 1} others" if len(questions) > 1 else ""
+        log.warning("%s is not asked for now about study %s%s: %s", first.peer.source, first.subject.study, others, why)
+        with self.database.derived.begin() as connection:
+            for question in questions:
+                readings.fail(connection, question.subject, question.number, why)
 
     def _here(self, of: Sequence[Open]) -> Here:
         came: dict[str, frozenset[str]] = {}

@@ -5,12 +5,14 @@ Study Root, one level below the other, UIDs as keys: what every SCP supports. No
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at run time
     StudyRootQueryRetrieveInformationModelFind,
     StudyRootQueryRetrieveInformationModelGet,
@@ -31,6 +33,8 @@ MOVE = str(StudyRootQueryRetrieveInformationModelMove)
 
 _PENDING = (0xFF00, 0xFF01)
 _MOST_ANSWERS = 100_000
+_MOST_COUNTED = 2**31 - 1
+"""The largest value of an IS (PS3.5 6.2)."""
 _MOST_SECONDS = 120.0
 """For all questions about one study: a source that dribbles answers must not occupy us."""
 _UIDS = 200
@@ -48,6 +52,10 @@ class Answer:
     instances: dict[str, list[str]] = field(default_factory=dict)
 
 
+class Refusal(TryAgain):
+    """It answered one request with a status that is no success; the association goes on."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Here:
     """What came of a study."""
@@ -57,6 +65,10 @@ class Here:
     whole: bool
     """Whether series of which nothing came count as missing: the study is waited for, not its series alone."""
 
+
+Note = Callable[[str, Answer], None]
+Failed = Callable[[str, str], None]
+"""(study, why)"""
 
 Wanted = Mapping[str, Sequence[str] | None]
 """Series -> SOP Instance UIDs, or None for all of it."""
@@ -71,8 +83,10 @@ class Source:
     stop: Callable[[], bool]
     timeouts: Timeouts = _PATIENCE
 
-    def read(self, studies: Mapping[str, Here], note: Callable[[str, Answer], None]) -> None:
-        """Ask what it has of each study, and hand each answer to `note` as it comes.
+    def read(self, studies: Mapping[str, Here], note: Note, failed: Failed) -> None:
+        """Ask what it has of each study, and hand each answer to `note` as it comes, or to `failed` why there is none.
+        One study that it does not answer for keeps nothing from the others, unless the association went with it: those
+        behind it are handed to neither.
 
         A series of which it has more than came, or does not say how much it has, is asked for by instance.
         """
@@ -81,7 +95,15 @@ class Source:
             for study, here in studies.items():
                 if self.stop():
                     return
-                note(study, self._study(association, study, here))
+                try:
+                    answer = self._study(association, study, here)
+                except Refusal as error:
+                    failed(study, str(error))
+                except TryAgain as error:
+                    failed(study, str(error))
+                    return
+                else:
+                    note(study, answer)
 
     def _study(self, association: Any, study: str, here: Here) -> Answer:
         over = time.monotonic() + _MOST_SECONDS
@@ -98,7 +120,9 @@ class Source:
             if not (here.whole or series in here.series) or (count is not None and count <= len(came)):
                 continue
             found = self._find(association, over, "IMAGE", study, SeriesInstanceUID=series, SOPInstanceUID="")
-            named = {uid for one in found if (uid := _uid(one, "SOPInstanceUID"))}
+            # One that ignores the key answers with all of the study.
+            of_it = (one for one in found if _uid(one, "SeriesInstanceUID") in ("", series))
+            named = {uid for one in of_it if (uid := _uid(one, "SOPInstanceUID"))}
             # Some SCPs count and do not list: then how many are missing is known, and not which.
             if named:
                 answer.instances[series] = sorted(named - came)
@@ -118,7 +142,7 @@ class Source:
                 if _uid(found, "StudyInstanceUID") in ("", study):
                     yield found
             elif code != 0x0000:
-                raise TryAgain(self._failed("C-FIND", code))
+                raise (TryAgain if code in (None, *_PENDING) else Refusal)(self._failed("C-FIND", code))
             if number >= _MOST_ANSWERS or time.monotonic() > over or self.stop():
                 raise TryAgain(f"{self.remote} did not come to an end with its answers to C-FIND")
 
@@ -207,8 +231,11 @@ def _uid(found: Dataset, keyword: str) -> str:
 
 
 def _count(found: Dataset, keyword: str) -> int | None:
-    try:
-        value = int(str(found.get(keyword)))
-    except (ValueError, TypeError):
+    """Of an integer string (PS3.5 6.2), as it came: pydicom warns of one that is none, quoting it."""
+    element = found.get_item(Tag(keyword))
+    value = element.value if element is not None else b""
+    text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
+    number = re.fullmatch(r"\+?([0-9]{1,10})", text.strip(" \0"))
+    if number is None or int(number[1]) > _MOST_COUNTED:
         return None
-    return value if value >= 0 else None
+    return int(number[1])

@@ -29,6 +29,7 @@ class Known:
     statements: tuple[Statement, ...] = ()
     performing: bool = False
     readings: tuple[Reading, ...] = ()
+    asked: frozenset[str] = frozenset()
     headers: tuple[HeaderCount, ...] = ()
 
 
@@ -51,6 +52,7 @@ def known(connection: sa.Connection, of: Open, goes_by: GoesBy) -> Known:
         statements=tuple(said),
         performing=_performing(connection, of, performers),
         readings=tuple(_readings(connection, of, who("find"))),
+        asked=frozenset(who("find")),
         headers=header_counts(headers),
     )
 

@@ -75,6 +75,13 @@ def fail(connection: sa.Connection, of: Subject, number: int, why: str) -> None:
     connection.execute(sa.update(reading).where(*_is(reading, of), reading.c.number == number).values(failure=why))
 
 
+def give_back(connection: sa.Connection, of: Subject, number: int) -> None:
+    """A question that was taken and not asked: it is due as before."""
+    connection.execute(
+        sa.delete(reading).where(*_is(reading, of), reading.c.number == number, reading.c.answer.is_(None))
+    )
+
+
 # ---- pulls -----------------------------------------------------------------------------------------------------
 
 

@@ -169,9 +169,16 @@ def members(connection: sa.Connection, unit_id: int, generation: int) -> list[Me
     ]  # fmt: skip
 
 
-def routes_run(connection: sa.Connection, unit_id: int, before: int) -> set[str]:
-    """Routes that an earlier generation of this unit went through."""
-    return set(connection.scalars(sa.select(job.c.route).where(job.c.unit == unit_id, job.c.generation < before)))
+def routes_run(connection: sa.Connection, unit_id: int, before: int) -> dict[str, bool]:
+    """Routes that an earlier generation of this unit made a job for; False where each of them is held and nothing of
+    it was ever begun, because the unit was incomplete or could not be matched."""
+    begun = sa.case((sa.and_(job.c.tries == 0, job.c.state == "held"), 0), else_=1)
+    rows = connection.execute(
+        sa.select(job.c.route, sa.func.max(begun))
+        .where(job.c.unit == unit_id, job.c.generation < before)
+        .group_by(job.c.route)
+    )
+    return {route: bool(any_begun) for route, any_begun in rows}
 
 
 def close(

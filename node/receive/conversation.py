@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -61,6 +61,8 @@ class Arrives(Protocol):
     def write(self, data: memoryview) -> None: ...
 
     def reads(self, buffer: memoryview) -> bool: ...
+
+    def belongs_to(self) -> Sequence[str]: ...
 
     def keep(self) -> tuple[object, Identity]: ...
 
@@ -141,6 +143,8 @@ class Conversation:
         """The association ends: of an instance that is not here as a whole nothing stays."""
         storing, self._storing = self._storing, None
         if storing is not None and storing.arriving is not None:
+            if (session := self.sessions.session(self.wire.key)) is not None:
+                session.arriving = None
             storing.arriving.discard()
 
     # ---- the command ----------------------------------------------------------------------------------
@@ -203,7 +207,7 @@ class Conversation:
             storing.refused = Refused(DOES_NOT_MATCH, "what the C-STORE command names is no UID")
         elif session is not None:
             named = Command(sop_class=UID(sop_class), sop_instance=UID(instance))
-            storing.arriving = self.keeper.begin(syntax, session.origin, named)
+            storing.arriving = session.arriving = self.keeper.begin(syntax, session.origin, named)
         if dimse.number_of(command, dimse.DATA_SET_TYPE) == dimse.NO_DATA_SET:
             self._answer(storing)
 

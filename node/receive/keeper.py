@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from node.dicom.encoding import Malformed
 from node.dicom.header import Reading, read_header
-from node.dicom.identity import agree, identify
+from node.dicom.identity import agree, identify, study_and_series
 from node.dicom.status import CANNOT_UNDERSTAND, OUT_OF_RESOURCES
 from node.dicom.uids import transfer_syntax
 from node.errors import Refused
@@ -157,6 +157,13 @@ class Arriving:
     def reads(self, buffer: memoryview) -> bool:
         """Whether something that was written from what underlies `buffer` is still being read there."""
         return self._incoming is not None and self._incoming.reads(buffer)
+
+    def belongs_to(self) -> tuple[UID, ...]:
+        """The study and series that it is for, as far as its beginning says; from any thread."""
+        incoming = self._incoming
+        if incoming is None or self._refused is not None or transfer_syntax(self._transfer_syntax).deflated:
+            return ()
+        return study_and_series(incoming.beginning, self._transfer_syntax)
 
     def discard(self) -> None:
         """Leave no trace of what is not kept. May be called at any time."""

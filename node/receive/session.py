@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import Protocol
 
 from node.model import Identity, Origin
 from node.receive.irregular import Irregular
@@ -29,6 +30,13 @@ class Phase(Enum):
     """A receiver process has the association, and says itself what it is receiving."""
 
 
+class Belongs(Protocol):
+    """An instance on its way in."""
+
+    def belongs_to(self) -> Sequence[str]:
+        """UIDs of the study and series that it is for, as far as they are known."""
+
+
 @dataclass(slots=True)
 class Session:
     """One association."""
@@ -39,17 +47,26 @@ class Session:
     """Monotonic time of the first fragment; while IDLE, of the last answer or of its begin."""
     contributed: OrderedDict[str, None] = field(default_factory=OrderedDict)
     irregular: Irregular = field(default_factory=Irregular)
+    arriving: Belongs | None = None
+    """What it is in the middle of; its first instance is of a unit that it has not contributed to yet."""
     last_call: bool = False
     """The node stops: the instance in flight is answered, the next one is not."""
 
     def stored(self, identity: Identity) -> None:
         self.irregular.tell(identity, self.origin)
-        for uid in (identity.series, identity.study):
-            key = f"{self.origin.called_ae}/{uid}"
+        for key in self._keys((identity.series, identity.study)):
             self.contributed[key] = None
             self.contributed.move_to_end(key)
         while len(self.contributed) > _REMEMBERED:
             self.contributed.popitem(last=False)
+
+    def coming(self) -> set[str]:
+        """Units of the instance that is arriving."""
+        arriving = self.arriving
+        return set(self._keys(arriving.belongs_to())) if arriving is not None else set()
+
+    def _keys(self, uids: Sequence[str]) -> list[str]:
+        return [f"{self.origin.called_ae}/{uid}" for uid in uids]
 
 
 class Sessions:
@@ -153,15 +170,14 @@ class Sessions:
             self._tell()
 
     def receiving(self, longer_than: float) -> set[str]:
-        """Units of associations that have been in the middle of an instance for so many seconds."""
+        """Units of associations that have been in the middle of an instance for so many seconds: of that instance, and
+        all that the association contributed to."""
         limit = time.monotonic() - longer_than
         with self._lock:
-            return {
-                unit
-                for s in self._open.values()
-                if s.phase in (Phase.ARRIVING, Phase.SERVED) and s.since <= limit
-                for unit in s.contributed
-            }
+            busy = [s for s in self._open.values() if s.phase in (Phase.ARRIVING, Phase.SERVED) and s.since <= limit]
+            # In one go: the thread of an association adds to it meanwhile.
+            found = {unit for s in busy for unit in tuple(s.contributed)}
+        return found.union(*(s.coming() for s in busy))
 
     def last_calls(self) -> list[Hashable]:
         """The node stops: what is in flight may end, nothing else begins. Returns the associations that are idle."""

@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeVar
 import sqlalchemy as sa
 
 from node.index import Database
+from node.index.intake import identity_of
 from node.index.ledger import without_row
 from node.index.schema import delivery, history, job, obligation, receipt
 from node.index.standing import Standing, of_receipts
@@ -117,7 +118,7 @@ class Verification:
     # ---- receipts -------------------------------------------------------------------------------------
 
     def _receipts(self, ids: Sequence[str]) -> list[tuple[str, Discrepancy]]:
-        columns = (receipt.c.id, receipt.c.sha256, receipt.c.calling_ae, receipt.c.called_ae, receipt.c.sender)
+        columns = (c for c in receipt.c if c.key != "header")
         with self.database.reader.connect() as connection:
             found = of_receipts(connection, self.routed, ids)
             rows = {r.id: r for r in connection.execute(sa.select(*columns).where(receipt.c.id.in_(ids)))}
@@ -134,7 +135,8 @@ class Verification:
             origin = Origin(calling_ae=row.calling_ae, called_ae=row.called_ae, sender=row.sender)
             try:
                 # What has no hash was held when it came, with the reason: its file was damaged then.
-                what = flaw(self.spool.where(one.path), one.receipt, row.sha256, origin) if row.sha256 else ""
+                path, identity = self.spool.where(one.path), identity_of(row)
+                what = flaw(path, one.receipt, row.sha256, origin, identity) if row.sha256 else ""
             except FileNotFoundError:
                 what = "its file is gone from the spool"
         if not what:
@@ -161,7 +163,7 @@ class Verification:
             ids = [path.stem for path in paths if path.stem.isprintable()]
             known = dict(connection.execute(sa.select(receipt.c.id, receipt.c.path).where(receipt.c.id.in_(ids))).all())
         found = ((path, self._stranger(path, known)) for path in paths)
-        return [(path, wrong) for path, wrong in found if wrong is not None and path.exists()]
+        return [(path, wrong) for path, wrong in found if wrong is not None and os.path.lexists(path)]
 
     def _stranger(self, path: Path, known: dict[str, str | None]) -> Discrepancy | None:
         place = self.spool.relative(path)

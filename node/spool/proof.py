@@ -1,4 +1,5 @@
-"""Whether a file of the spool still is what was acknowledged: its provenance is its row's, its bytes are its hash's."""
+"""Whether a file of the spool still is what was acknowledged: what it says of itself is its row's, its bytes are its
+hash's."""
 
 from __future__ import annotations
 
@@ -7,14 +8,18 @@ from pathlib import Path
 
 from node.dicom.part10 import read_meta
 from node.errors import CannotSucceed
-from node.model import Origin
+from node.model import Identity, Origin
 
 
-def flaw(path: Path, receipt: str, sha256: str, origin: Origin | None = None) -> str:
+def flaw(
+    path: Path, receipt: str, sha256: str, origin: Origin | None = None, identity: Identity | None = None
+) -> str:  # fmt: skip
     """What is wrong with the file of a receipt; empty when nothing is. Reads all of it.
 
-    sha256   of the data set, as the row says
-    origin   as the row says; None: not compared
+    sha256      of the data set, as the row says
+    origin      as the row says; None: not compared
+    identity    as the row says; None: not compared. The hash is of the data set alone, and how that is to be read says
+                the Transfer Syntax UID before it
 
     Raises FileNotFoundError.
     """
@@ -29,6 +34,10 @@ def flaw(path: Path, receipt: str, sha256: str, origin: Origin | None = None) ->
         return f"it cannot be read: {error.strerror}"
     if found != sha256:
         return "its bytes are not those that were received"
+    if identity is not None and (meta.sop_class, meta.sop_instance, meta.transfer_syntax) != (
+        identity.sop_class, identity.sop_instance, identity.transfer_syntax
+    ):  # fmt: skip
+        return "its file meta information names another instance, class or transfer syntax than its row"
     provenance = meta.provenance
     if provenance is None:
         return "its provenance is gone"

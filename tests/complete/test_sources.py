@@ -172,6 +172,7 @@ def test_every_source_that_is_asked_must_have_said_it_twice() -> None:
     one = (reading(15, a=3), reading(20, a=3))
     assert by(judge(facts(30, readings=(*one, reading(22, peer="CT2", b=1))))) == "wait"
     assert by(judge(facts(30, readings=(*one, reading(22, peer="CT2"), reading(27, peer="CT2"))))) == "find"
+    assert by(judge(facts(30, readings=one, asked=frozenset({"CT1", "CT2"})))) == "wait", "CT2 did not answer"
 
 
 def test_a_study_is_complete_with_every_series_the_source_knows() -> None:

@@ -174,3 +174,13 @@ def test_a_source_may_be_another_application_entity() -> None:
     query = "query: {ae_title: PACS, host: pacs, port: 104}"
     asked = f"ct1: {{ae_title: CT1, host: 10.1.2.0/24, evidence: find, pull: move, {query}}}"
     assert problems(steps("drop"), peers=asked) == []
+
+
+def test_an_archive_that_is_to_move_instances_here_has_to_be_admitted() -> None:
+    query = "query: {ae_title: PACS, host: pacs, port: 104}"
+    asked = f"ct1: {{ae_title: CT1, host: 10.1.2.0/24, evidence: find, pull: move, {query}}}"
+    (fault,) = problems(steps("drop"), node="senders: peers", peers=asked)
+    assert "add PACS to `peers`, or say `pull: get`" in fault
+    admitted = f"{asked}, pacs: {{ae_title: PACS, host: 10.1.2.9}}"
+    assert problems(steps("drop"), node="senders: peers", peers=admitted) == []
+    assert problems(steps("drop"), node="senders: peers", peers=asked.replace("move", "get")) == []

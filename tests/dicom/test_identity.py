@@ -6,10 +6,12 @@ from hypothesis import strategies as st
 
 from node.dicom import status
 from node.dicom.attributes import describe
-from node.dicom.identity import agree, identify, irregular
+from node.dicom.identity import agree, identify, irregular, study_and_series
 from node.dicom.uids import tolerable_uid, valid_uid
 from node.errors import Refused
 from node.model import UID, Identity
+from tests import make
+from tests.dicom.datasets import encoded
 
 CT, EXPLICIT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1"
 KEYS = {"sop_class": "00080016", "sop_instance": "00080018", "study": "0020000D", "series": "0020000E"}
@@ -85,3 +87,20 @@ def test_a_command_that_names_another_object_is_refused() -> None:
         with pytest.raises(Refused) as refused:
             agree(*command, identity)
         assert refused.value.status == status.DOES_NOT_MATCH
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"])
+def test_of_a_beginning_study_and_series_are_known_as_soon_as_they_are_there(syntax: str) -> None:
+    instance = make.instance()
+    data = encoded(instance, syntax)
+    study, series = make.uid("study"), make.uid("study", "series")
+    behind = data.index(series.encode()) + len(series) + len(series) % 2
+    known = [study_and_series(data[:size], syntax) for size in range(len(data) + 1)]
+    assert known[:behind] == sorted(known[:behind])
+    assert set(known[:behind]) == {(), (study,)}
+    assert set(known[behind:]) == {(study, series)}
+
+
+@given(st.binary(max_size=200))
+def test_what_is_no_data_set_is_of_no_series(data: bytes) -> None:
+    assert all(map(tolerable_uid, study_and_series(data, EXPLICIT)))

@@ -127,10 +127,13 @@ def test_incomplete_may_be_held_and_a_person_releases_it(kit: Kit) -> None:
     assert kit.jobs() == {key: "queued"}
 
 
-def test_the_missing_one_that_comes_late_takes_the_place_of_what_is_held(kit: Kit) -> None:
+@pytest.mark.parametrize("late", ["rerun", "delta", "hold", "ignore"])
+def test_the_missing_one_that_comes_late_takes_the_place_of_what_is_held(kit: Kit, late: str) -> None:
+    """Whatever becomes of late arrivals: nothing of the unit was begun, so it is not late for anything."""
     sent = make.ct_series(4)
     with Archive(sent) as archive:
-        kit.rules(RULES.format(port=archive.port, unit="").replace("floor:", "incomplete: hold, floor:"))
+        held = f"incomplete: hold, late: {late}, floor:"
+        kit.rules(RULES.format(port=archive.port, unit="").replace("floor:", held))
         kit.index(*sent[:3])
         kit.age(1)
         ask(kit)
@@ -141,6 +144,25 @@ def test_the_missing_one_that_comes_late_takes_the_place_of_what_is_held(kit: Ki
         kit.collector().once()
     assert kit.jobs()[first] == "done"
     assert kit.balance() == {"in_job": 4}
+    assert series(kit)[1] == "find: 4 instances, as many as CT1 counted twice (C-FIND)"
+
+
+def test_once_a_person_released_what_was_incomplete_the_rest_is_late(kit: Kit) -> None:
+    sent = make.ct_series(4)
+    with Archive(sent) as archive:
+        held = "incomplete: hold, late: ignore, floor:"
+        kit.rules(RULES.format(port=archive.port, unit="").replace("floor:", held))
+        kit.index(*sent[:3])
+        kit.age(1)
+        ask(kit)
+        (first,) = kit.close(4 * 3600)
+        kit.acts().release(first)
+        kit.index(sent[3])
+        kit.age(1)
+        ask(kit, 2)
+        kit.collector().once()
+    assert kit.jobs()[first] == "queued"
+    assert kit.balance() == {"in_job": 3, "ignored": 1}
 
 
 @pytest.mark.parametrize("wrong", [-1, 1])
@@ -177,6 +199,51 @@ def test_a_dead_source_leaves_it_to_quiet_time(kit: Kit, caplog: pytest.LogCaptu
     assert asker(kit).questions() == [], "after a pause"
     assert len(kit.close()) == 1
     assert series(kit) == ["quiet: 3 instances, quiet for 60 s"]
+
+
+def test_a_study_that_ends_every_association_is_tried_apart_from_the_others(kit: Kit) -> None:
+    """It is asked first, being longest due; those behind it are asked at once, without it."""
+    first, other = make.ct_series(2), make.ct_series(2, study="other")
+    with Archive([*first, *other], abort=make.uid("study")) as archive:
+        rules(kit, archive.port)
+        kit.index(*first)
+        kit.age(0.1)
+        kit.index(*other)
+        kit.age(1)
+        ask(kit, 3)
+        kit.collector().once()
+    assert series(kit) == ["find: 2 instances, as many as CT1 counted twice (C-FIND)"]
+    told = kit.rows(reading)
+    assert [(row["study"], bool(row["failure"])) for row in told if row["failure"]] == [(make.uid("study"), True)]
+
+
+def test_a_bug_met_with_one_study_leaves_no_other_unasked(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, other = make.ct_series(2), make.ct_series(2, study="other")
+
+    def bug(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with Archive([*first, *other]) as archive:
+        rules(kit, archive.port)
+        kit.index(*first, *other)
+        kit.age(1)
+        with monkeypatch.context() as patched:
+            patched.setattr("node.evidence.source.Source.read", bug)
+            ask(kit)
+    assert {row["failure"] for row in kit.rows(reading)} == {"a fault in the node; see its log"}
+
+
+def test_what_was_to_be_asked_when_the_node_stopped_is_due_at_its_next_start(kit: Kit) -> None:
+    sent = make.ct_series(3)
+    with Archive(sent) as archive:
+        rules(kit, archive.port)
+        kit.index(*sent)
+        kit.age(1)
+        one = asker(kit)
+        archive.grows = lambda _: one._stop.set()
+        one.ask(one.questions())
+        assert kit.rows(reading) == []
+        assert len(asker(kit).questions()) == 1
 
 
 def test_a_hanging_source_holds_up_neither_the_collector_nor_another_source(kit: Kit) -> None:

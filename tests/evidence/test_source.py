@@ -29,8 +29,15 @@ def source(port: int, *, timeouts: Timeouts | None = None, stop: Callable[[], bo
 def read(archive: Archive, *, here: int = 5, whole: bool = False, timeouts: Timeouts | None = None) -> Answer:
     found: dict[str, Answer] = {}
     asked = {STUDY: Here(series={SERIES: frozenset(str(one.SOPInstanceUID) for one in FIVE[:here])}, whole=whole)}
-    source(archive.port, timeouts=timeouts).read(asked, found.__setitem__)
+    why: list[str] = []
+    source(archive.port, timeouts=timeouts).read(asked, found.__setitem__, lambda study, text: why.append(text))
+    if why:
+        raise TryAgain(why[0])
     return found[STUDY]
+
+
+def never(study: str, why: str) -> None:
+    raise AssertionError(f"{study}: {why}")
 
 
 def test_it_says_how_many_instances_study_and_series_have() -> None:
@@ -71,7 +78,7 @@ def test_several_studies_are_asked_for_on_one_association() -> None:
     with Archive(FIVE) as archive:
         asked = {uid: Here(series={}, whole=True) for uid in (STUDY, "1.2.3")}
         found: dict[str, Answer] = {}
-        source(archive.port).read(asked, found.__setitem__)
+        source(archive.port).read(asked, found.__setitem__, never)
         assert archive.associations == 1
     assert found["1.2.3"] == Answer()
     assert found[STUDY].study == 5
@@ -85,9 +92,39 @@ def test_what_does_not_work_may_work_later(how: dict[str, int]) -> None:
 
 def test_a_dead_or_silent_one_may_answer_later() -> None:
     with pytest.raises(TryAgain, match="cannot be reached"):
-        source(free_port()).read({STUDY: Here(series={}, whole=True)}, lambda *_: None)
+        source(free_port()).read({STUDY: Here(series={}, whole=True)}, lambda *_: None, never)
     with silent_listener() as port, pytest.raises(TryAgain, match="did not answer the association request"):
-        source(port, timeouts=QUICK).read({STUDY: Here(series={}, whole=True)}, lambda *_: None)
+        source(port, timeouts=QUICK).read({STUDY: Here(series={}, whole=True)}, lambda *_: None, never)
+
+
+@pytest.mark.parametrize("how", [{"refuse": 0xC001}, {"hang": True}])
+def test_one_study_that_it_does_not_answer_for_keeps_nothing_from_the_others(how: dict[str, int]) -> None:
+    """Unless the association is over with it: then those behind it were not asked."""
+    with Archive(FIVE, poison="1.2.3", **how) as archive:
+        asked = {uid: Here(series={}, whole=True) for uid in ("1.2.3", STUDY)}
+        found: dict[str, Answer] = {}
+        failed: dict[str, str] = {}
+        source(archive.port, timeouts=QUICK).read(asked, found.__setitem__, failed.__setitem__)
+        assert archive.associations == 1
+    assert list(failed) == ["1.2.3"]
+    assert list(found) == ([STUDY] if "refuse" in how else [])
+
+
+@pytest.mark.parametrize("count", ["-3", "99999999999", "1\\2", ""])
+def test_a_count_that_is_none_is_not_believed(count: str) -> None:
+    with Archive(FIVE, poison=STUDY, says=count, lists=False) as archive:
+        assert read(archive) == Answer(study=None, series={SERIES: None})
+
+
+def test_an_answer_that_cannot_be_read_may_be_better_later() -> None:
+    with Archive(FIVE, poison=STUDY, says="inf") as archive, pytest.raises(TryAgain, match="C-FIND"):
+        read(archive)
+
+
+def test_one_that_ignores_which_series_is_asked_for_says_nothing_of_the_others() -> None:
+    with Archive([*FIVE, make.report()], loose=True) as archive:
+        said = read(archive, here=3)
+    assert said.instances == {SERIES: sorted(str(one.SOPInstanceUID) for one in FIVE[3:])}
 
 
 def test_missing_instances_come_over_the_association_that_asks_for_them() -> None:

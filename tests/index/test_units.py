@@ -199,7 +199,7 @@ def test_members_are_current_ones_up_to_a_generation(kit: Kit) -> None:
     with kit.database.reader.connect() as connection:
         assert {m.receipt for m in units.members(connection, judged.id, 1)} == set(first)
         both = units.members(connection, judged.id, 2)
-        assert units.routes_run(connection, judged.id, 2) == {"r"}
-        assert units.routes_run(connection, judged.id, 1) == set()
+        assert units.routes_run(connection, judged.id, 2) == {"r": True}
+        assert units.routes_run(connection, judged.id, 1) == {}
     assert {m.receipt: m.generation for m in both} == {**dict.fromkeys(first, 1), late[0]: 2}
     assert both[0].header["00080060"] == ["CS", ["CT"]]

@@ -177,6 +177,17 @@ def test_echo_is_answered_between_instances_too(tmp_path: Path) -> None:
         until(lambda: node.sessions.receiving(0.0) == set(), "the last answer is out")
 
 
+def test_the_first_instance_of_an_association_is_of_its_series_before_it_is_whole(tmp_path: Path) -> None:
+    instance = Instance.of(make.instance())
+    with station(tmp_path) as node, Sender(node.port, [(CT, [EXPLICIT])]) as sender:
+        sender.begin(instance, only=len(instance.data) - 1)
+        units = {f"NODE/{make.uid('study')}", f"NODE/{make.uid('study', 'series')}"}
+        until(lambda: node.sessions.receiving(0.0) == units, "its header is here")
+        sender.raw(sender.p_data(1, 0x02, instance.data[-1:]))
+        assert sender.status() == 0
+        until(lambda: node.sessions.receiving(0.0) == set(), "the answer is out")
+
+
 def test_instances_that_come_in_many_small_fragments_are_whole(tmp_path: Path) -> None:
     instance = Instance.of(make.ct_series(1, rows=64, columns=64)[0])
     with station(tmp_path) as node, Sender(node.port, [(CT, [EXPLICIT])]) as sender:

@@ -124,3 +124,22 @@ def test_waiting_ends_when_the_last_sender_goes_away() -> None:
     sessions.last_calls()
     threading.Timer(0.05, sessions.remove, ("a",)).start()
     assert sessions.wait_until_answered(10.0)
+
+
+def test_the_first_instance_of_an_association_is_received_for_its_unit_as_soon_as_it_says_which() -> None:
+    class Beginning:
+        uids: tuple[str, ...] = ()
+
+        def belongs_to(self) -> tuple[str, ...]:
+            return self.uids
+
+    sessions = entered("a")
+    session = sessions.session("a")
+    assert session is not None
+    sessions.arrive("a")
+    session.arriving = beginning = Beginning()
+    assert sessions.receiving(0.0) == set()
+    beginning.uids = ("1.2", "1.2.1")
+    assert sessions.receiving(0.0) == {"NODE/1.2", "NODE/1.2.1"}
+    session.arriving = None
+    assert sessions.receiving(0.0) == set()

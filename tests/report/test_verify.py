@@ -67,6 +67,11 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
+def another_syntax(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"1.2.840.10008.1.2.1", b"1.2.840.10008.1.2.5", 1))
+
+
 def swap(one: Path, other: Path) -> None:
     one.unlink()
     one.write_bytes(other.read_bytes())
@@ -79,6 +84,13 @@ def obliged(w: World, target: str) -> sa.Update:
 BREAKS: dict[str, tuple[Callable[[World], Any], str, Callable[[World], str]]] = {
     "a byte of a received file is flipped": (
         lambda w: flip(w.file(w.sent[0])), "its bytes are not those that were received", lambda w: w.sent[0]
+    ),
+    "a bit of the transfer syntax of a received file is flipped": (
+        lambda w: another_syntax(w.file(w.alone)), "names another instance, class or transfer syntax", lambda w: w.alone
+    ),
+    "a link that leads nowhere is in the spool": (
+        lambda w: w.file(w.alone).with_name("nowhere.dcm").symlink_to("/nonexistent"), "has no row",
+        lambda w: "nowhere.dcm",
     ),
     "a received file is gone": (lambda w: w.file(w.alone).unlink(), "its file is gone", lambda w: w.alone),
     "a received file that is over is gone": (lambda w: w.file(w.made).unlink(), "its file is gone", lambda w: w.made),

@@ -20,7 +20,7 @@ def kept(kit: Kit) -> tuple[Path, Arrival]:
 
 def test_a_whole_file_has_no_flaw(kit: Kit) -> None:
     path, arrival = kept(kit)
-    assert flaw(path, arrival.receipt, arrival.sha256, arrival.origin) == ""
+    assert flaw(path, arrival.receipt, arrival.sha256, arrival.origin, arrival.identity) == ""
 
 
 @pytest.mark.parametrize(("at", "what"), [(-1, "bytes are not those"), (128, "not a DICOM file")])
@@ -30,6 +30,16 @@ def test_a_flipped_byte_is_one(kit: Kit, at: int, what: str) -> None:
     content[at] ^= 1
     path.write_bytes(content)
     assert what in flaw(path, arrival.receipt, arrival.sha256)
+
+
+@pytest.mark.parametrize("field", ["sop_class", "sop_instance", "transfer_syntax"])
+def test_a_flipped_bit_before_the_data_set_that_says_what_it_is_is_one(kit: Kit, field: str) -> None:
+    path, arrival = kept(kit)
+    content, uid = bytearray(path.read_bytes()), getattr(arrival.identity, field).encode()
+    content[content.index(uid, 132) + len(uid) - 1] ^= 4
+    path.write_bytes(content)
+    assert flaw(path, arrival.receipt, arrival.sha256) == "", "the data set is whole"
+    assert "names another" in flaw(path, arrival.receipt, arrival.sha256, identity=arrival.identity)
 
 
 def test_a_file_that_was_cut_is_one(kit: Kit) -> None:
