@@ -34,7 +34,8 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
+        # Of a copy the first name is where from; it is the other disk that is full.
+        place = f"{error.filename2 or error.filename}: " if error.filename else ""
         print(f"{place}{error.strerror or error}", file=sys.stderr)
         sys.exit(1)
 

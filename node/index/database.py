@@ -37,12 +37,16 @@ NETWORK_FILE_SYSTEMS = frozenset({
 })  # fmt: skip
 
 _DAMAGED = "it is damaged: stop the node, move it away, and `dicom-node restore` a backup"
-_ANOTHERS = "it or its folder belongs to another user: run this as the user of the node, or `chown` the data folder"
+_ANOTHERS = (
+    "it or its folder belongs to another user, or its disk is read-only: run this as the user of the node, or `chown` "
+    "the data folder"
+)
 _ADVICE = {
     "file is not a database": _DAMAGED,
     "malformed": _DAMAGED,
     "unable to open": _ANOTHERS,
     "readonly": _ANOTHERS,
+    "disk I/O": "see whether its disk is full, or broken: `df`, `dmesg`",
 }  # fmt: skip
 """What SQLite says -> what to do."""
 

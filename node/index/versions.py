@@ -100,7 +100,9 @@ def check(connection: sa.Connection, data: Path, *, version: int = VERSION) -> N
 
 
 def nobody_ran(data: Path) -> str:
-    return f"no node has run on {data} yet: start one with `dicom-node serve`, or correct `data` in rules.yaml"
+    return (
+        f"no node has run on {data} yet: start one with `dicom-node serve`, or correct rules.yaml (`data`, `database`)"
+    )
 
 
 def _refuse_newer(found: int, version: int) -> None:

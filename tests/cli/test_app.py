@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import sqlite3
 import subprocess
 import sys
@@ -93,6 +95,14 @@ def test_a_database_that_another_holds_is_said_in_one_line_and_looking_waits_for
         assert dicom_node("ledger", "--config", left.rules).code == 0
         ran = dicom_node("release", left.capture, "--config", left.rules)
     assert (ran.code, ran.out, ran.err) == (1, "", "the database cannot be used: database is locked\n")
+
+
+def test_of_a_copy_that_fails_the_place_where_there_is_no_room_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def copies(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/work/a.dcm", None, "/full/a.dcm")
+
+    monkeypatch.setattr("node.cli.app.app", copies)
+    assert dicom_node("process").err == "/full/a.dcm: No space left on device\n"
 
 
 def test_a_file_where_the_data_folder_should_be_is_said_without_a_traceback(tmp_path: Path) -> None:
