@@ -72,12 +72,7 @@ def restore(
     Files that the backup has no row for stay in the spool; the next start indexes them as held. Raises
     ConfigurationError when the folder is no backup, damaged, or of a newer program; then nothing was changed.
     """
-    try:
-        about = json.loads((folder / "about.json").read_text())
-    except (OSError, ValueError):
-        raise ConfigurationError(f"{folder} is no backup: it has no readable about.json") from None
-    if about["schema"] > VERSION:
-        raise ConfigurationError(f"{folder} was made by dicom-node {about['version']}, which is newer than this one")
+    check_about(folder)
     check(folder / "tables.jsonl.gz")  # all of it, before anything of what is here is touched
     mapped = folder / "crosswalk.jsonl.gz"  # older backups have none
     patients = copies_of_crosswalk.read(mapped) if mapped.exists() else []
@@ -102,6 +97,16 @@ def restore(
     mark.pair(database, crosswalk)
     _restore_secrets(data, folder)
     return rows
+
+
+def check_about(folder: Path) -> None:
+    """That it is a backup, and of no newer program. Raises ConfigurationError."""
+    try:
+        about = json.loads((folder / "about.json").read_text())
+    except (OSError, ValueError):
+        raise ConfigurationError(f"{folder} is no backup: it has no readable about.json") from None
+    if about["schema"] > VERSION:
+        raise ConfigurationError(f"{folder} was made by dicom-node {about['version']}, which is newer than this one")
 
 
 def _restore_secrets(data: Path, folder: Path) -> None:

@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from node.collect.collector import Collector
 from node.collect.soon import Soon
 from node.commit.committer import Committer
@@ -35,6 +37,7 @@ from node.receive.sweep import Sweep
 from node.receive.watermark import Watermark
 from node.report.balance import RunningCheck
 from node.report.http import StatusServer
+from node.report.leaving import what_is_left
 from node.retention import Retention
 from node.rules import Rules, RulesWatch
 from node.run.perform import prepare
@@ -145,6 +148,11 @@ class Service:
         if self.receivers is not None:
             self.receivers.wait_ready(_STARTING)
 
+    def read_rules_again(self) -> None:
+        """Also where the file looks as it did."""
+        if self._watch is not None:
+            self._watch.read_again()
+
     def stop(self, seconds: float = 20.0) -> bool:
         """Finish the instance in flight, answer no more, leave the rest for the next start.
 
@@ -164,6 +172,8 @@ class Service:
         if self.receivers is not None:
             self.receivers.stop()
         ended = self.engine.stop(seconds)
+        if self.listening:
+            self._say_what_is_left(ended)
         self.committer.wait_until_sent(2.0)
         self.pool.close()
         for thread in self._threads:
@@ -176,6 +186,16 @@ class Service:
         doors.close_all()
         self.database.close()
         return ended
+
+    def _say_what_is_left(self, ended: bool) -> None:
+        """For who reads the log of the night: what the next start will go on with."""
+        left = "what is in the database, which is away"
+        if self.engine.reachable:
+            with contextlib.suppress(sa.exc.SQLAlchemyError), self.database.reader.connect() as connection:
+                left = str(what_is_left(connection, self.rules.current().routed))
+        cut = "" if ended else "; what did not end in time is done again"
+        count = self.rows.written
+        log.info("stopped: %d instances received since the start; left for the next start: %s%s", count, left, cut)
 
     def _thread(self, name: str, target: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=target, args=arguments, name=name, daemon=True)

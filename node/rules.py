@@ -103,6 +103,12 @@ class RulesWatch:
         self._watching.stop()
         self._thread.join(5)
 
+    def read_again(self) -> None:
+        """Soon, also where the file looks as it did when it was read last."""
+        log.info("rules.yaml is read again, as asked")
+        self._rules.stamp = None
+        self._wake.set()
+
     def _run(self) -> None:
         while not self._stop.is_set():
             self._wake.wait(self._look)

@@ -12,7 +12,8 @@ from node.crosswalk import Crosswalk, doors, mark
 from node.crosswalk.doors import Doors
 from node.errors import ConfigurationError
 from node.index import Database, connect
-from node.index.versions import prepare, read_meta, write_meta
+from node.index.database import FILE
+from node.index.versions import check, nobody_ran, prepare, read_meta, write_meta
 
 
 def open_database(config: Config, *, migrate: bool = True) -> Database:
@@ -23,6 +24,25 @@ def open_database(config: Config, *, migrate: bool = True) -> Database:
     """
     database = connect(_url(config), config.node.data)
     prepare(database.durable, config.node.data, migrate=migrate)
+    return database
+
+
+def open_existing(config: Config) -> Database:
+    """Open the database of a node that has run, for a command beside it: nothing is made, nothing is brought forward.
+
+    Made here it would belong to whoever looked, a node of another user could not start on it, and where `data` is
+    wrong it would say that all is well. Raises ConfigurationError.
+    """
+    data = config.node.data
+    if not (data / FILE if config.node.database.url == "sqlite" and data.is_dir() else data).exists():
+        raise ConfigurationError(nobody_ran(data))
+    database = connect(_url(config), data)
+    try:
+        with database.reader.connect() as connection:
+            check(connection, data)
+    except ConfigurationError:
+        database.close()
+        raise
     return database
 
 

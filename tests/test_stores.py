@@ -8,7 +8,15 @@ from node.config import Config, load
 from node.errors import ConfigurationError
 from node.index.versions import read_meta, write_meta
 from node.steps import STEPS
-from node.stores import crosswalk_with, open_crosswalk, open_database, open_keys, read_keys, restored_at
+from node.stores import (
+    crosswalk_with,
+    open_crosswalk,
+    open_database,
+    open_existing,
+    open_keys,
+    read_keys,
+    restored_at,
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -104,3 +112,13 @@ def test_a_reading_command_does_not_bring_an_older_database_forward(config: Conf
     database.close()
     with pytest.raises(ConfigurationError, match=r"start it once with `dicom-node serve`"):
         open_database(config, migrate=False)
+    with pytest.raises(ConfigurationError, match=r"start it once with `dicom-node serve`"):
+        open_existing(config)
+
+
+def test_a_database_is_made_for_a_node_and_not_for_who_looks(config: Config) -> None:
+    with pytest.raises(ConfigurationError, match="no node has run on"):
+        open_existing(config)
+    assert not config.node.data.exists()
+    open_database(config).close()
+    open_existing(config).close()

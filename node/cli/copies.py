@@ -22,12 +22,14 @@ def backup(folder: Path, path: Path, as_json: bool) -> int:
 
 
 def restore(folder: Path, path: Path, as_json: bool) -> int:
+    from node.backup import check_about
     from node.backup import restore as put_back
     from node.engine.engine import Engine
     from node.moment import process_name
     from node.stores import crosswalk_doors
 
-    with opened(path) as node:
+    check_about(folder)  # before a data folder is made for it
+    with opened(path, new=True) as node:
         if not is_stopped(node.config.node.data):
             return 1
         engine = Engine(node.database.derived, node.config.node.data, process_name())

@@ -23,16 +23,21 @@ class Opened:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Opened]:
-    """Raises ConfigurationError. Starts nothing, and takes no part in receiving."""
+def opened(path: Path, *, new: bool = False) -> Iterator[Opened]:
+    """Starts nothing, and takes no part in receiving.
+
+    new     where no node has run yet, database and spool are made
+
+    Raises ConfigurationError.
+    """
     from node.config import load
     from node.moment import new_receipt, process_name, utc_now
     from node.spool import Files, Spool
     from node.steps import STEPS
-    from node.stores import open_database
+    from node.stores import open_database, open_existing
 
     config = load(path, STEPS)
-    database = open_database(config, migrate=False)
+    database = open_database(config, migrate=False) if new else open_existing(config)
     spool = Spool(config.node.data / "spool", process_name(), files=Files(), clock=utc_now, ids=new_receipt)
     try:
         yield Opened(config=config, database=database, spool=spool)

@@ -29,6 +29,10 @@ def serve(path: Path) -> int:
     done = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: done.set())
+    again = threading.Event()
+    # Whoever closes the terminal that it runs in ends it; without one it means, as elsewhere, to read the file again.
+    hung_up = done if sys.stdin is not None and sys.stdin.isatty() else again
+    signal.signal(signal.SIGHUP, lambda *_: hung_up.set())
     try:
         service = build(path, config=config)
     except OSError as error:
@@ -51,7 +55,9 @@ def serve(path: Path) -> int:
     print(f"dicom-node ready: {'/'.join(config.node.ae_title)} on {addresses}, data in {config.node.data}", flush=True)
     while not done.wait(1.0):
         # The system may hand a signal to any thread, and Python runs its handler only when this one wakes up.
-        pass
+        if again.is_set():
+            again.clear()
+            service.read_rules_again()
     if not service.stop():
         sys.stdout.flush()
         os._exit(0)  # a thread that waits for a peer would keep the process alive for as long as that takes

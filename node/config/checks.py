@@ -122,9 +122,18 @@ def _is_this_node(config: Config, ae_title: str, target: Address) -> bool:
     return False
 
 
+_OWN = ("spool", "outbox", "work", "run", "secrets")
+"""Folders in `data` that are the node's alone."""
+
+
 def _folders(config: Config) -> Iterator[Fault]:
+    own = [config.node.data / name for name in _OWN]
     watched = [entry.path for entry in config.node.watch]
     outputs = {name: d.folder for name, d in config.destinations.items() if d.folder is not None}
+    for name, folder in outputs.items():
+        if folder == config.node.data or any(folder.is_relative_to(one) for one in own):
+            text = f'"{name}" is in what the node keeps for itself, and removes or holds: name a folder outside `data`'
+            yield Fault(("destinations", name, "folder"), text)
     for place, entry in enumerate(config.node.watch):
         loc = ("node", "watch", place)
         if entry.path in watched[:place]:

@@ -113,6 +113,8 @@ def sentence(error: Any) -> str:
             return "must be a mapping (key: value)"
         case "tuple_type" | "list_type":
             return "must be a list"
+        case "too_short":
+            return "must not be empty"
         case "string_type":
             return "must be text: write it in quotes"
         case "bool_parsing" | "bool_type":

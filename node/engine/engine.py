@@ -64,6 +64,8 @@ class Engine:
         self._ended: set[str] = set()
         """Runs whose thread has ended; DBOS is storing that, or could not."""
         self._stopping = threading.Event()
+        self.reachable = True
+        """Whether the database was there when the last steps ended."""
         self._dbos: DBOS | None = None
         self._reaper: Reaper | None = None
         DBOS.migrate(self._url)
@@ -136,6 +138,7 @@ class Engine:
         return self._stopping.is_set()
 
     def _wait_for_those_in_flight(self, deadline: float) -> bool:
+        told = False
         try:
             while True:
                 # DBOS would wait for a database that is away, without an end.
@@ -144,12 +147,16 @@ class Engine:
                 mine = self._list(status="PENDING", executor_id=self.process)
                 if not mine:
                     return True
+                if not told:
+                    log.info("stopping: %d jobs and deliveries are in flight, and end their step first", len(mine))
+                    told = True
                 if time.monotonic() > deadline:
                     log.warning("%d jobs or deliveries did not end in time", len(mine))
                     return False
                 time.sleep(0.02)
         except sa.exc.DBAPIError as error:
             log.warning("the database is away and cannot say what is in flight: %s", type(error.orig).__name__)
+            self.reachable = False
             return False
 
     # ---- put in, hurry, cancel ---------------------------------------------------------------------------

@@ -36,6 +36,20 @@ NETWORK_FILE_SYSTEMS = frozenset({
     "glusterfs", "fuse.glusterfs", "fuse.sshfs", "fuse.ceph", "fuse.rclone", "fuse.s3fs",
 })  # fmt: skip
 
+_DAMAGED = "it is damaged: stop the node, move it away, and `dicom-node restore` a backup"
+_ANOTHERS = (
+    "it or its folder belongs to another user, or its disk is read-only: run this as the user of the node, or `chown` "
+    "the data folder"
+)
+_ADVICE = {
+    "file is not a database": _DAMAGED,
+    "malformed": _DAMAGED,
+    "unable to open": _ANOTHERS,
+    "readonly": _ANOTHERS,
+    "disk I/O": "see whether its disk is full, or broken: `df`, `dmesg`",
+}  # fmt: skip
+"""What SQLite says -> what to do."""
+
 Insert = sqlite.Insert | postgresql.Insert
 
 
@@ -67,18 +81,28 @@ def open_reader(url: str, data: Path, *, file: str = FILE) -> sa.Engine:
 def check_versions(engine: sa.Engine) -> None:
     """Connect, and refuse a database that is too old.
 
-    Raises ConfigurationError: too old, or PostgreSQL cannot be reached.
+    Raises ConfigurationError: too old, no database, another user's, or PostgreSQL cannot be reached.
     """
     try:
         with engine.connect() as connection:
             version = connection.dialect.server_version_info or ()
-    except sa.exc.OperationalError as error:
+    except sa.exc.DatabaseError as error:
         # The driver's text names host, port and user, which is what the operator needs; it has no password.
-        raise ConfigurationError(f"the database cannot be opened: {error.orig}") from error
+        file = f" {engine.url.database}" if engine.dialect.name == "sqlite" else ""
+        raise ConfigurationError(f"the database{file} cannot be opened: {error.orig}{_advice(error)}") from error
     if engine.dialect.name == "sqlite" and sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise ConfigurationError(f"SQLite {sqlite3.sqlite_version} is too old; 3.35 or newer is needed")
     if engine.dialect.name == "postgresql" and version < (OLDEST_POSTGRESQL,):
         raise ConfigurationError(f"PostgreSQL {version[0]} is too old; {OLDEST_POSTGRESQL} or newer is needed")
+
+
+def _advice(error: sa.exc.DatabaseError) -> str:
+    """What to do about what SQLite says of a file; nothing where that is clear."""
+    said = str(error.orig)
+    for text, advice in _ADVICE.items():
+        if text in said:
+            return f" ({advice})"
+    return ""
 
 
 def database_clock(connection: sa.Connection) -> datetime:
@@ -130,7 +154,7 @@ def _sqlite(path: Path, *, begin: str, pragmas: Mapping[str, str]) -> sa.Engine:
             f"{data} is on a network file system ({kind}), where SQLite cannot keep the database whole; "
             "put node.data on a local disk, or use PostgreSQL (node.database)"
         )
-    engine = sa.create_engine(f"sqlite:///{path}", pool_size=20, max_overflow=20)
+    engine = sa.create_engine(f"sqlite:///{path}", pool_size=20, max_overflow=20, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def set_up(connection: sqlite3.Connection, _record: object) -> None:
@@ -164,5 +188,5 @@ def _postgresql(url: str, *, options: str) -> sa.Engine:
         arguments["options"] = f"{parsed.query.get('options', '')} {options}".strip()
     return sa.create_engine(
         parsed.set(drivername="postgresql+psycopg"),
-        connect_args=arguments, pool_size=20, max_overflow=20, pool_pre_ping=True,
+        connect_args=arguments, pool_size=20, max_overflow=20, pool_pre_ping=True, hide_parameters=True,
     )  # fmt: skip

@@ -75,16 +75,9 @@ def prepare(
             metadata.create_all(connection)
             connection.execute(sa.insert(meta).values(key="schema", value=str(version)))
             return
-        if found > version:
-            raise ConfigurationError(
-                f"the database has schema {found} and this dicom-node knows {version}: "
-                "install the newer program again, or restore a backup made before the upgrade"
-            )
-        if found < version and not migrate:
-            raise ConfigurationError(
-                f"the database has schema {found} and this dicom-node needs {version}: start it once with "
-                "`dicom-node serve`, which brings the database forward after a copy"
-            )
+        _refuse_newer(found, version)
+        if not migrate:
+            _refuse_older(found, version)
         if found < version:
             copy = data / f"before-schema-{found + 1}.jsonl.gz"
             dump(connection, copy)
@@ -92,6 +85,40 @@ def prepare(
             for step in range(found + 1, version + 1):
                 migrations[step](connection)
             connection.execute(sa.update(meta).where(meta.c.key == "schema").values(value=str(version)))
+
+
+def check(connection: sa.Connection, data: Path, *, version: int = VERSION) -> None:
+    """For who only looks: a node has made the tables, and they are of this version. It waits for no writer.
+
+    Raises ConfigurationError.
+    """
+    found = _version(connection)
+    if found is None:
+        raise ConfigurationError(nobody_ran(data))
+    _refuse_newer(found, version)
+    _refuse_older(found, version)
+
+
+def nobody_ran(data: Path) -> str:
+    return (
+        f"no node has run on {data} yet: start one with `dicom-node serve`, or correct rules.yaml (`data`, `database`)"
+    )
+
+
+def _refuse_newer(found: int, version: int) -> None:
+    if found > version:
+        raise ConfigurationError(
+            f"the database has schema {found} and this dicom-node knows {version}: "
+            "install the newer program again, or restore a backup made before the upgrade"
+        )
+
+
+def _refuse_older(found: int, version: int) -> None:
+    if found < version:
+        raise ConfigurationError(
+            f"the database has schema {found} and this dicom-node needs {version}: start it once with "
+            "`dicom-node serve`, which brings the database forward after a copy"
+        )
 
 
 def _version(connection: sa.Connection) -> int | None:

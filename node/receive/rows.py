@@ -93,6 +93,8 @@ class RowWriter:
     reach: Callable[[str], None]
     pause: float = 1.0
     """Seconds between two tries when the database is away."""
+    written: int = 0
+    """Instances that got their row since the start."""
     _queue: queue.SimpleQueue[_Waiting | None] = field(default_factory=queue.SimpleQueue)
     _thread: threading.Thread | None = None
     _stopping: threading.Event = field(default_factory=threading.Event)
@@ -168,6 +170,7 @@ class RowWriter:
             return False
         for indexed, count in Counter(indexed for _, _, indexed in group).items():
             indexed(count)
+        self.written += len(group)
         self.reach("after the rows")
         self.committed(len(group))
         return True

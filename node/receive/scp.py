@@ -114,6 +114,10 @@ class Receiver:
 
     def stop(self, seconds: float = 20.0) -> None:
         """Accept nothing more, answer what is in flight, end every association."""
+        if self._servers:
+            places = self.sessions.places()
+            busy = sum(1 for place in places if place.idle is None)
+            log.info("stopping: %d associations are open, %d of them with an instance on its way", len(places), busy)
         self._stopping.set()
         for server in self._servers:
             # Only the listening ends here; the associations that are open are seen off below.

@@ -48,7 +48,7 @@ def dicom_node(*arguments: object) -> Ran:
 def program(*arguments: object, **how: Any) -> subprocess.Popen[str]:
     """`dicom-node ARGUMENTS` as a process of its own; the caller ends it."""
     return subprocess.Popen(
-        [sys.executable, "-m", "node", *map(str, arguments)],
+        [sys.executable, "-m", "node", *map(str, arguments)], stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}, **how,
     )  # fmt: skip

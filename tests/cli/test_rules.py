@@ -34,6 +34,21 @@ def test_the_rules_of_the_repository_are_right_and_their_tests_pass() -> None:
     assert "FAILED" not in ran.out
 
 
+def test_a_secret_that_is_not_there_is_a_warning_that_names_its_place(rules: Path, tmp_path: Path) -> None:
+    rules.write_text(
+        GOOD.replace("node: {ae_title: NODE}", "node: {ae_title: NODE, secret: {env: NO_SUCH_SECRET_OF_A_TEST}}")
+        + "peers: {ct1: {ae_title: CT1, host: 10.0.0.1, identity: {user: ct1, passcode: {file: passcode}}}}\n"
+    )
+    ran = dicom_node("check", "--config", rules)
+    assert ran.code == 0
+    first, second = ran.err.splitlines()
+    assert first.startswith("warning: node.secret: the secret in environment variable NO_SUCH_SECRET_OF_A_TEST is not")
+    assert second.startswith(f"warning: peers.ct1.identity.passcode: the secret in file {tmp_path}/passcode cannot be")
+    (tmp_path / "passcode").write_text("open sesame")
+    (again,) = dicom_node("check", "--config", rules, "--json").json["warnings"]
+    assert again.startswith("node.secret")
+
+
 def test_check_says_what_there_is_and_runs_the_tests(rules: Path) -> None:
     ran = dicom_node("check", "--config", rules)
     assert (ran.code, ran.err) == (0, "")

@@ -31,7 +31,22 @@ def test_one_line_says_ready_and_sigterm_ends_with_0(tmp_path: Path) -> None:
         out, err = process.communicate(timeout=30)
         assert (process.returncode, out) == (0, "")
         assert "[error" not in err
+        assert "stopping: 0 associations are open, 0 of them with an instance on its way" in err
+        assert "stopped: 2 instances received since the start; left for the next start: 1 open units" in err
     assert dicom_node("ledger", "--config", path, "--json").json["acknowledged"] == 2
+
+
+def test_a_hangup_reads_the_rules_again_and_ends_nothing(tmp_path: Path) -> None:
+    path = rules(tmp_path)
+    with serving(path) as (process, ready):
+        port = int(ready.split(",")[0].rpartition(":")[2])
+        assert process.stderr is not None
+        process.send_signal(signal.SIGHUP)
+        assert "rules.yaml is read again, as asked" in process.stderr.readline()
+        assert send(port, make.ct_series(1, rows=8, columns=8)) == [0x0000]
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+        assert process.returncode == 0
 
 
 def test_health_and_metrics_answer_on_the_address_that_status_names(tmp_path: Path) -> None:

@@ -100,6 +100,16 @@ def test_off_loopback_who_may_send_must_be_written() -> None:
     assert problems(node="senders: peers", peers="a: {ae_title: A, host: [10.0.0.1, fd00::/8]}") == []
 
 
+@pytest.mark.parametrize("folder", ["data", "data/spool", "data/outbox/x", "data/work", "data/run", "data/secrets"])
+def test_a_destination_is_not_among_what_the_node_keeps_for_itself(folder: str) -> None:
+    found = problems(destinations=f"mine: {{folder: {folder}}}")
+    assert "keeps for itself" in found[0]
+
+
+def test_a_destination_may_be_on_the_disk_of_the_node() -> None:
+    assert problems(destinations="mine: {folder: data/out}\n  spools: {folder: data/spools}") == []
+
+
 def test_folders_do_not_feed_each_other() -> None:
     assert "watched twice" in problems(node="watch: [{path: in}, {path: ./in}]")[0]
     assert "is in a watched folder" in problems(node="watch: [{path: out}]")[0]

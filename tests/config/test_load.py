@@ -142,6 +142,7 @@ def test_a_when_that_is_no_condition_is_refused(when: str) -> None:
 
 def test_numbers_are_text_where_text_is_meant() -> None:
     assert good("node: {ae_title: [1234, 0010, no]}").node.ae_title == ("1234", "0010", "no")
+    assert problems("node: {ae_title: []}") == ["rules.yaml:1:18: node.ae_title: must not be empty"]
     assert problems("node: {ae_title: 1.50}") == ["rules.yaml:1:18: node.ae_title: must be text: write it in quotes"]
 
 
@@ -151,7 +152,7 @@ def test_numbers_are_text_where_text_is_meant() -> None:
         ("ae_title: ''", "1 to 16"),
         ("ae_title: ABCDEFGHIJKLMNOPQ", "longer than 16"),
         ("ae_title: Ä", "ASCII"),
-        ("ae_title: []", "at least 1"),
+        ("ae_title: []", "must not be empty"),
         ("{}", '"ae_title" is missing'),
         ("listen: '::1:104'", "in brackets"),
         ("listen: localhost:70000", "port from 1 to 65535"),

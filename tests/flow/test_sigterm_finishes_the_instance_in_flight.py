@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 
 from tests import make
@@ -40,6 +41,10 @@ def test_sigterm_finishes_the_instance_in_flight(sqlite_site: Site) -> None:
             with suppress(Gone, OSError):
                 kept = series if sender.store(series[2]) == 0x0000 else kept
             assert node.process.wait(20) == 0
+        log = site.path.with_suffix(".log").read_text()
+        # Who asked whether new ones are refused may be one of the open ones.
+        assert re.search("stopping: [12] associations are open, 1 of them with an instance on its way", log)
+        assert f"stopped: {len(kept)} instances received since the start; left for the next start: 1 open units" in log
         assert sorted(site.spooled().values()) == sorted(one.data for one in kept)
         assert list((site.data / "spool" / "incoming").rglob("*.part")) == []
 

@@ -17,7 +17,7 @@ from node.certificate.statement import digest
 from node.errors import ConfigurationError
 from node.index import Database, certificates, connect
 from node.index.schema import VERSION, job, metadata, parcel
-from node.index.versions import prepare, read_meta, write_meta
+from node.index.versions import check, prepare, read_meta, write_meta
 from node.report import certificates as report
 from tests.index import old_schema
 from tests.kit import SECRET
@@ -46,6 +46,21 @@ def test_a_new_database_gets_every_table_and_its_version(database_url: str, tmp_
         assert version(database) == str(VERSION)
         prepare(database.durable, tmp_path)
         assert list(tmp_path.glob("before-schema-*")) == [], "nothing to bring forward, nothing to copy"
+
+
+def test_who_only_looks_is_told_that_no_node_has_made_the_tables_or_another_program(
+    database_url: str, tmp_path: Path
+) -> None:
+    with opened(database_url, tmp_path) as database:
+        with database.reader.connect() as connection, pytest.raises(ConfigurationError, match="no node has run on"):
+            check(connection, tmp_path)
+        prepare(database.durable, tmp_path)
+        with database.reader.connect() as connection:
+            check(connection, tmp_path)
+            with pytest.raises(ConfigurationError, match="brings the database forward"):
+                check(connection, tmp_path, version=VERSION + 1)
+            with pytest.raises(ConfigurationError, match="install the newer program"):
+                check(connection, tmp_path, version=VERSION - 1)
 
 
 def test_a_newer_database_is_refused_and_left_as_it_is(database_url: str, tmp_path: Path) -> None:
