@@ -18,6 +18,15 @@ _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # malloc.h of glibc
 
 
 def serve(path: Path) -> int:
+    # First: the first process of a container has no other way to hear them, and importing all of it takes a second.
+    done = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: done.set())
+    again = threading.Event()
+    # Whoever closes the terminal that it runs in ends it; without one it means, as elsewhere, to read the file again.
+    hung_up = done if sys.stdin is not None and sys.stdin.isatty() else again
+    signal.signal(signal.SIGHUP, lambda *_: hung_up.set())
+
     from node.config import load
     from node.report.log import configure
     from node.service import build
@@ -26,13 +35,6 @@ def serve(path: Path) -> int:
     _give_memory_back()
     config = load(path, STEPS)
     configure(config.node.log)
-    done = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: done.set())
-    again = threading.Event()
-    # Whoever closes the terminal that it runs in ends it; without one it means, as elsewhere, to read the file again.
-    hung_up = done if sys.stdin is not None and sys.stdin.isatty() else again
-    signal.signal(signal.SIGHUP, lambda *_: hung_up.set())
     try:
         service = build(path, config=config)
     except OSError as error:

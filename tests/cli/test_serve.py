@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
+import time
 import urllib.request
 from pathlib import Path
 
@@ -34,6 +36,28 @@ def test_one_line_says_ready_and_sigterm_ends_with_0(tmp_path: Path) -> None:
         assert "stopping: 0 associations are open, 0 of them with an instance on its way" in err
         assert "stopped: 2 instances received since the start; left for the next start: 1 open units" in err
     assert dicom_node("ledger", "--config", path, "--json").json["acknowledged"] == 2
+
+
+def test_a_sigterm_that_comes_while_it_starts_ends_it_with_0(tmp_path: Path) -> None:
+    process = program("serve", "--config", rules(tmp_path))
+    with process:
+        deadline = time.monotonic() + 30
+        while not _catches(process.pid, signal.SIGTERM):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            os.sched_yield()
+        assert not (tmp_path / "data").exists(), "it has begun already"
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "stopped: 0 instances received since the start" in err
+
+
+def _catches(process: int, number: int) -> bool:
+    """Whether it has a handler for a signal (proc_pid_status(5))."""
+    status = Path(f"/proc/{process}/status").read_text()
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
 
 
 def test_a_hangup_reads_the_rules_again_and_ends_nothing(tmp_path: Path) -> None:
