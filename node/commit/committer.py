@@ -125,7 +125,7 @@ class Committer:
             items = commitments.waiting_items(connection, one.id)
             known = proofs(
                 connection, (i.sop_instance for i in items.values()), one.origin.called_ae, config.routed, one.id,
-                askable=titles,
+                askable=titles, own=config.destinations_at(one.origin.calling_ae),
             )  # fmt: skip
         age = timedelta(seconds=max(0.0, now - one.at))
         verdicts: dict[int, Verdict] = {}

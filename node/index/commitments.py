@@ -95,7 +95,8 @@ def record(connection: sa.Connection, request: Request, origin: Origin, proof: P
         )  # fmt: skip
     else:
         failed = sa.and_(mine, commitment_item.c.state == "failed", commitment_item.c.reason != DUPLICATE_TRANSACTION)
-        connection.execute(sa.update(commitment_item).where(failed).values(state="waiting", reason=None, because=""))
+        again = sa.or_(failed, sa.and_(mine, commitment_item.c.state == "dropped"))
+        connection.execute(sa.update(commitment_item).where(again).values(state="waiting", reason=None, because=""))
     return made
 
 
@@ -228,6 +229,51 @@ def in_open_commitments(connection: sa.Connection, ids: Collection[str]) -> set[
         .where(receipt.c.id.in_(list(ids)), commitment.c.state == "open")
     )
     return set(connection.scalars(chosen))
+
+
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """A receipt whose instance was committed because it is in the spool."""
+
+    receipt: str
+    sop_instance: str
+    origin: Origin
+    """Of the request."""
+
+
+def promised(connection: sa.Connection, ids: Collection[str]) -> list[Promised]:
+    """Those of these receipts, once per requester. Whether its report got through is no matter: it may have."""
+    rows = connection.execute(
+        sa.select(
+            receipt.c.id, receipt.c.sop_instance, commitment.c.calling_ae, commitment.c.called_ae, commitment.c.sender
+        )
+        .distinct()
+        .join(commitment_item, commitment_item.c.sop_instance == receipt.c.sop_instance)
+        .join(commitment, commitment.c.id == commitment_item.c.commitment)
+        .where(
+            receipt.c.id.in_(list(ids)), receipt.c.state != "dropped", receipt.c.path.is_not(None),
+            commitment.c.proof == Proof.STORED.value, commitment_item.c.state == "committed",
+        )
+    )  # fmt: skip
+    return [
+        Promised(r.id, r.sop_instance, Origin(calling_ae=r.calling_ae, called_ae=r.called_ae, sender=r.sender))
+        for r in rows
+    ]
+
+
+def give_up(connection: sa.Connection, ids: Collection[str]) -> int:
+    """A person takes back what was promised for these receipts: their files may go. Returns how many instances."""
+    uids = {one.sop_instance for one in promised(connection, ids)}
+    mine = sa.select(commitment.c.id).where(commitment.c.proof == Proof.STORED.value)
+    connection.execute(
+        sa.update(commitment_item)
+        .where(
+            commitment_item.c.sop_instance.in_(sorted(uids)), commitment_item.c.state == "committed",
+            commitment_item.c.commitment.in_(mine),
+        )
+        .values(state="dropped", because="a person dropped it")
+    )  # fmt: skip
+    return len(uids)
 
 
 def _read(connection: sa.Connection, chosen: sa.ColumnElement[bool]) -> list[Commitment]:

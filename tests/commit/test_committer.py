@@ -112,6 +112,16 @@ def test_what_is_proven_is_reported_to_where_the_requester_listens(kit: Kit, loo
     assert len(loop.told) == 1
 
 
+def test_a_copy_at_the_requester_itself_proves_nothing(kit: Kit, loop: Round) -> None:
+    """It deletes what it has: an archive that asks, and to which a route sends the same instance back."""
+    kit.rules(RULES.format(data=kit.data).replace("ARCHIVE@", "CT1@"))
+    delivered(kit)
+    recorded(kit, [ORIGINAL])
+    loop.once()
+    ((report, _),) = loop.told
+    assert report.failed == ((ORIGINAL, 0x0110),)
+
+
 def test_nothing_is_reported_while_one_item_waits(kit: Kit, loop: Round) -> None:
     delivered(kit)
     recorded(kit, [ORIGINAL, NEVER])
