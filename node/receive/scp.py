@@ -41,6 +41,7 @@ from node.receive.places import Admitted, Place, Reject
 from node.receive.receivers import Receivers
 from node.receive.services import Services, choose_syntax
 from node.receive.session import Phase, Sessions
+from node.receive.unasked import Unasked
 from node.tls import Certificates, why_not
 
 log = logging.getLogger("node.receive")
@@ -72,6 +73,8 @@ class Receiver:
     receivers: Receivers | None = None
     """Processes that take busy associations; without them all is received here."""
     lines: Lines = field(default_factory=lambda: Lines(log))
+    unasked: Unasked = field(default_factory=Unasked)
+    """Connections that are accepted, and nobody has asked for an association on them."""
     _servers: list[Server] = field(default_factory=list)
     _stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -94,13 +97,14 @@ class Receiver:
             (evt.EVT_DIMSE_RECV, self._message),
             (evt.EVT_CONN_CLOSE, self._closed),
         ]
+        self.unasked.ended = self._crowded
         try:
             for address in addresses:
                 server: Any = ae.make_server(
                     address, evt_handlers=handlers, server_class=Server,
                     request_handler=functools.partial(Handler, acceptor=self),
                 )  # fmt: skip
-                server.certificates = self.certificates.get(address)
+                server.certificates, server.unasked = self.certificates.get(address), self.unasked
                 self._servers.append(server)
         except OSError as error:
             for server in self._servers:
@@ -119,6 +123,7 @@ class Receiver:
             # Only the listening ends here; the associations that are open are seen off below.
             BaseServer.shutdown(server)
             server.server_close()
+        self.unasked.end_all()
         for idle in self.sessions.last_calls():
             end(idle)
         if self.receivers is not None:
@@ -140,6 +145,7 @@ class Receiver:
     def _requested(self, event: evt.Event) -> None:
         """Before negotiation: admit the sender, and say per context what is accepted."""
         association: Any = event.assoc
+        association.asked()
         request = association.requestor.primitive
         # A context that names no abstract syntax is none (PS3.8 9.3.2.2); pynetdicom fails over it.
         request.presentation_context_definition_list = [
@@ -176,6 +182,15 @@ class Receiver:
         self.told.turned_away("association", "tls")
         why = why_not(error)
         self.lines.say(plain(address), ("tls", why), f"connection of {plain(address)} refused: {why}")
+
+    def not_asked(self, address: str, why: str) -> None:
+        """As Acceptor says."""
+        self.told.turned_away("association", "request")
+        self.lines.say(plain(address), ("request", why), f"connection of {plain(address)} closed: {why}")
+
+    def _crowded(self, address: str, why: str) -> None:
+        self.told.turned_away("ended", "unasked")
+        self.lines.say(address, ("unasked",), f"connection of {address} closed: {why}; see what opens them there")
 
     def _admit(self, caller: Caller, places: Sequence[Place]) -> Admitted | Reject:
         if self._stopping.is_set():
