@@ -61,6 +61,7 @@ def record(connection: sa.Connection, request: Request, origin: Origin, proof: P
     digest = _digest(request)
     same = (commitment.c.calling_ae == origin.calling_ae, commitment.c.transaction == request.transaction)
     other = connection.scalar(sa.select(commitment.c.id).where(*same, commitment.c.digest != digest).limit(1))
+    before = connection.scalar(sa.select(commitment.c.state).where(*same, commitment.c.digest == digest))
     made: int = connection.execute(
         insert(connection, commitment)
         .values(
@@ -95,7 +96,9 @@ def record(connection: sa.Connection, request: Request, origin: Origin, proof: P
         )  # fmt: skip
     else:
         failed = sa.and_(mine, commitment_item.c.state == "failed", commitment_item.c.reason != DUPLICATE_TRANSACTION)
-        again = sa.or_(failed, sa.and_(mine, commitment_item.c.state == "dropped"))
+        # What was committed before is proven anew, too: who asks again has its own copy still.
+        others = commitment_item.c.state.in_(("dropped",) if before == "open" else ("dropped", "committed"))
+        again = sa.or_(failed, sa.and_(mine, others))
         connection.execute(sa.update(commitment_item).where(again).values(state="waiting", reason=None, because=""))
     return made
 
