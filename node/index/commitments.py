@@ -223,6 +223,19 @@ def counts(connection: sa.Connection, ids: Sequence[int]) -> dict[int, dict[str,
     return found
 
 
+def unanswered(connection: sa.Connection) -> dict[str, int]:
+    """How many requests are open, and how many reports were given up."""
+    rows = connection.execute(
+        sa.select(commitment.c.state, sa.func.count())
+        .where(commitment.c.state.in_(("open", "given_up")))
+        .group_by(commitment.c.state)
+    )
+    found = {"open": 0, "given_up": 0}
+    for state, number in rows:
+        found[state] = number
+    return found
+
+
 def in_open_commitments(connection: sa.Connection, ids: Collection[str]) -> set[str]:
     """Those of these receipts whose instance an open request references."""
     chosen = (

@@ -189,7 +189,7 @@ class Receiver:
         self.lines.say(plain(address), ("request", why), f"connection of {plain(address)} closed: {why}")
 
     def _crowded(self, address: str, why: str) -> None:
-        self.told.turned_away("ended", "unasked")
+        self.told.turned_away("association", "unasked")
         self.lines.say(address, ("unasked",), f"connection of {address} closed: {why}; see what opens them there")
 
     def _admit(self, caller: Caller, places: Sequence[Place]) -> Admitted | Reject:
