@@ -6,6 +6,7 @@ pynetdicom serves the protocol, but for what is in `upper_layer` and `associatio
 
 from __future__ import annotations
 
+import errno
 import functools
 import logging
 import threading
@@ -110,7 +111,10 @@ class Receiver:
             for server in self._servers:
                 server.server_close()
             self._servers.clear()
-            raise OSError(error.errno, error.strerror or str(error), "{}:{}".format(*address)) from error
+            why = error.strerror or str(error)
+            if error.errno == errno.EADDRINUSE and {("::", address[1]), ("0.0.0.0", address[1])} <= set(addresses):
+                why += "; [::] takes IPv4 too, so leave 0.0.0.0 out"
+            raise OSError(error.errno, why, "{}:{}".format(*address)) from error
         for server in self._servers:
             name = f"listen {server.server_address[1]}"
             threading.Thread(target=server.serve_forever, args=(_LISTENING,), name=name, daemon=True).start()
