@@ -27,6 +27,7 @@ from node.receive.buffers import Buffers
 from node.receive.pace import Pace
 from node.receive.pdata import COMMAND, LAST, Fragment, Splitter, Unreadable, begins_to_store, p_data
 from node.receive.pipe import Return
+from node.receive.quick import acknowledge
 from node.receive.timer import SteadyTimer
 from node.tls import Channel
 
@@ -313,8 +314,7 @@ class UpperLayer(DULServiceProvider):
             self.event_queue.put("Evt17")
         else:
             if len(pdu) >= 6 and pdu[0] not in _TYPES:
-                tls = pdu[0] == _TLS
-                self._no_request("it speaks TLS, and this port does not" if tls else "what it sends is no DICOM")
+                self._no_request("it speaks TLS, and this port does not" if pdu[0] == _TLS else "it speaks no DICOM")
                 self.event_queue.put("Evt19")
             elif len(pdu) < 6 + length:
                 if pdu:  # else a probe that only connects
@@ -360,6 +360,7 @@ class UpperLayer(DULServiceProvider):
         if self.artim_timer.running:
             waits.append(self.artim_timer.remaining)
         if self._in_the_middle():
+            acknowledge(self.socket and self.socket.socket)
             waits.append(self._pace.remaining(time.monotonic()))
         return max(0.0, min(waits)) * 1000 + 1 if waits else None
 
@@ -411,8 +412,7 @@ class UpperLayer(DULServiceProvider):
         self.event_queue.put("Evt19")
 
     def _indicate(self, pdu: bytes) -> bool:
-        """The way that everything goes in pynetdicom: decoded, then an event for the state machine. False: it cannot
-        be decoded."""
+        """The way that everything goes in pynetdicom: decoded, then an event for the state machine. False: no PDU."""
         try:
             decoded, event = self._decode_pdu(bytearray(pdu))
         except Exception:  # whatever bytes make pynetdicom raise, they are no PDU

@@ -110,7 +110,7 @@ def test_many_silent_connections_keep_no_sender_out(tmp_path: Path, caplog: pyte
     ("sent", "said"),
     [
         (b"\x16\x03\x01\x02\x00\x01", "it speaks TLS, and this port does not"),
-        (b"GET / HTTP/1.1\r\n\r\n", "what it sends is no DICOM"),
+        (b"GET / HTTP/1.1\r\n\r\n", "it speaks no DICOM"),
         (b"\x01\x00\x00\x00\x00\x44half", "it went away in the middle of its association request"),
         (b"\x01\x00\x00\x00\x00\x04abcd", "its association request cannot be read"),
         (b"\x01\x00\xff\xff\xff\xff", "its association request cannot be read: a PDU of 4294967295 bytes"),
