@@ -5,7 +5,8 @@ release   a person has decided that what is held may go on as it is: instances h
           units that wait for the decision about a held member, deliveries. What no route took is held against
           the routes of today, when it is named. What the second reader holds goes on with a reason alone, which
           stands in the certificate, and with what it found then, no more.
-drop      a person gives it up: it is over, and the ledger says who is missing.
+drop      a person gives it up: it is over, and the ledger says who is missing. What was committed because it is in
+          the spool (`commitment: stored`) may go then, too; its sender was told that it is kept.
 
 A job that never began waits for a decision, and to try again decides nothing: only `release` begins it. The
 guard at the exit is no one's to release: a delivery that its destination does not accept is held again.
@@ -25,6 +26,7 @@ from node.engine.engine import Engine
 from node.engine.runs import Task
 from node.errors import ConfigurationError
 from node.index import Database, jobs
+from node.index.commitments import give_up
 from node.index.generations import give_way
 from node.index.giving_up import drop_in_delivery, drop_in_job, held_in_job
 from node.index.intake import join_again
@@ -131,6 +133,8 @@ class Acts:
             lines = [self._drop_receipt(connection, r) for r in undecided]
             named = set(connection.scalars(sa.select(receipt.c.id).where(_names(subject))))
             receipts = named if named and subject != "all" else None
+            if receipts and (kept := give_up(connection, receipts)):
+                lines.append(f"{kept} instances that were committed from the spool may go")
             dropped = []
             for key, _ in self._deliveries(connection, subject, ("held", "waiting")):
                 if files := drop_in_delivery(connection, key, receipts):

@@ -6,7 +6,7 @@ sender keeps its copy and may ask again.
 
     stored       it lies in the spool, or was delivered as below
     delivered    the original is at a destination, at that one's proof level; a copy that was de-identified or
-                 has another SOP Instance UID does not count
+                 has another SOP Instance UID does not count, and none at the requester itself, which deletes its own
     downstream   a destination that has the original has committed it itself
 """
 

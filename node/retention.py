@@ -2,8 +2,8 @@
 
 An instance as received leaves the spool when every obligation for it is over and `keep: received` has passed.
 What is held, waits, is in a job, or went through no route stays: a person may still need it. So do the other
-members of a job that still owes something: a retry makes everything from the spool again; and what somebody wants
-to be committed, until that is answered.
+members of a job that still owes something: a retry makes everything from the spool again; what somebody wants to be
+committed, until that is answered; and what was committed because it is in the spool, until its original is elsewhere.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ import sqlalchemy as sa
 from node.config import Config
 from node.engine.engine import Engine
 from node.index import Database
-from node.index.commitments import in_open_commitments
+from node.index.commitments import Promised, in_open_commitments, promised
 from node.index.ledger import instance_states
+from node.index.proofs import proofs
 from node.index.schema import job, obligation, receipt
-from node.model import State, UnitKind
+from node.model import Origin, State, UnitKind
 from node.outbox import Outbox
 from node.run.results import ahead_folder, job_folder
 from node.spool import Spool
@@ -86,7 +87,7 @@ class Retention:
                     .order_by(receipt.c.id)
                     .limit(_GROUP)
                 ).all()
-                over = _over(connection, ids)
+                over = _over(connection, ids, self.config())
             if not ids:
                 return removed
             last = ids[-1]
@@ -98,7 +99,7 @@ class Retention:
         if not ids:
             return 0
         with self.database.durable.begin() as connection:
-            ids = _over(connection, ids)  # again: a late arrival may need it since
+            ids = _over(connection, ids, self.config())  # again: a late arrival may need it since
             rows = connection.execute(sa.select(receipt.c.id, receipt.c.path).where(receipt.c.id.in_(ids))).all()
             connection.execute(sa.update(receipt).where(receipt.c.id.in_(ids)).values(path=None, header=None))
         self.reach("retention forgot")
@@ -158,13 +159,30 @@ def _touched(folder: Path) -> float:
         return float("inf")
 
 
-def _over(connection: sa.Connection, ids: Sequence[str]) -> list[str]:
+def _over(connection: sa.Connection, ids: Sequence[str], config: Config) -> list[str]:
     """Those of these receipts whose file nothing needs any more."""
     if not ids:
         return []
     states = instance_states(connection, frozenset(UnitKind), receipt.c.id.in_(ids))
     over = {receipt_id for receipt_id, state in states if state in OVER}
-    return sorted(over - _needed(connection, over))
+    over -= _needed(connection, over)
+    return sorted(over - _only_here(connection, over, config))
+
+
+def _only_here(connection: sa.Connection, ids: Iterable[str], config: Config) -> set[str]:
+    """Those whose sender was told that they are kept (`commitment: stored`), and no destination has the original:
+    the sender has deleted its own, and ours is the last one."""
+    by_request: dict[Origin, list[Promised]] = {}
+    for one in promised(connection, list(ids)):
+        by_request.setdefault(one.origin, []).append(one)
+    kept = set()
+    for origin, those in by_request.items():
+        known = proofs(
+            connection, {one.sop_instance for one in those}, origin.called_ae, (), 0,
+            own=config.destinations_at(origin.calling_ae),
+        )  # fmt: skip
+        kept |= {one.receipt for one in those if not known[one.sop_instance].facts.delivered}
+    return kept
 
 
 def _needed(connection: sa.Connection, ids: Iterable[str]) -> set[str]:

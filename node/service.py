@@ -19,6 +19,7 @@ from node.collect.collector import Collector
 from node.collect.duplicates import Duplicates
 from node.commit.committer import REPORTING, Committer
 from node.commit.peers import PeerAddress, unreachable
+from node.commit.spooled import damaged
 from node.commitment import Proof
 from node.config import Config, Destination
 from node.crosswalk import Crosswalk
@@ -309,6 +310,7 @@ def _committer(ground: _Ground, commitments: Commitments) -> Committer:
     return Committer(
         database=ground.database, presence=ground.presence, config=rules.current, here=commitments.reports.has,
         tell=tell, ask=ask, reach=ground.reach, reporting=REPORTING,
+        damaged=lambda instances: damaged(ground.database, ground.spool, instances),
     )  # fmt: skip
 
 

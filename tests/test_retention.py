@@ -10,14 +10,16 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from node.acts import Acts
+from node.commitment import Committed, Proof
 from node.dicom.commitment import Reference
 from node.index import jobs
 from node.index.schema import commitment, delivery, job, obligation, receipt
-from node.model import UID, ReceiptId
+from node.model import UID, Disclosure, ReceiptId
 from node.retention import Retention
 from node.run.results import job_folder
 from tests import make
-from tests.index.test_commitments import recorded
+from tests.index.test_commitments import decided, recorded
 from tests.kit import Kit, changed
 from tests.spool.disk import Disk
 
@@ -139,6 +141,53 @@ def test_what_somebody_wants_committed_stays_till_that_is_answered(kit: Kit) -> 
     assert retention(kit).once()[0] == 1
     assert left(kit) == {receipts[0]}
     kit.write(sa.update(commitment).values(state="answered"))
+    assert retention(kit).once()[0] == 1
+
+
+STORED = "node: {{ae_title: NODE, data: {data}, commitment: stored}}\ndestinations: {{a: {destination}}}\n{more}"
+FOLDER, CT1_ITSELF = "{folder: ./a}", '{dicom: "CT1@127.0.0.1:104"}'
+
+
+def committed_from_the_spool(kit: Kit, destination: str, disclosure: Disclosure) -> ReceiptId:
+    """One instance whose sender CT1 was told that it is in the spool, and what left here is long delivered."""
+    route = "routes: [{name: r, when: {Modality: CT}, steps: [{forward: a}]}]"
+    kit.rules(STORED.format(data=kit.data, destination=destination, more=route))
+    ct = make.instance()
+    (one,) = kit.index(ct)
+    of = recorded(kit, [Reference(UID(make.CT_IMAGE), UID(str(ct.SOPInstanceUID)))], proof=Proof.STORED)
+    decided(kit, of, i1=Committed("it is in the spool"))
+    (key,) = kit.close()
+    delivery_key = kit.put(key, "a", kit.goods(str(ct.SOPInstanceUID), one), disclosure=disclosure)
+    sent, parcels = kit.read(delivery_key)
+    kit.outbox.delivered(sent, parcels)
+    kit.outbox.finish(sent)
+    with kit.database.durable.begin() as connection:
+        jobs.finish(connection, key, kit.database.now(connection))
+    kit.write(sa.update(commitment).values(state="answered"))
+    days_pass(kit, 100)
+    return one
+
+
+@pytest.mark.parametrize(
+    ("destination", "disclosure"), [(FOLDER, Disclosure.DEIDENTIFIED), (CT1_ITSELF, Disclosure.IDENTIFIED)]
+)
+def test_what_was_committed_from_the_spool_stays_while_nobody_else_has_the_original(
+    kit: Kit, destination: str, disclosure: Disclosure
+) -> None:
+    one = committed_from_the_spool(kit, destination, disclosure)
+    assert retention(kit).once()[0] == 0
+    assert left(kit) == {one}
+
+
+def test_what_was_committed_from_the_spool_goes_when_its_original_was_delivered(kit: Kit) -> None:
+    committed_from_the_spool(kit, FOLDER, Disclosure.IDENTIFIED)
+    assert retention(kit).once()[0] == 1
+
+
+def test_what_was_committed_from_the_spool_goes_when_a_person_drops_it(kit: Kit) -> None:
+    one = committed_from_the_spool(kit, FOLDER, Disclosure.DEIDENTIFIED)
+    acts = Acts(database=kit.database, engine=kit.engine, kinds=kit.config.routed, concurrent=lambda name: 1)
+    assert acts.drop(one).lines == ("1 instances that were committed from the spool may go",)
     assert retention(kit).once()[0] == 1
 
 

@@ -9,21 +9,22 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
 from node.commit.peers import Ask, Tell, Unreachable, address_of
-from node.commitment import Patience, Proof, Verdict, judge, next_look
+from node.commitment import Committed, Failed, Patience, Proof, Verdict, judge, next_look
 from node.config import Config, Retry
-from node.dicom.commitment import Reference
+from node.dicom.commitment import PROCESSING_FAILURE, Reference
 from node.errors import NodeError
 from node.index import Database, asking, commitments
 from node.index.asking import Asked
 from node.index.commitments import Commitment
 from node.index.proofs import Proofs, proofs
+from node.model import UID
 from node.retry import next_try
 from node.spool import Presence
 
@@ -53,6 +54,8 @@ class Committer:
     """Whether the association of a request is open in this process."""
     tell: Tell
     ask: Ask
+    damaged: Callable[[Collection[UID]], Mapping[UID, str]] = lambda instances: {}
+    """Which of these files of the spool are not what was received, and what is wrong with them."""
     reach: Callable[[str], None] = lambda point: None
     reporting: Retry = REPORTING
     grace: timedelta = GRACE
@@ -125,7 +128,7 @@ class Committer:
             items = commitments.waiting_items(connection, one.id)
             known = proofs(
                 connection, (i.sop_instance for i in items.values()), one.origin.called_ae, config.routed, one.id,
-                askable=titles,
+                askable=titles, own=config.destinations_at(one.origin.calling_ae),
             )  # fmt: skip
         age = timedelta(seconds=max(0.0, now - one.at))
         verdicts: dict[int, Verdict] = {}
@@ -136,10 +139,27 @@ class Committer:
             for destination in found.destinations & titles.keys() if one.proof is Proof.DOWNSTREAM else ():
                 if not found.facts.committed:
                     places.setdefault(destination, []).append(item)
+        if one.proof is Proof.STORED:
+            self._look_at_files(items, verdicts, known)
         with self.database.durable.begin() as connection:
             commitments.decide(connection, one.id, verdicts)
             if places:
                 asking.ask(connection, one.id, places, titles, self.database.now(connection))
+
+    def _look_at_files(
+        self, items: Mapping[int, Reference], verdicts: dict[int, Verdict], known: Mapping[str, Proofs]
+    ) -> None:
+        """What is committed because it is here must be here."""
+        here = {
+            number: items[number].sop_instance
+            for number, verdict in verdicts.items()
+            if isinstance(verdict, Committed) and not known[items[number].sop_instance].facts.delivered
+        }
+        flaws = self.damaged(set(here.values())) if here else {}
+        for number, uid in here.items():
+            if uid in flaws:
+                log.error("%s is not committed: %s; see `dicom-node ledger --verify`", uid, flaws[uid])
+                verdicts[number] = Failed(PROCESSING_FAILURE, f"in the spool {flaws[uid]}")
 
     # ---- sending --------------------------------------------------------------------------------------
 

@@ -107,6 +107,10 @@ class Config(Section):
             if any(peer.sent(origin) for origin in origins):
                 yield peer
 
+    def destinations_at(self, ae_title: str) -> list[str]:
+        """Names of the destinations that are this application entity."""
+        return [name for name, one in self.destinations.items() if one.dicom and one.dicom.ae_title == ae_title]
+
     def evidence_of(self, peer: Peer | None) -> frozenset[str]:
         """What may say that a unit of this peer is complete; of one that is no peer for None."""
         chosen = peer.evidence if peer is not None else None

@@ -61,6 +61,7 @@ def record(connection: sa.Connection, request: Request, origin: Origin, proof: P
     digest = _digest(request)
     same = (commitment.c.calling_ae == origin.calling_ae, commitment.c.transaction == request.transaction)
     other = connection.scalar(sa.select(commitment.c.id).where(*same, commitment.c.digest != digest).limit(1))
+    before = connection.scalar(sa.select(commitment.c.state).where(*same, commitment.c.digest == digest))
     made: int = connection.execute(
         insert(connection, commitment)
         .values(
@@ -95,7 +96,10 @@ def record(connection: sa.Connection, request: Request, origin: Origin, proof: P
         )  # fmt: skip
     else:
         failed = sa.and_(mine, commitment_item.c.state == "failed", commitment_item.c.reason != DUPLICATE_TRANSACTION)
-        connection.execute(sa.update(commitment_item).where(failed).values(state="waiting", reason=None, because=""))
+        # What was committed before is proven anew, too: who asks again has its own copy still.
+        others = commitment_item.c.state.in_(("dropped",) if before == "open" else ("dropped", "committed"))
+        again = sa.or_(failed, sa.and_(mine, others))
+        connection.execute(sa.update(commitment_item).where(again).values(state="waiting", reason=None, because=""))
     return made
 
 
@@ -219,6 +223,19 @@ def counts(connection: sa.Connection, ids: Sequence[int]) -> dict[int, dict[str,
     return found
 
 
+def unanswered(connection: sa.Connection) -> dict[str, int]:
+    """How many requests are open, and how many reports were given up."""
+    rows = connection.execute(
+        sa.select(commitment.c.state, sa.func.count())
+        .where(commitment.c.state.in_(("open", "given_up")))
+        .group_by(commitment.c.state)
+    )
+    found = {"open": 0, "given_up": 0}
+    for state, number in rows:
+        found[state] = number
+    return found
+
+
 def in_open_commitments(connection: sa.Connection, ids: Collection[str]) -> set[str]:
     """Those of these receipts whose instance an open request references."""
     chosen = (
@@ -228,6 +245,51 @@ def in_open_commitments(connection: sa.Connection, ids: Collection[str]) -> set[
         .where(receipt.c.id.in_(list(ids)), commitment.c.state == "open")
     )
     return set(connection.scalars(chosen))
+
+
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """A receipt whose instance was committed because it is in the spool."""
+
+    receipt: str
+    sop_instance: str
+    origin: Origin
+    """Of the request."""
+
+
+def promised(connection: sa.Connection, ids: Collection[str]) -> list[Promised]:
+    """Those of these receipts, once per requester. Whether its report got through is no matter: it may have."""
+    rows = connection.execute(
+        sa.select(
+            receipt.c.id, receipt.c.sop_instance, commitment.c.calling_ae, commitment.c.called_ae, commitment.c.sender
+        )
+        .distinct()
+        .join(commitment_item, commitment_item.c.sop_instance == receipt.c.sop_instance)
+        .join(commitment, commitment.c.id == commitment_item.c.commitment)
+        .where(
+            receipt.c.id.in_(list(ids)), receipt.c.state != "dropped", receipt.c.path.is_not(None),
+            commitment.c.proof == Proof.STORED.value, commitment_item.c.state == "committed",
+        )
+    )  # fmt: skip
+    return [
+        Promised(r.id, r.sop_instance, Origin(calling_ae=r.calling_ae, called_ae=r.called_ae, sender=r.sender))
+        for r in rows
+    ]
+
+
+def give_up(connection: sa.Connection, ids: Collection[str]) -> int:
+    """A person takes back what was promised for these receipts: their files may go. Returns how many instances."""
+    uids = {one.sop_instance for one in promised(connection, ids)}
+    mine = sa.select(commitment.c.id).where(commitment.c.proof == Proof.STORED.value)
+    connection.execute(
+        sa.update(commitment_item)
+        .where(
+            commitment_item.c.sop_instance.in_(sorted(uids)), commitment_item.c.state == "committed",
+            commitment_item.c.commitment.in_(mine),
+        )
+        .values(state="dropped", because="a person dropped it")
+    )  # fmt: skip
+    return len(uids)
 
 
 def _read(connection: sa.Connection, chosen: sa.ColumnElement[bool]) -> list[Commitment]:

@@ -40,24 +40,25 @@ class Proofs:
 
 def proofs(
     connection: sa.Connection, instances: Iterable[str], called_ae: str, routed: Collection[UnitKind],
-    of: int, askable: Collection[str] = (),
+    of: int, askable: Collection[str] = (), own: Collection[str] = (),
 ) -> dict[str, Proofs]:  # fmt: skip
     """SOP Instance UID -> what is known, for those that were ever received.
 
     routed    kinds of units that some route works on
     of        the request, for what destinations answered to it
     askable   destinations that can be asked for commitment
+    own       destinations that are the requester itself, where nothing is safe: it deletes its copy
     """
     wanted = sorted(set(instances))
     found: dict[str, Proofs] = {}
     for begin in range(0, len(wanted), _GROUP):
-        found |= _of_group(connection, wanted[begin : begin + _GROUP], called_ae, routed, of, askable)
+        found |= _of_group(connection, wanted[begin : begin + _GROUP], called_ae, routed, of, askable, own)
     return found
 
 
 def _of_group(
     connection: sa.Connection, instances: Sequence[str], called_ae: str, routed: Collection[UnitKind],
-    of: int, askable: Collection[str],
+    of: int, askable: Collection[str], own: Collection[str],
 ) -> dict[str, Proofs]:  # fmt: skip
     rows = connection.execute(
         sa.select(
@@ -77,7 +78,12 @@ def _of_group(
     answers = _answers(connection, of, instances)
     found = {}
     for uid, group in by_instance.items():
-        lines = [(*line, receipt_id) for receipt_id in current[uid] for line in owed.get(receipt_id, ())]
+        lines = [
+            (*line, receipt_id)
+            for receipt_id in current[uid]
+            for line in owed.get(receipt_id, ())
+            if line[2] not in own
+        ]
         places = frozenset(
             target for state, key, target, _ in lines if state == "delivered" and (key, uid) in originals
         )

@@ -279,7 +279,7 @@ commitment_item = sa.Table(
     sa.Column("number", sa.Integer, primary_key=True),  # place in the request, from 1
     sa.Column("sop_class", sa.Text, nullable=False),
     sa.Column("sop_instance", sa.Text, nullable=False),
-    sa.Column("state", sa.Text, nullable=False),  # waiting | committed | failed
+    sa.Column("state", sa.Text, nullable=False),  # waiting | committed | failed | dropped by a person
     sa.Column("reason", sa.Integer),  # Failure Reason (0008,1197), PS3.3 C.14.1.1
     sa.Column("because", sa.Text, nullable=False, server_default=""),  # the same in words, for `explain`
     sa.Index("node_commitment_item_instance", "sop_instance"),

@@ -7,10 +7,13 @@ the rest of a PDU, take in a PDU of any length, and leave no word when an associ
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import socket
+import sys
 import threading
 import time
+from collections.abc import Callable, Hashable
 from typing import Any, Protocol
 
 from pynetdicom import evt
@@ -20,9 +23,10 @@ from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
 from node.model import UID
-from node.receive.admission import User
+from node.receive.admission import User, plain
 from node.receive.bell import Ringing
 from node.receive.pdata import COMMAND, LAST, LONGEST_PDU, p_data
+from node.receive.unasked import Unasked
 from node.receive.upper_layer import Listener, UpperLayer
 from node.tls import Certificate, Certificates, Channel, secure
 
@@ -32,6 +36,8 @@ _STALLED = 60.0
 """Seconds without room for an answer: the peer is gone."""
 _HANDSHAKE = 30.0
 """Seconds for a whole TLS handshake, as for the association request after it (ARTIM, PS3.8 9.1.5)."""
+_BREATH = 0.1
+"""Seconds without descriptors after which one may be free again."""
 _ASKED: Any = {event: (evt.get_default_handler(event), None) for event in evt._INTERVENTION_EVENTS}
 """pynetdicom's handlers of what asks for an answer."""
 
@@ -59,6 +65,10 @@ class Acceptor(Protocol):
         """The TLS handshake failed, and the connection is closed."""
         ...
 
+    def not_asked(self, address: str, why: str) -> None:
+        """What came is no association request, or not the whole of one; the connection is closed."""
+        ...
+
 
 class Server(ThreadedAssociationServer):
     """Listens on one address."""
@@ -67,13 +77,41 @@ class Server(ThreadedAssociationServer):
     daemon_threads = True  # else the end of the server would wait for handshakes of clients that are silent
     certificates: Certificates | None = None
     """Of a server that speaks TLS."""
+    unasked: Unasked | None = None
+    """Where connections are counted until an association is asked for on them."""
+
+    def get_request(self) -> tuple[Any, Any]:
+        try:
+            return super().get_request()
+        except OSError as error:
+            # The connection stays in the queue, and the loop would ask for it again at once.
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                log.error("no connection can be accepted: %s; see `ulimit -n` of the node", error.strerror)
+                time.sleep(_BREATH)
+            raise
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """In a thread of its own only where it waits for the peer: for a TLS handshake."""
+        if self.unasked is not None:
+            self.unasked.enter(self.called(client_address), plain(str(client_address[0])), request)
         if self.certificates is None:
             self.process_request_thread(request, client_address)
         else:
             super().process_request(request, client_address)
+
+    def called(self, client_address: Any) -> Hashable:
+        """What a connection is called in `unasked`."""
+        return self.server_address, client_address
+
+    def asked(self, client_address: Any) -> None:
+        """The connection is counted no more."""
+        if self.unasked is not None:
+            self.unasked.leave(self.called(client_address))
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A connection could not be served; it is closed. In place of a stack trace beside the log."""
+        self.asked(client_address)
+        log.error("a connection of %s cannot be served: %s", plain(str(client_address[0])), sys.exc_info()[1])
 
     def service_actions(self) -> None:
         """Python collects ended threads by itself; pynetdicom's own forces a collection every minute."""
@@ -122,11 +160,13 @@ class Acceptance(Association):
 
     dul: UpperLayer
 
-    def __init__(self, ae: Any, acceptor: Acceptor) -> None:
+    def __init__(self, ae: Any, acceptor: Acceptor, asked: Callable[[], None] = lambda: None) -> None:
         self._bell = threading.Event()  # first: super() sets time-outs, which ring it
         super().__init__(ae, "acceptor")
         self._told = acceptor
-        self.dul = UpperLayer(self, on_end=self.wake)
+        self.asked = asked
+        """To be called when its request is here."""
+        self.dul = UpperLayer(self, on_end=self.wake, unasked=acceptor.not_asked)
         self.dul.to_user_queue = Ringing(self.wake)
         self.dimse.msg_queue = Ringing(self.wake)
         # Once more: these are set on the upper layer, and super() had set them on its own.
@@ -155,6 +195,7 @@ class Acceptance(Association):
             log.exception("an association could not be served; it is aborted")
             self.abort(block=False)
         finally:
+            self.asked()
             self._told.over(self)
 
     @property
@@ -263,6 +304,11 @@ class Handler(RequestHandler):
         certificates = self.server.certificates
         if certificates is None or self._secured(certificates):
             super().handle()
+        else:
+            self._asked()
+
+    def _asked(self) -> None:
+        self.server.asked(self.client_address)
 
     def _secured(self, certificates: Certificates) -> bool:
         try:
@@ -283,7 +329,7 @@ class Handler(RequestHandler):
         connection.settimeout(_STALLED)
         # An answer is one small packet: it must not wait for the peer's acknowledgement of the last one.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        association = Acceptance(self.ae, self.acceptor)
+        association = Acceptance(self.ae, self.acceptor, self._asked)
         association._server = self.server
         association.name = f"AcceptorThread {self.client_address[1]}"  # `active_associations` looks for the name
         association.set_socket(Connection(association, client_socket=connection))

@@ -21,6 +21,7 @@ from node.receive.keeper import Keeper
 from node.receive.pace import Pace
 from node.receive.pdata import Fragment, Splitter, Unreadable
 from node.receive.pipe import Loan, Return
+from node.receive.quick import acknowledge
 from node.receive.session import Sessions
 from node.receive.turns import Turns
 
@@ -144,6 +145,8 @@ class Lent:
         poll = select.poll()
         poll.register(self.connection, select.POLLIN)
         poll.register(self.bell.descriptor, select.POLLIN)
+        if not between:
+            acknowledge(self.connection)
         patience = PAUSE if between else max(0.0, self._pace.remaining(time.monotonic()))
         ready = {descriptor for descriptor, _ in poll.poll(patience * 1000 + 1)}
         if self.bell.descriptor in ready:

@@ -6,6 +6,7 @@ pynetdicom serves the protocol, but for what is in `upper_layer` and `associatio
 
 from __future__ import annotations
 
+import errno
 import functools
 import logging
 import threading
@@ -41,6 +42,7 @@ from node.receive.places import Admitted, Place, Reject
 from node.receive.receivers import Receivers
 from node.receive.services import Services, choose_syntax
 from node.receive.session import Phase, Sessions
+from node.receive.unasked import Unasked
 from node.tls import Certificates, why_not
 
 log = logging.getLogger("node.receive")
@@ -72,6 +74,8 @@ class Receiver:
     receivers: Receivers | None = None
     """Processes that take busy associations; without them all is received here."""
     lines: Lines = field(default_factory=lambda: Lines(log))
+    unasked: Unasked = field(default_factory=Unasked)
+    """Connections that are accepted, and nobody has asked for an association on them."""
     _servers: list[Server] = field(default_factory=list)
     _stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -94,19 +98,23 @@ class Receiver:
             (evt.EVT_DIMSE_RECV, self._message),
             (evt.EVT_CONN_CLOSE, self._closed),
         ]
+        self.unasked.ended = self._crowded
         try:
             for address in addresses:
                 server: Any = ae.make_server(
                     address, evt_handlers=handlers, server_class=Server,
                     request_handler=functools.partial(Handler, acceptor=self),
                 )  # fmt: skip
-                server.certificates = self.certificates.get(address)
+                server.certificates, server.unasked = self.certificates.get(address), self.unasked
                 self._servers.append(server)
         except OSError as error:
             for server in self._servers:
                 server.server_close()
             self._servers.clear()
-            raise OSError(error.errno, error.strerror or str(error), "{}:{}".format(*address)) from error
+            why = error.strerror or str(error)
+            if error.errno == errno.EADDRINUSE and {("::", address[1]), ("0.0.0.0", address[1])} <= set(addresses):
+                why += "; [::] takes IPv4 too, so leave 0.0.0.0 out"
+            raise OSError(error.errno, why, "{}:{}".format(*address)) from error
         for server in self._servers:
             name = f"listen {server.server_address[1]}"
             threading.Thread(target=server.serve_forever, args=(_LISTENING,), name=name, daemon=True).start()
@@ -123,6 +131,7 @@ class Receiver:
             # Only the listening ends here; the associations that are open are seen off below.
             BaseServer.shutdown(server)
             server.server_close()
+        self.unasked.end_all()
         for idle in self.sessions.last_calls():
             end(idle)
         if self.receivers is not None:
@@ -144,6 +153,7 @@ class Receiver:
     def _requested(self, event: evt.Event) -> None:
         """Before negotiation: admit the sender, and say per context what is accepted."""
         association: Any = event.assoc
+        association.asked()
         request = association.requestor.primitive
         # A context that names no abstract syntax is none (PS3.8 9.3.2.2); pynetdicom fails over it.
         request.presentation_context_definition_list = [
@@ -180,6 +190,15 @@ class Receiver:
         self.told.turned_away("association", "tls")
         why = why_not(error)
         self.lines.say(plain(address), ("tls", why), f"connection of {plain(address)} refused: {why}")
+
+    def not_asked(self, address: str, why: str) -> None:
+        """As Acceptor says."""
+        self.told.turned_away("association", "request")
+        self.lines.say(plain(address), ("request", why), f"connection of {plain(address)} closed: {why}")
+
+    def _crowded(self, address: str, why: str) -> None:
+        self.told.turned_away("association", "unasked")
+        self.lines.say(address, ("unasked",), f"connection of {address} closed: {why}; see what opens them there")
 
     def _admit(self, caller: Caller, places: Sequence[Place]) -> Admitted | Reject:
         if self._stopping.is_set():

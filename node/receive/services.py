@@ -73,7 +73,7 @@ class Services:
             return "node: commitment is off"
         if sop_class == PERFORMED_PROCEDURE_STEP:
             return "node: mpps is not set"
-        return "it is no storage class"
+        return "it is no storage class, and nothing that this node answers; take it out there"
 
     # ---- messages -------------------------------------------------------------------------------------
 

@@ -27,12 +27,17 @@ from node.receive.buffers import Buffers
 from node.receive.pace import Pace
 from node.receive.pdata import COMMAND, LAST, Fragment, Splitter, Unreadable, begins_to_store, p_data
 from node.receive.pipe import Return
+from node.receive.quick import acknowledge
 from node.receive.timer import SteadyTimer
 from node.tls import Channel
 
 log = logging.getLogger("node.receive")
 
-ESTABLISHED, CLOSING = "Sta6", "Sta13"
+WAITING, ESTABLISHED, CLOSING = "Sta2", "Sta6", "Sta13"
+_TYPES = range(0x01, 0x08)
+"""Of PDUs (PS3.8 9.3)."""
+_TLS = 0x16
+"""First byte of a TLS handshake (RFC 8446 5.1)."""
 OUR_TURN = frozenset({"Sta3", "Sta8"})
 """It asked for an association, or for its release, and we have not answered. What it says before that is left in
 the socket: waiting for the rest of it would keep the answer back that it waits for."""
@@ -85,10 +90,13 @@ def _done_with(buffer: memoryview) -> bool:
 class UpperLayer(DULServiceProvider):
     """The thread that owns the connection of one association."""
 
-    def __init__(self, association: Any, on_end: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, association: Any, on_end: Callable[[], None] = lambda: None,
+        unasked: Callable[[str, str], None] = lambda address, why: None,
+    ) -> None:  # fmt: skip
         super().__init__(association)
         self.listener: Listener | None = None
-        self.on_end = on_end
+        self.on_end, self._unasked = on_end, unasked
         self._bell = Bell()
         self.to_provider_queue = Ringing(self._ring)
         self.event_queue = Ringing(self._ring)
@@ -143,6 +151,7 @@ class UpperLayer(DULServiceProvider):
     def _once(self) -> None:
         """One event, or a wait for it."""
         if self.artim_timer.expired:
+            self._no_request("it asked for no association in time")
             self.event_queue.put("Evt18")
         if self._lent:
             self._while_lent()
@@ -258,8 +267,8 @@ class UpperLayer(DULServiceProvider):
         elif state == CLOSING:
             self._see_off(connection)
         elif self._readable(connection, self._patience()):
-            self._idle_timer.restart()
             if state != ESTABLISHED:
+                self._idle_timer.restart()
                 self._read_pdu_data()
             elif not self._offer(connection):
                 self._read(connection)
@@ -287,6 +296,36 @@ class UpperLayer(DULServiceProvider):
             count = 0
         if not count:
             self.event_queue.put("Evt17")
+
+    def _read_pdu_data(self) -> None:
+        """As pynetdicom's; but of what is no PDU there is a line that says from whom, and none that does not."""
+        connection: Any = self.socket
+        pdu, length = b"", 0
+        try:
+            pdu = bytes(connection.recv(6))
+            if len(pdu) == 6 and pdu[0] in _TYPES:
+                length = int.from_bytes(pdu[2:])
+                pdu += connection.recv(length)
+        except TimeoutError:
+            self._no_request("not the whole of its association request came in time")
+            self.event_queue.put("Evt17")
+        except OSError as error:
+            self._no_request(f"its association request cannot be read: {error}")
+            self.event_queue.put("Evt17")
+        else:
+            if len(pdu) >= 6 and pdu[0] not in _TYPES:
+                self._no_request("it speaks TLS, and this port does not" if pdu[0] == _TLS else "it speaks no DICOM")
+                self.event_queue.put("Evt19")
+            elif len(pdu) < 6 + length:
+                if pdu:  # else a probe that only connects
+                    self._no_request("it went away in the middle of its association request")
+                self.event_queue.put("Evt17")
+            elif not self._indicate(pdu):
+                self._no_request("its association request cannot be read")
+
+    def _no_request(self, why: str) -> None:
+        if self.state_machine.current_state == WAITING:
+            self._unasked(self._peer(), why)
 
     def _process_recv_primitive(self) -> bool:
         """As pynetdicom's; but an answer that an abort overtook is dropped: the state machine knows no such event."""
@@ -321,6 +360,7 @@ class UpperLayer(DULServiceProvider):
         if self.artim_timer.running:
             waits.append(self.artim_timer.remaining)
         if self._in_the_middle():
+            acknowledge(self.socket and self.socket.socket)
             waits.append(self._pace.remaining(time.monotonic()))
         return max(0.0, min(waits)) * 1000 + 1 if waits else None
 
@@ -345,12 +385,15 @@ class UpperLayer(DULServiceProvider):
             self.event_queue.put("Evt17")
             return
         self._pace.note(count, time.monotonic(), middle=self._in_the_middle())
-        self._tell_apart(buffer[:count])
+        if self._tell_apart(buffer[:count]) or self._in_the_middle():
+            self._idle_timer.restart()
 
-    def _tell_apart(self, data: memoryview) -> None:
-        """Give everyone what is theirs of the bytes that came."""
+    def _tell_apart(self, data: memoryview) -> bool:
+        """Give everyone what is theirs of the bytes that came. False: they say nothing, as PDUs without fragments."""
+        said = False
         try:
             for part in self._splitter.feed(data):
+                said = True
                 if isinstance(part, Fragment):
                     if self.listener is None or not self.listener.fragment(part):
                         self._indicate(p_data(part.context_id, part.control, part.data))
@@ -359,23 +402,25 @@ class UpperLayer(DULServiceProvider):
                 # What stands behind a release or an abort is no part of the association any more.
                 self._act()
                 if self._kill_thread or self.state_machine.current_state != ESTABLISHED:
-                    return
+                    break
         except Unreadable as error:
             self._cannot_read(str(error))
+        return said
 
     def _cannot_read(self, what: str) -> None:
         log.warning("%s sent %s; its association is aborted", self._peer(), what)
         self.event_queue.put("Evt19")
 
-    def _indicate(self, pdu: bytes) -> None:
-        """The way that everything goes in pynetdicom: decoded, then an event for the state machine."""
+    def _indicate(self, pdu: bytes) -> bool:
+        """The way that everything goes in pynetdicom: decoded, then an event for the state machine. False: no PDU."""
         try:
             decoded, event = self._decode_pdu(bytearray(pdu))
         except Exception:  # whatever bytes make pynetdicom raise, they are no PDU
             self.event_queue.put("Evt19")
-            return
+            return False
         self._recv_pdu.put(decoded)
         self.event_queue.put(event)
+        return True
 
     def refuse_message(self) -> None:
         """What came is no message: abort, as for a PDU that is none (PS3.8 9.2, AA-8)."""

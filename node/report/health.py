@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from node.index import Database
+from node.index.commitments import unanswered
 from node.index.ledger import Ledger, count, look_again
 from node.index.overview import jobs_under_way, queues
 from node.model import ReceiptId, UnitKind
@@ -66,10 +67,11 @@ class Health:
 
     def figures(self) -> Figures:
         with self.database.reader.connect() as connection:
-            waiting, jobs = queues(connection), jobs_under_way(connection)
+            waiting, jobs, asked = queues(connection), jobs_under_way(connection), unanswered(connection)
         balance = self.balance.known()
         return Figures(
             states={state.value: n for state, n in balance.states.items()}, queues=waiting, jobs=jobs,
+            commitments=asked,
             associations=self.associations(), low=bool(self.low()), certificates=self.certificates(),
             faults=balance.faults, recounted=balance.age,
         )  # fmt: skip

@@ -26,6 +26,8 @@ class Figures:
     """Parcels that wait, by destination."""
     jobs: int = 0
     """Jobs that are running or wait for their turn."""
+    commitments: Mapping[str, int] = field(default_factory=dict)
+    """Requests for storage commitment whose report is due yet, or was given up."""
     associations: int = 0
     """Established at this moment."""
     low: bool = False
@@ -119,6 +121,12 @@ class _Gauges(Collector):
         )
         yield GaugeMetricFamily("dicom_node_jobs", "Jobs running or waiting.", value=figures.jobs)
         yield GaugeMetricFamily("dicom_node_associations", "Associations established.", value=figures.associations)
+        asked = GaugeMetricFamily(
+            "dicom_node_commitments", "Requests for commitment without an answer that got through.", labels=["state"]
+        )
+        for state, count in figures.commitments.items():
+            asked.add_metric([state], count)
+        yield asked
         days = GaugeMetricFamily("dicom_node_certificate_days", "Days until a certificate ends.", labels=["place"])
         for place, left in figures.certificates.items():
             days.add_metric([place], left)

@@ -20,11 +20,21 @@ _REASONS = {
     "SSLV3_ALERT_HANDSHAKE_FAILURE": "it and we have no TLS version, cipher suite or certificate in common",
 }
 
+_NO_ISSUER = "; `tls: ca` has not who issued it: add that, or give it one of yours"
+_VERIFIED = {
+    **dict.fromkeys((2, 18, 19, 20, 21), _NO_ISSUER),
+    9: "; look at the clocks, here and where it was made",
+    10: "; give it a new one",
+    23: "; give it a new one",
+}
+"""By X509_V_ERR_... of OpenSSL."""
+
 
 def why_not(error: OSError) -> str:
     """A sentence about the other side; `error` is what the handshake raised."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not accepted: {error.verify_message.rstrip('.')}"
+        hint = _VERIFIED.get(error.verify_code, "")
+        return f"its certificate is not accepted: {error.verify_message.rstrip('.')}{hint}"
     if isinstance(error, TimeoutError):
         return "it did not finish the TLS handshake in time"
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ConnectionError):

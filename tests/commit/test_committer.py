@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from node.commit.committer import Committer
 from node.commit.peers import PeerAddress, unreachable
+from node.commit.spooled import damaged
 from node.commitment import Proof
 from node.config import Destination, Retry
 from node.dicom.commitment import Reference, Report, Request
@@ -52,6 +53,7 @@ class Round:
         return Committer(
             database=self.kit.database, presence=self.presence or self.kit.presence, config=lambda: self.kit.config,
             here=lambda of: self.here, tell=self._tell, ask=self._ask, grace=self.grace,
+            damaged=lambda instances: damaged(self.kit.database, self.kit.spool, instances),
             reporting=Retry(first=timedelta(seconds=10), give_up=timedelta(days=7)),
         )  # fmt: skip
 
@@ -112,6 +114,16 @@ def test_what_is_proven_is_reported_to_where_the_requester_listens(kit: Kit, loo
     assert len(loop.told) == 1
 
 
+def test_a_copy_at_the_requester_itself_proves_nothing(kit: Kit, loop: Round) -> None:
+    """It deletes what it has: an archive that asks, and to which a route sends the same instance back."""
+    kit.rules(RULES.format(data=kit.data).replace("ARCHIVE@", "CT1@"))
+    delivered(kit)
+    recorded(kit, [ORIGINAL])
+    loop.once()
+    ((report, _),) = loop.told
+    assert report.failed == ((ORIGINAL, 0x0110),)
+
+
 def test_nothing_is_reported_while_one_item_waits(kit: Kit, loop: Round) -> None:
     delivered(kit)
     recorded(kit, [ORIGINAL, NEVER])
@@ -165,6 +177,19 @@ def test_the_proof_is_the_one_in_force_when_it_was_asked_for(kit: Kit, loop: Rou
     recorded(kit, [ORIGINAL], transaction="1.10", proof=Proof.DELIVERED)
     loop.once()
     assert [report.transaction for report, _ in loop.told] == ["1.9"]
+
+
+def test_what_the_spool_has_lost_is_not_committed_from_it(
+    kit: Kit, loop: Round, caplog: pytest.LogCaptureFixture
+) -> None:
+    kit.index(CT)
+    (file,) = kit.spool.kept()
+    file.unlink()
+    recorded(kit, [ORIGINAL], proof=Proof.STORED)
+    loop.once()
+    ((report, _),) = loop.told
+    assert report.failed == ((ORIGINAL, 0x0110),)
+    assert "is not committed: its file is gone" in caplog.text
 
 
 def test_a_request_that_was_decided_is_not_looked_at_again(kit: Kit, loop: Round) -> None:

@@ -176,7 +176,8 @@ def test_the_metrics_of_the_documents_are_there() -> None:
     from node.report.metrics import Figures, Metrics
 
     figures = Figures(
-        states={"held": 1}, queues={"archive": 1}, jobs=1, certificates={"x": 9}, faults={"missing": 0}
+        states={"held": 1}, queues={"archive": 1}, jobs=1, certificates={"x": 9}, faults={"missing": 0},
+        commitments={"open": 0},
     )  # fmt: skip
     metrics = Metrics(lambda: figures)
     metrics.received("CT1", "NODE", 0.1)

@@ -110,7 +110,7 @@ def test_the_same_request_after_its_answer_is_answered_again(kit: Kit) -> None:
         commitments.answered(connection, key, "a")
     assert due(kit) == []
     assert recorded(kit, FIRST[:2], proof=Proof.STORED) == key
-    assert [state for _, state, _ in items(kit)] == ["committed", "waiting"], "what failed may be there by now"
+    assert [state for _, state, _ in items(kit)] == ["waiting", "waiting"], "what failed may be there, the other gone"
     (row,) = kit.rows(commitment)
     assert (row["state"], row["proof"], row["tries"]) == ("open", "stored", 0)
 

@@ -39,6 +39,8 @@ class Everything:
 
     def not_secured(self, address: str, error: OSError) -> None: ...
 
+    def not_asked(self, address: str, why: str) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Given:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 
 from tests import make
 from tests.dicom.datasets import EXPLICIT
-from tests.peers import Gone, Instance, Rejected, Sender, send
+from tests.peers import Gone, Instance, Rejected, Sender, free_port, send
 from tests.receive.station import Station, station, until
 from tests.spool.disk import Disk
 
@@ -133,6 +134,16 @@ def test_an_address_that_is_taken_is_an_error_and_leaves_none_open(tmp_path: Pat
         with pytest.raises(OSError, match="in use"):
             two.receiver.start([("127.0.0.1", two.port), ("127.0.0.1", one.port)])
         assert two.receiver.start([("127.0.0.1", two.port)]) == [("127.0.0.1", two.port)]
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")
+def test_who_names_both_kinds_of_any_address_is_told_that_one_is_enough(tmp_path: Path) -> None:
+    port = free_port()
+    with station(tmp_path) as node:
+        node.receiver.stop()
+        for addresses in ([("::", port), ("0.0.0.0", port)], [("0.0.0.0", port), ("::", port)]):
+            with pytest.raises(OSError, match=r"in use; \[::\] takes IPv4 too, so leave 0.0.0.0 out"):
+                node.receiver.start(addresses)
 
 
 def test_a_connection_that_was_accepted_this_very_moment_does_not_disturb_the_stop(

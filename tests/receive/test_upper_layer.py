@@ -64,6 +64,16 @@ def test_who_sends_now_and_then_is_not_idle(tmp_path: Path) -> None:
         assert node.sessions.count() == 1
 
 
+def test_who_sends_nothing_but_empty_pdus_is_idle(tmp_path: Path) -> None:
+    with station(tmp_path, idle=0.6) as node, Sender(node.port, CONTEXTS) as sender:
+        with pytest.raises((Gone, OSError)):  # noqa: PT012  # which of the sends fails is the network's choice
+            for _ in range(50):
+                sender.raw(struct.pack(">BBL", 0x04, 0, 0))
+                threading.Event().wait(0.1)
+            sender.status()
+        assert node.sessions.count() == 0
+
+
 def test_a_sender_that_drips_loses_its_place_and_leaves_no_trace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from node.index.database import open_reader
-from node.index.schema import member, receipt
+from node.index.schema import commitment, member, receipt
 from node.report.balance import RunningCheck
 from node.report.health import Health, take_ledger
 from node.rules import Rules
@@ -17,6 +17,7 @@ from node.spool import Files
 from node.spool.files import Room
 from node.steps import STEPS
 from tests import make
+from tests.index.test_commitments import recorded
 from tests.kit import Kit
 
 ROUTES = "destinations: {a: {folder: ./a}}\nroutes: [{name: r, when: always, steps: [{forward: a}]}]"
@@ -109,6 +110,15 @@ def test_figures_count_states_queues_and_jobs(kit: Kit) -> None:
     assert found.jobs == 1
     assert (found.states["waiting"], found.states["in_job"], found.states["held"]) == (2, 1, 0)
     assert first
+
+
+def test_figures_count_requests_for_commitment_that_nobody_answered(kit: Kit) -> None:
+    assert health(kit).figures().commitments == {"open": 0, "given_up": 0}
+    for transaction in ("1.1", "1.2", "1.3"):
+        recorded(kit, transaction=transaction)
+    kit.write(sa.update(commitment).where(commitment.c.transaction == "1.2").values(state="given_up"))
+    kit.write(sa.update(commitment).where(commitment.c.transaction == "1.3").values(state="answered"))
+    assert health(kit).figures().commitments == {"open": 1, "given_up": 1}
 
 
 def test_a_ledger_that_does_not_balance_is_said_and_makes_nobody_unwell(kit: Kit) -> None:

@@ -49,6 +49,7 @@ def test_gauges_are_read_anew_at_every_scrape() -> None:
             queues={"archive": next(waiting)},
             jobs=1,
             associations=3,
+            commitments={"given_up": 4},
             certificates={"node.listen[0]": 9},
         )
     )
@@ -57,6 +58,7 @@ def test_gauges_are_read_anew_at_every_scrape() -> None:
     assert first["dicom_node_waiting", ("archive",)] == 5
     assert first["dicom_node_jobs", ()] == 1
     assert first["dicom_node_associations", ()] == 3
+    assert first["dicom_node_commitments", ("given_up",)] == 4
     assert first["dicom_node_disk_low", ()] == 0
     assert first["dicom_node_certificate_days", ("node.listen[0]",)] == 9
     assert second["dicom_node_waiting", ("archive",)] == 0

@@ -27,3 +27,17 @@ def ssl_error(reason: str) -> ssl.SSLError:
 )
 def test_each_failure_says_what_is_wrong_on_the_other_side(error: OSError, text: str) -> None:
     assert text in why_not(error)
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (20, "not accepted: what OpenSSL says; `tls: ca` has not who issued it: add that, or give it one of yours"),
+        (10, "not accepted: what OpenSSL says; give it a new one"),
+        (1, "not accepted: what OpenSSL says"),
+    ],
+)
+def test_a_certificate_that_is_not_believed_says_what_to_change(code: int, text: str) -> None:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_code, error.verify_message = code, "what OpenSSL says"
+    assert why_not(error).endswith(text)
