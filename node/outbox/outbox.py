@@ -25,6 +25,7 @@ from node.spool.files import Files
 Also = Callable[[sa.Connection, set[ReceiptId], int | None], None]
 """(connection, the receipts of all parcels of the delivery, its number of tries or None when nothing was added)"""
 
+_GROUP = 500
 _UNTOUCHED = 3600.0
 """Seconds: a folder without a row may belong to a job that is filling it."""
 
@@ -119,14 +120,15 @@ class Outbox:
 
         place: where a folder holds it. peer: who has it, as AE@host:port, since a destination of the same name
         that is another machine tomorrow has nothing yet; empty: the name stands for it. False: the rest is not
-        to be sent any more, a person or a later generation has decided so meanwhile.
+        to be sent as it was read, a person or a later generation has decided so meanwhile, or the job has put
+        other content in the place of these, which waits still.
         """
         with self._database.durable.begin() as connection:
-            self._set(connection, of, [p.number for p in parcels], "delivered", "", place)
+            as_read = self._set(connection, of, parcels, "delivered", "", place)
             if not place:
                 contents = {p.sop_instance: p.content for p in parcels if p.sop_instance}
                 self._acknowledged(connection, peer or of.destination, contents)
-            return self._note(connection, of, failures=0, failing_since=None)
+            return self._note(connection, of, failures=0, failing_since=None) and as_read
 
     def _acknowledged(self, connection: sa.Connection, peer: str, contents: Mapping[str, str]) -> None:
         if not contents:
@@ -142,8 +144,8 @@ class Outbox:
     def refused(self, of: Delivery, parcels: Sequence[Waiting], reason: str) -> bool:
         """The destination will not take these; the others go on. False: as for `delivered`."""
         with self._database.durable.begin() as connection:
-            self._set(connection, of, [p.number for p in parcels], "held", reason, only="waiting")
-            return self._note(connection, of)
+            as_read = self._set(connection, of, parcels, "held", reason, only="waiting")
+            return self._note(connection, of) and as_read
 
     def failed(self, of: Delivery, reason: str) -> tuple[int, float] | None:
         """One more try that did not get through. Returns (failures in a row, since when), or None when nobody
@@ -252,10 +254,18 @@ class Outbox:
         return changed.rowcount > 0
 
     def _set(
-        self, connection: sa.Connection, of: Delivery, numbers: Sequence[int], state: str, reason: str,
+        self, connection: sa.Connection, of: Delivery, parcels: Sequence[Waiting], state: str, reason: str,
         place: str = "", only: str | None = None,
-    ) -> None:  # fmt: skip
-        statement = sa.update(parcel).where(parcel.c.delivery == of.id, parcel.c.number.in_(list(numbers)))
-        if only is not None:
-            statement = statement.where(parcel.c.state == only)
-        connection.execute(statement.values(state=state, reason=reason, place=place))
+    ) -> bool:  # fmt: skip
+        """Of the content that was read; one that was made anew meanwhile has been neither sent nor answered.
+        Whether it is all of them."""
+        changed = 0
+        for begin in range(0, len(parcels), _GROUP):
+            read = [(p.number, p.content) for p in parcels[begin : begin + _GROUP]]
+            statement = sa.update(parcel).where(
+                parcel.c.delivery == of.id, sa.tuple_(parcel.c.number, parcel.c.content).in_(read)
+            )
+            if only is not None:
+                statement = statement.where(parcel.c.state == only)
+            changed += connection.execute(statement.values(state=state, reason=reason, place=place)).rowcount
+        return changed == len(parcels)

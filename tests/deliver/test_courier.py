@@ -16,7 +16,7 @@ from node.deliver.base import Outcome, Parcel, Record, Result, Target
 from node.engine.runs import DONE, STOP
 from node.errors import CannotSucceed, TryAgain
 from node.index import jobs
-from node.index.schema import delivery, history, parcel
+from node.index.schema import delivery, history, parcel, sent
 from node.model import ReceiptId
 from node.outbox import FILE_GONE, Delivery
 from tests import make
@@ -448,3 +448,31 @@ def test_a_poisoned_delivery_is_held(working: Kit) -> None:
     working.courier().poisoned("no such", "why")
     assert working.deliveries() == {key: "held"}
     assert [p["reason"] for p in working.rows(parcel)] == ["the process died 4 times"]
+
+
+def test_what_its_job_made_anew_while_the_old_was_sent_is_sent_too(working: Kit) -> None:
+    """A retry with an edited recipe, while a slow archive takes what the first try made."""
+    key, _ = put(working, to(free_port()), make.ct_series(3))
+    before = working.read(key)[1]
+
+    def anew() -> None:
+        goods = (
+            working.goods(w.name, *w.sources, content=f"anew {w.name}", sop_instance=w.sop_instance) for w in before
+        )
+        working.put(key.removesuffix(">a"), "a", *goods)
+
+    brought: list[str] = []
+
+    def answer(one: Parcel) -> Result:
+        if not brought:
+            anew()
+        brought.append(one.path.name)
+        return TAKEN
+
+    _, open = scripted(answer)
+    assert working.courier(open).deliver(key, 1).verdict == "again"
+    assert len(brought) == 1, "what has been replaced is not sent any more"
+    assert working.courier(open).deliver(key, 2) == DONE
+    assert len(brought) == 4
+    assert {r["content"] for r in working.rows(sent)} == {r["content"] for r in working.rows(parcel)}
+    assert working.balance() == {"delivered": 3}
