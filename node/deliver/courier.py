@@ -7,7 +7,7 @@ A dead destination therefore blocks nobody: its deliveries are rows with a time.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -115,11 +115,13 @@ class Courier:
         if not by_number:
             return
         later: list[str] = []
+        rest = set(by_number)
 
         def keep(answers: Sequence[Answered]) -> bool:
             wanted = True
+            rest.difference_update(one.number for one, _ in answers)
             for some in _alike(answers):  # all of them, also when no more are wanted
-                wanted = self._keep(delivery, peer, some) and wanted
+                wanted = self._keep(delivery, peer, some, rest) and wanted
             return wanted
 
         def record(parcel: Parcel, result: Result) -> None:
@@ -142,11 +144,11 @@ class Courier:
         if later:
             raise TryAgain(later[0])
 
-    def _keep(self, delivery: Delivery, peer: str, alike: Sequence[Answered]) -> bool:
+    def _keep(self, delivery: Delivery, peer: str, alike: Sequence[Answered], rest: Set[int]) -> bool:
         """Commit answers that say the same. False: the rest is not to be sent any more."""
         result, those = alike[0][1], [one for one, _ in alike]
         if result.outcome is Answer.DELIVERED:
-            return self.outbox.delivered(delivery, those, result.place, peer)
+            return self.outbox.delivered(delivery, those, result.place, peer, rest)
         return self.outbox.refused(delivery, those, result.text)
 
     def _there(self, delivery: Delivery, destination: Destination, waiting: list[Waiting]) -> list[Waiting]:

@@ -476,3 +476,21 @@ def test_what_its_job_made_anew_while_the_old_was_sent_is_sent_too(working: Kit)
     assert len(brought) == 4
     assert {r["content"] for r in working.rows(sent)} == {r["content"] for r in working.rows(parcel)}
     assert working.balance() == {"delivered": 3}
+
+
+def test_an_instance_that_a_person_drops_while_others_are_sent_stays_here(working: Kit) -> None:
+    key, receipts = put(working, to(free_port()), make.ct_series(4))
+    given_up = sorted(receipts)[2]
+
+    def answer(one: Parcel) -> Result:
+        if one.number == 1:
+            working.acts().drop(given_up)
+        return TAKEN
+
+    target, open = scripted(answer)
+    assert working.courier(open).deliver(key, 1).verdict == "again"
+    assert working.courier(open).deliver(key, 2) == DONE
+    assert target.brought == [1, 2, 4]
+    assert owed(working, key) == ["delivered", "delivered", "dropped", "delivered"]
+    assert working.parcels(key) == ["delivered", "delivered", "dropped", "delivered"]
+    assert working.balance() == {"delivered": 3, "dropped": 1}
