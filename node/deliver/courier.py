@@ -217,8 +217,14 @@ class Courier:
 
 
 def _others_first(waiting: list[Waiting], failures: int) -> list[Waiting]:
-    """The first may be what a peer breaks off every association at: for each try that failed, one more goes last."""
-    first = failures % len(waiting) if waiting else 0
+    """The first may be what a peer breaks off every association at, or puts off each time: after one try that failed it
+    goes last, after two the first half of all, then a quarter, three quarters, an eighth, ... Of many such in a row
+    one that gets through is found in a few tries, and every one is the first at some time."""
+    first = failures
+    if failures > 1:
+        part = failures - 1
+        first = int(bin(part)[:1:-1], 2) * len(waiting) >> part.bit_length()  # its bits backwards, behind the point
+    first = first % len(waiting) if waiting else 0
     return waiting[first:] + waiting[:first]
 
 

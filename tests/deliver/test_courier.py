@@ -13,6 +13,7 @@ from pydicom.dataset import FileDataset
 
 from node.config import Destination
 from node.deliver.base import Outcome, Parcel, Record, Result, Target
+from node.deliver.courier import _others_first
 from node.engine.runs import DONE, STOP
 from node.errors import CannotSucceed, TryAgain
 from node.index import jobs
@@ -127,6 +128,27 @@ def test_an_association_that_breaks_is_taken_up_where_it_was(working: Kit) -> No
         archive.abort_after = None
         assert working.courier().deliver(key, 2) == DONE
         assert sorted(archive.uids) == sorted(uids(instances)), "each once"
+
+
+def test_many_that_are_put_off_each_time_keep_those_behind_them_for_a_few_tries_only(working: Kit) -> None:
+    instances = make.ct_series(30)
+    bad = set(uids(instances[:25]))
+    with Recorder(refuse=0xA700, refuse_when=lambda one: one.sop_instance in bad) as archive:
+        key, _ = put(working, to(archive.port), instances)
+        for attempt in range(1, 10):
+            assert working.courier().deliver(key, attempt).verdict == "again"
+        assert len(archive.uids) >= 4
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 8])
+def test_each_of_those_that_wait_is_the_first_of_some_try(kit: Kit, count: int) -> None:
+    kit.rules(rules("folder: ./a"))
+    receipts = kit.index(*make.ct_series(count))
+    (job_id,) = kit.close()
+    _, waiting = kit.read(kit.put(job_id, "a", *(kit.goods(f"{n}", r) for n, r in enumerate(receipts))))
+    orders = [_others_first(waiting, failures) for failures in range(4 * count + 2)]
+    assert {order[0].number for order in orders} == {w.number for w in waiting}
+    assert all(sorted(w.number for w in order) == [w.number for w in waiting] for order in orders)
 
 
 def test_a_destination_that_does_not_answer_is_tried_later_and_at_last_given_up(working: Kit) -> None:
