@@ -287,31 +287,6 @@ def test_a_held_member_that_is_retried_and_works_is_all_that_is_sent(working: Ki
     assert working.balance() == {"delivered": 1, "waiting": 1}
 
 
-@pytest.mark.parametrize("wishes", [("", "hold"), ("fail",)])
-def test_what_an_edited_recipe_holds_does_not_leave_as_it_was_made_before(
-    working: Kit, tmp_path: Path, wishes: Sequence[str]
-) -> None:
-    """A step behind `forward` held it at the first try, and what that sent still waits for its archive."""
-    lenient = tmp_path / "lenient"
-    lenient.touch()
-    rules = route(f"{{obey: {{until: '{lenient}'}}}}", "{forward: a}", "obey", "{forward: b}")
-    key, receipts = queued(working, rules, wishing(*wishes))
-    working.run(key)
-    assert working.parcels(f"{key}>a") == ["waiting"] * len(wishes)
-    lenient.unlink()
-    for _ in range(2):
-        working.acts().retry(key)
-        working.run(key)
-        *others, last = working.parcels(f"{key}>a")
-        assert (set(others) <= {"waiting"}, last) == (True, "held")
-        assert working.owed(key, "a")[receipts[-1]] == "held"
-    lenient.touch()
-    working.acts().retry(key)
-    working.run(key)
-    assert working.parcels(f"{key}>a") == ["waiting"] * len(wishes)
-    assert working.ledger().balanced
-
-
 # ---- work folders ------------------------------------------------------------------------------------------
 
 
