@@ -33,7 +33,7 @@ from node.index.intake import join_again
 from node.index.schema import BY_A_PERSON, delivery, job, member, obligation, parcel, receipt, unit
 from node.index.settle import settle
 from node.model import UnitKind
-from node.outbox import FILE_GONE
+from node.outbox import BY_ITS_JOB
 
 log = logging.getLogger("node.acts")
 
@@ -240,7 +240,7 @@ class Acts:
         if later is not None:
             return f"delivery {key} is not sent: generation {later} works on all of it again"
         held = sa.and_(parcel.c.delivery == key, parcel.c.state == "held")
-        if connection.scalar(sa.select(sa.func.count()).where(held, parcel.c.reason == FILE_GONE)):
+        if connection.scalar(sa.select(sa.func.count()).where(held, parcel.c.reason.in_(BY_ITS_JOB))):
             return self._make_again(connection, row.job, key, act)
         connection.execute(sa.update(parcel).where(held).values(state="waiting", reason=""))
         again = {"state": "waiting", "reason": "", "failures": 0, "failing_since": None, "next_at": None}
@@ -252,10 +252,10 @@ class Acts:
         return f"delivery {key} is sent again"
 
     def _make_again(self, connection: sa.Connection, job_id: str, key: str, act: str) -> str:
-        """To send it again would find the same file missing: its job makes it anew, and sends it."""
+        """To send it again would find the same file missing, or send what its job would not: that makes it anew."""
         state = connection.scalar(sa.select(job.c.state).where(job.c.id == job_id))
         if state == "running":
-            return f"delivery {key} stays held: its files are gone, and job {job_id} still runs; retry it after that"
+            return f"delivery {key} stays held: job {job_id} has to make its files, and still runs; retry it after that"
         if state != "queued":
             self._run_again(connection, job_id, act)
         return f"delivery {key} is sent when job {job_id} has made its files again"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import shutil
 import threading
@@ -26,6 +27,7 @@ from node.errors import NodeError
 from node.evidence.asker import Asker
 from node.healing import heal
 from node.index import Database
+from node.index.versions import read_meta, write_meta
 from node.pool import Pool, Room
 from node.receive.folder import FolderIntake
 from node.receive.marks import publish
@@ -47,6 +49,8 @@ from node.spool import Presence, Spool, set_apart
 
 log = logging.getLogger("node")
 
+_FOLDERS = "folders"
+"""Key in node_meta: the folders of the destinations in force, made once and never again."""
 _STARTING = 10.0
 """Seconds in which receiver processes should have started; the node receives without those that have not."""
 _UNTIL_QUIET = 2.0
@@ -106,8 +110,6 @@ class Service:
     """Set when a unit is about to be complete."""
     _threads: list[threading.Thread] = field(default_factory=list)
     _watch: RulesWatch | None = None
-    _folders: frozenset[Path] = frozenset()
-    """Of the destinations in force: made once, and never again."""
 
     def start(self) -> None:
         """Take up what an earlier process left, then listen. Raises ConfigurationError, OSError."""
@@ -126,8 +128,7 @@ class Service:
         for folder in self.folders:
             folder.start()
         config = self.rules.current()
-        _make_folders(config)
-        self._folders = _folders(config)
+        _make_folders(self.database, config)
         self.listening = self.receiver.start([(a.address.host, a.address.port) for a in config.node.listen])
         if self.status is not None:
             self.status.start()
@@ -204,10 +205,7 @@ class Service:
 
     def _rules_changed(self) -> None:
         config = self.rules.current()
-        # Of new destinations only: a folder that was there before and is gone may be a share that is not mounted,
-        # and a folder made in its place would take the files.
-        _make_folders(config, known=self._folders)
-        self._folders = _folders(config)
+        _make_folders(self.database, config)
         self.engine.allow(_limits(config))
         if self.receivers is not None:
             self.receivers.recall_lent()
@@ -256,24 +254,37 @@ class Service:
                 log.exception("upkeep failed; tried again")
 
 
-def _folders(config: Config) -> frozenset[Path]:
-    return frozenset(d.folder for d in config.destinations.values() if d.folder is not None)
-
-
 def _make_work(folder: Path) -> None:
     """Jobs make and remove as many files as come in, and each job has a folder of its own."""
     folder.mkdir(parents=True, exist_ok=True)
     set_apart(folder)
 
 
-def _make_folders(config: Config, known: frozenset[Path] = frozenset()) -> None:
+def _make_folders(database: Database, config: Config) -> None:
+    """Of new destinations only, also after a restart: a folder that was there before and is gone may be a share that
+    is not mounted, and a folder made in its place would take the files."""
+    with database.reader.connect() as connection:
+        noted = read_meta(connection, _FOLDERS)
+    before: set[str] = set(json.loads(noted or "[]"))
+    there = set()
     for name, destination in config.destinations.items():
-        if destination.folder is not None and destination.folder not in known:
-            try:
-                destination.folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                # A share that is away must not keep the node from receiving; what is for it waits.
-                log.warning("destination %s: its folder cannot be made: %s", name, error.strerror)
+        if destination.folder is None:
+            continue
+        path = str(destination.folder)
+        if path in before:
+            there.add(path)
+            if not destination.folder.is_dir():
+                log.warning("destination %s: its folder is gone; create it, or mount what belongs there", name)
+            continue
+        try:
+            destination.folder.mkdir(parents=True, exist_ok=True)
+            there.add(path)
+        except OSError as error:
+            # A share that is away must not keep the node from receiving; what is for it waits.
+            log.warning("destination %s: its folder cannot be made: %s", name, error.strerror)
+    if there != before:
+        with database.durable.begin() as connection:
+            write_meta(connection, _FOLDERS, json.dumps(sorted(there)))
 
 
 def _concurrent(config: Config) -> Callable[[str], int | None]:

@@ -42,6 +42,22 @@ def test_a_reload_makes_the_folders_that_are_new_and_not_one_that_is_gone(tmp_pa
             assert not (site.folder / "old").exists()
 
 
+def test_a_restart_does_not_make_the_folder_of_a_share_that_is_away(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Site(tmp_path / "node", "sqlite") as site:
+        site.rules(BEFORE)
+        with site.running():
+            (site.folder / "old").rmdir()
+        with site.running():
+            assert not (site.folder / "old").exists()
+        assert "destination old: its folder is gone; create it, or mount what belongs there" in caplog.text
+        # Another folder under the same name is a new one.
+        site.rules(BEFORE.replace("./old", "./elsewhere"))
+        with site.running():
+            assert (site.folder / "elsewhere").is_dir()
+
+
 @pytest.mark.skipif(sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="needs two processors")
 def test_workers_leave_a_processor_to_the_senders_while_instances_come(tmp_path: Path) -> None:
     everything = os.sched_getaffinity(0)

@@ -7,7 +7,7 @@ A dead destination therefore blocks nobody: its deliveries are rows with a time.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -115,11 +115,13 @@ class Courier:
         if not by_number:
             return
         later: list[str] = []
+        rest = set(by_number)
 
         def keep(answers: Sequence[Answered]) -> bool:
             wanted = True
+            rest.difference_update(one.number for one, _ in answers)
             for some in _alike(answers):  # all of them, also when no more are wanted
-                wanted = self._keep(delivery, peer, some) and wanted
+                wanted = self._keep(delivery, peer, some, rest) and wanted
             return wanted
 
         def record(parcel: Parcel, result: Result) -> None:
@@ -142,11 +144,11 @@ class Courier:
         if later:
             raise TryAgain(later[0])
 
-    def _keep(self, delivery: Delivery, peer: str, alike: Sequence[Answered]) -> bool:
+    def _keep(self, delivery: Delivery, peer: str, alike: Sequence[Answered], rest: Set[int]) -> bool:
         """Commit answers that say the same. False: the rest is not to be sent any more."""
         result, those = alike[0][1], [one for one, _ in alike]
         if result.outcome is Answer.DELIVERED:
-            return self.outbox.delivered(delivery, those, result.place, peer)
+            return self.outbox.delivered(delivery, those, result.place, peer, rest)
         return self.outbox.refused(delivery, those, result.text)
 
     def _there(self, delivery: Delivery, destination: Destination, waiting: list[Waiting]) -> list[Waiting]:
@@ -215,8 +217,14 @@ class Courier:
 
 
 def _others_first(waiting: list[Waiting], failures: int) -> list[Waiting]:
-    """The first may be what a peer breaks off every association at: for each try that failed, one more goes last."""
-    first = failures % len(waiting) if waiting else 0
+    """The first may be what a peer breaks off every association at, or puts off each time: after one try that failed it
+    goes last, after two the first half of all, then a quarter, three quarters, an eighth, ... Of many such in a row
+    one that gets through is found in a few tries, and every one is the first at some time."""
+    first = failures
+    if failures > 1:
+        part = failures - 1
+        first = int(bin(part)[:1:-1], 2) * len(waiting) >> part.bit_length()  # its bits backwards, behind the point
+    first = first % len(waiting) if waiting else 0
     return waiting[first:] + waiting[:first]
 
 

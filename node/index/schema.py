@@ -27,7 +27,7 @@ metadata = sa.MetaData()
 meta = sa.Table(
     "node_meta",
     metadata,
-    sa.Column("key", sa.Text, primary_key=True),  # schema | secret | crosswalk | restored | certificates
+    sa.Column("key", sa.Text, primary_key=True),  # schema | secret | crosswalk | restored | certificates | folders
     sa.Column("value", sa.Text, nullable=False),
 )
 

@@ -12,6 +12,7 @@ A parcel that the destination already acknowledged with the same content (`sent`
 """
 
 from node.outbox.outbox import Outbox
-from node.outbox.values import FILE_GONE, Delivery, Goods, Waiting, delivery_id
+from node.outbox.taking import take_back
+from node.outbox.values import BY_ITS_JOB, FILE_GONE, Delivery, Goods, Waiting, delivery_id
 
-__all__ = ["FILE_GONE", "Delivery", "Goods", "Outbox", "Waiting", "delivery_id"]
+__all__ = ["BY_ITS_JOB", "FILE_GONE", "Delivery", "Goods", "Outbox", "Waiting", "delivery_id", "take_back"]

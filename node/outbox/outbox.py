@@ -7,7 +7,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -18,13 +18,14 @@ from node.index.generations import give_way, replace_same, replace_waiting
 from node.index.schema import delivery, job, parcel, sent
 from node.index.settle import settle, sources_of
 from node.model import Disclosure, Kind, ReceiptId
-from node.outbox.taking import add, link, note_made, open_delivery
+from node.outbox.taking import add, link, lock, note_made, open_delivery
 from node.outbox.values import Delivery, Goods, Waiting, delivery_id
 from node.spool.files import Files
 
 Also = Callable[[sa.Connection, set[ReceiptId], int | None], None]
 """(connection, the receipts of all parcels of the delivery, its number of tries or None when nothing was added)"""
 
+_GROUP = 500
 _UNTOUCHED = 3600.0
 """Seconds: a folder without a row may belong to a job that is filling it."""
 
@@ -59,9 +60,11 @@ class Outbox:
                 # Again behind the lock of `open_delivery`: the courier's end may have removed a name since.
                 if not all((self.root / str(row["path"])).exists() for row in rows):
                     link(self._files, key, self.folder(key), step, taken, disclosure)
-                add(connection, key, step, rows)
                 note_made(connection, taken)
                 replace_waiting(connection, job_id, destination)
+            else:
+                lock(connection, key)
+            add(connection, key, step, rows)
             also(connection, sources_of(connection, key), tries)
             settle(connection, key, job_id, destination)
             if taken:
@@ -113,20 +116,25 @@ class Outbox:
                 found.update(dict(rows.all()))
         return found
 
-    def delivered(self, of: Delivery, parcels: Sequence[Waiting], place: str = "", peer: str = "") -> bool:
+    def delivered(
+        self, of: Delivery, parcels: Sequence[Waiting], place: str = "", peer: str = "",
+        rest: Set[int] = frozenset(),
+    ) -> bool:  # fmt: skip
         """The destination has acknowledged these. Returns when that is on the disk: until then they are in flight,
         and a crash sends them again (see deliver/recording.py for how many those may be).
 
         place: where a folder holds it. peer: who has it, as AE@host:port, since a destination of the same name
-        that is another machine tomorrow has nothing yet; empty: the name stands for it. False: the rest is not
-        to be sent any more, a person or a later generation has decided so meanwhile.
+        that is another machine tomorrow has nothing yet; empty: the name stands for it. rest: the numbers of
+        what was read with these and is still to be sent. False: it is not to be sent as it was read, for a person,
+        a later generation or its job has decided otherwise of it, or of these, meanwhile.
         """
         with self._database.durable.begin() as connection:
-            self._set(connection, of, [p.number for p in parcels], "delivered", "", place)
+            as_read = self._set(connection, of, parcels, "delivered", "", place)
             if not place:
                 contents = {p.sop_instance: p.content for p in parcels if p.sop_instance}
                 self._acknowledged(connection, peer or of.destination, contents)
-            return self._note(connection, of, failures=0, failing_since=None)
+            noted = self._note(connection, of, failures=0, failing_since=None)
+            return noted and as_read and not rest & self._decided(connection, of)
 
     def _acknowledged(self, connection: sa.Connection, peer: str, contents: Mapping[str, str]) -> None:
         if not contents:
@@ -142,8 +150,8 @@ class Outbox:
     def refused(self, of: Delivery, parcels: Sequence[Waiting], reason: str) -> bool:
         """The destination will not take these; the others go on. False: as for `delivered`."""
         with self._database.durable.begin() as connection:
-            self._set(connection, of, [p.number for p in parcels], "held", reason, only="waiting")
-            return self._note(connection, of)
+            as_read = self._set(connection, of, parcels, "held", reason, only="waiting")
+            return self._note(connection, of) and as_read
 
     def failed(self, of: Delivery, reason: str) -> tuple[int, float] | None:
         """One more try that did not get through. Returns (failures in a row, since when), or None when nobody
@@ -251,11 +259,24 @@ class Outbox:
         )
         return changed.rowcount > 0
 
+    def _decided(self, connection: sa.Connection, of: Delivery) -> set[int]:
+        """Numbers of what is not to be sent now."""
+        over = sa.and_(parcel.c.delivery == of.id, parcel.c.state.in_(("held", "dropped")))
+        return set(connection.scalars(sa.select(parcel.c.number).where(over)))
+
     def _set(
-        self, connection: sa.Connection, of: Delivery, numbers: Sequence[int], state: str, reason: str,
+        self, connection: sa.Connection, of: Delivery, parcels: Sequence[Waiting], state: str, reason: str,
         place: str = "", only: str | None = None,
-    ) -> None:  # fmt: skip
-        statement = sa.update(parcel).where(parcel.c.delivery == of.id, parcel.c.number.in_(list(numbers)))
-        if only is not None:
-            statement = statement.where(parcel.c.state == only)
-        connection.execute(statement.values(state=state, reason=reason, place=place))
+    ) -> bool:  # fmt: skip
+        """Of the content that was read; one that was made anew meanwhile has been neither sent nor answered.
+        Whether it is all of them."""
+        changed = 0
+        for begin in range(0, len(parcels), _GROUP):
+            read = [(p.number, p.content) for p in parcels[begin : begin + _GROUP]]
+            statement = sa.update(parcel).where(
+                parcel.c.delivery == of.id, sa.tuple_(parcel.c.number, parcel.c.content).in_(read)
+            )
+            if only is not None:
+                statement = statement.where(parcel.c.state == only)
+            changed += connection.execute(statement.values(state=state, reason=reason, place=place)).rowcount
+        return changed == len(parcels)

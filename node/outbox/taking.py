@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ import sqlalchemy as sa
 
 from node.index.database import insert
 from node.index.schema import delivery, parcel, produced
+from node.index.settle import settle
 from node.model import Disclosure
-from node.outbox.values import Goods
+from node.outbox.values import NOT_MADE_AGAIN, REPLACED, Goods
 from node.spool.files import Files
 
 Row = Mapping[str, object]
@@ -83,8 +84,7 @@ def open_delivery(
     connection: sa.Connection, key: str, job_id: str, destination: str, disclosure: Disclosure, now: float
 ) -> int:
     """A new delivery, or one that had ended and begins another try. Returns its number of tries."""
-    # Locked: the courier may be ending it in this moment, and would not see what is about to be added.
-    known = connection.execute(sa.select(delivery).where(delivery.c.id == key).with_for_update()).first()
+    known = lock(connection, key)
     if known is None:
         connection.execute(
             sa.insert(delivery).values(
@@ -107,11 +107,19 @@ def open_delivery(
     return int(known.tries) + int(known.state != "waiting")
 
 
+def lock(connection: sa.Connection, key: str) -> sa.Row[Any] | None:
+    """The courier may be ending it in this moment, and would not see what is about to change."""
+    return connection.execute(sa.select(delivery).where(delivery.c.id == key).with_for_update()).first()
+
+
 def add(connection: sa.Connection, key: str, step: int, rows: Sequence[Row]) -> None:
     """New parcels only. One that is there keeps its number and, when its content is the same, that it was
-    delivered. Files of one step are told apart by name, those of one name by their order."""
+    delivered. Files of one step are told apart by name, those of one name by their order.
+
+    What the step sent before and this time did not is not sent any more, if it has not been: the recipe was edited
+    perhaps, and holds now what it let pass."""
     there: dict[str, list[Any]] = {}
-    known = sa.select(parcel.c.number, parcel.c.name, parcel.c.content, parcel.c.state)
+    known = sa.select(parcel.c.number, parcel.c.name, parcel.c.content, parcel.c.state, parcel.c.sources)
     for one in connection.execute(
         known.where(parcel.c.delivery == key, parcel.c.step == step).order_by(parcel.c.number)
     ):
@@ -130,6 +138,33 @@ def add(connection: sa.Connection, key: str, step: int, rows: Sequence[Row]) -> 
             )
     if new:
         connection.execute(sa.insert(parcel), new)
+    covered = {source for row in rows for source in json.loads(str(row["sources"]))}
+    _withdraw(connection, key, [one for those in there.values() for one in those], covered)
+
+
+def take_back(connection: sa.Connection, job_id: str, step: int) -> None:
+    """A job is held in step `step`: what another try of it sent from there on is not sent, if it has not been."""
+    for key in connection.scalars(sa.select(delivery.c.id).where(delivery.c.job == job_id).order_by(delivery.c.id)):
+        of = lock(connection, key)
+        left = sa.select(parcel.c.number, parcel.c.state, parcel.c.sources).where(
+            parcel.c.delivery == key, parcel.c.step >= step, parcel.c.state == "waiting"
+        )
+        rows = connection.execute(left).all()
+        if of is not None and rows:
+            _withdraw(connection, key, rows, frozenset())
+            settle(connection, key, job_id, of.destination)
+
+
+def _withdraw(connection: sa.Connection, key: str, left: Sequence[Any], covered: Set[str]) -> None:
+    """covered    receipts from which the step made something this time: what is left of them has been replaced"""
+    for one in left:
+        if one.state not in ("waiting", "held"):
+            continue
+        replaced = bool(covered) and covered >= set(json.loads(one.sources))
+        values = {"state": "dropped" if replaced else "held", "reason": REPLACED if replaced else NOT_MADE_AGAIN}
+        connection.execute(
+            sa.update(parcel).where(parcel.c.delivery == key, parcel.c.number == one.number).values(**values)
+        )
 
 
 def note_made(connection: sa.Connection, goods: Sequence[Goods]) -> None:

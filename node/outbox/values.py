@@ -11,6 +11,12 @@ from node.model import Disclosure, Kind, ReceiptId
 FILE_GONE = "its file is gone from the outbox"
 """The reason of a parcel that no further try can send: its job has to make the file again."""
 
+NOT_MADE_AGAIN = "its job ran again, and did not make it again"
+"""The reason of a parcel that waited when its job held, at another try, what it had sent before."""
+REPLACED = "its job ran again, and made another one in its place"
+BY_ITS_JOB = frozenset({FILE_GONE, NOT_MADE_AGAIN})
+"""Reasons for which a delivery cannot be sent again by itself: its job has to run."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goods:

@@ -29,7 +29,7 @@ from node.index import Database, jobs
 from node.index.announced import announced
 from node.index.jobs import Job
 from node.model import Batch, Item, Kind, Origin, ReceiptId, Referenced, Step
-from node.outbox import Outbox, delivery_id
+from node.outbox import Outbox, delivery_id, take_back
 from node.pool import WORLD, Bug, Pool
 from node.run import results
 from node.run.ahead import Ahead, may_go_ahead
@@ -107,17 +107,19 @@ class Runner:
             return self._step(job, number)
         except (TryAgain, OSError) as error:
             if isinstance(error, OSError) and error.errno not in WORLD:
-                return self._hold(job, f"{_named(job, number)}: {error.strerror or type(error).__name__}", error)
+                return self._hold(
+                    job, f"{_named(job, number)}: {error.strerror or type(error).__name__}", number, error
+                )
             if isinstance(error, TryAgain) and error.after is not None:
                 return self._wait(job, f"{_named(job, number)}: {error}", error.after)
             log.warning("job %s: %s: tried again in %g s: %s", job.id, _named(job, number), _AGAIN, error)
             return Outcome("again", _AGAIN)
         except CannotSucceed as error:
-            return self._hold(job, f"{_named(job, number)}: {error}")
+            return self._hold(job, f"{_named(job, number)}: {error}", number)
         except sa.exc.OperationalError:
             raise
         except Exception as error:  # worker loop: a bug holds this job, and the others go on
-            return self._hold(job, f"{_named(job, number)}: {_bug(error)}", error)
+            return self._hold(job, f"{_named(job, number)}: {_bug(error)}", number, error)
 
     def _step(self, job: Job, number: int) -> Outcome:
         thawed = thaw(job.plan, self.steps)
@@ -318,7 +320,7 @@ class Runner:
         log.debug("job %s waits: %s", job.id, reason)
         return Outcome("again", seconds)
 
-    def _hold(self, job: Job, reason: str, error: Exception | None = None) -> Outcome:
+    def _hold(self, job: Job, reason: str, number: int | None = None, error: Exception | None = None) -> Outcome:
         if isinstance(error, Bug):
             log.error("job %s held: %s\n%s", job.id, reason, error.trace)
         elif error is not None:
@@ -329,6 +331,8 @@ class Runner:
         with self.database.durable.begin() as connection:
             now = self.database.now(connection)
             jobs.hold(connection, job.id, reason, now)
+            if number is not None:
+                take_back(connection, job.id, number)
             jobs.remember(connection, job.id, "note", f"held: {reason}", now)
         return STOP
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from node.index.schema import delivery, parcel, produced
-from node.model import Disclosure, ReceiptId
+from node.model import Disclosure, Kind, ReceiptId
 from node.outbox import Outbox
 from node.spool import Files
 from tests import make
@@ -94,6 +94,37 @@ def test_a_held_parcel_waits_again_when_its_job_ran_again(kit: Kit) -> None:
     kit.put(job_id, "a", *goods)
     assert kit.parcels(key) == ["waiting", "waiting"]
     assert kit.deliveries() == {key: "waiting"}
+
+
+def test_what_a_job_does_not_make_again_is_not_sent(kit: Kit) -> None:
+    """Its recipe was edited, and holds now what it let pass."""
+    job_id, receipts = queued(kit)
+    goods = [kit.goods(str(n), receipt) for n, receipt in enumerate(receipts)]
+    key = kit.put(job_id, "a", *goods)
+    kit.put(job_id, "a", goods[1])
+    assert kit.parcels(key) == ["held", "waiting"]
+    assert kit.owed(job_id) == dict(zip(receipts, ("held", "waiting"), strict=True))
+    kit.put(job_id, "a")
+    assert kit.parcels(key) == ["held", "held"]
+    kit.put(job_id, "a", *goods)
+    assert kit.parcels(key) == ["waiting", "waiting"], "made again after all"
+    assert kit.balance() == {"waiting": 2}
+
+
+def test_what_a_job_made_under_another_name_takes_the_place_of_what_waits(kit: Kit) -> None:
+    job_id, receipts = queued(kit)
+    key = kit.put(job_id, "a", kit.goods("before.nii", *receipts, kind=Kind.NIFTI, sop_instance=""))
+    kit.put(job_id, "a", kit.goods("after.nii", *receipts, kind=Kind.NIFTI, sop_instance=""))
+    assert kit.parcels(key) == ["dropped", "waiting"]
+    assert kit.balance() == {"waiting": 2}
+
+
+def test_what_was_delivered_stays_so_when_its_job_does_not_make_it_again(kit: Kit) -> None:
+    job_id, receipts = queued(kit)
+    key = kit.put(job_id, "a", *(kit.goods(str(n), receipt) for n, receipt in enumerate(receipts)))
+    kit.outbox.delivered(*kit.read(key))
+    kit.put(job_id, "a", kit.goods("1", receipts[1]))
+    assert kit.parcels(key) == ["delivered", "delivered"]
 
 
 @pytest.mark.parametrize("order", [("identified", "deidentified"), ("deidentified", "identified")])

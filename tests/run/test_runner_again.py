@@ -1,0 +1,36 @@
+"""A job that is run again with a recipe that was edited: what it holds now does not leave as it was before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.kit import Kit
+from tests.run.test_runner import queued, route, wishing
+
+
+@pytest.mark.parametrize("wishes", [("", "hold"), ("fail",)])
+def test_what_an_edited_recipe_holds_does_not_leave_as_it_was_made_before(
+    working: Kit, tmp_path: Path, wishes: Sequence[str]
+) -> None:
+    """A step behind `forward` held it at the first try, and what that sent still waits for its archive."""
+    lenient = tmp_path / "lenient"
+    lenient.touch()
+    rules = route(f"{{obey: {{until: '{lenient}'}}}}", "{forward: a}", "obey", "{forward: b}")
+    key, receipts = queued(working, rules, wishing(*wishes))
+    working.run(key)
+    assert working.parcels(f"{key}>a") == ["waiting"] * len(wishes)
+    lenient.unlink()
+    for _ in range(2):
+        working.acts().retry(key)
+        working.run(key)
+        *others, last = working.parcels(f"{key}>a")
+        assert (set(others) <= {"waiting"}, last) == (True, "held")
+        assert working.owed(key, "a")[receipts[-1]] == "held"
+    lenient.touch()
+    working.acts().retry(key)
+    working.run(key)
+    assert working.parcels(f"{key}>a") == ["waiting"] * len(wishes)
+    assert working.ledger().balanced
