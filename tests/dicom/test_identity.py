@@ -3,13 +3,16 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom.dataset import Dataset
 
 from node.dicom import status
 from node.dicom.attributes import describe
-from node.dicom.identity import agree, identify, irregular
+from node.dicom.header import read_header
+from node.dicom.identity import agree, begin_as_data, identify, irregular
 from node.dicom.uids import tolerable_uid, valid_uid
 from node.errors import Refused
 from node.model import UID, Identity
+from tests.dicom.datasets import UNCOMPRESSED, encoded
 
 CT, EXPLICIT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1"
 KEYS = {"sop_class": "00080016", "sop_instance": "00080018", "study": "0020000D", "series": "0020000E"}
@@ -85,3 +88,24 @@ def test_a_command_that_names_another_object_is_refused() -> None:
         with pytest.raises(Refused) as refused:
             agree(*command, identity)
         assert refused.value.status == status.DOES_NOT_MATCH
+
+
+@pytest.mark.parametrize("syntax", UNCOMPRESSED)
+@pytest.mark.parametrize(
+    ("tag", "refused"), [(0x00000002, True), (0x00010010, True), (0x00020010, True), (0x00080001, False)]
+)
+def test_a_data_set_that_begins_as_a_file_or_a_message_is_refused(syntax: str, tag: int, refused: bool) -> None:
+    ds = Dataset()
+    ds.Modality = "CT"
+    ds.add_new(tag, "UI", "1.2.3")
+    read = read_header(encoded(ds, syntax), syntax).header
+    if not refused:
+        begin_as_data(read)
+        return
+    with pytest.raises(Refused, match="which is of no data set") as error:
+        begin_as_data(read)
+    assert error.value.status == status.CANNOT_UNDERSTAND
+
+
+def test_an_empty_header_begins_with_nothing() -> None:
+    begin_as_data({})
