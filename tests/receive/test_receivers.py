@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from io import BytesIO
 from pathlib import Path
 
@@ -175,6 +176,34 @@ def test_a_process_that_hangs_is_ended_and_its_senders_are_told(tmp_path: Path) 
         with Sender(node.port, CONTEXTS) as sender:
             assert sender.store(INSTANCE) == SUCCESS
             sender.release()
+
+
+def test_one_that_is_silent_gets_no_more_and_does_not_keep_the_others_from_being_asked(tmp_path: Path) -> None:
+    """It reads nothing either: whoever speaks to it when its pipe is full waits until it is ended."""
+    with station(tmp_path, processes=1) as node:
+        warm(node)
+        receivers = node.receivers
+        assert receivers is not None
+        (one,) = receivers._ones
+        one.process.send_signal(signal.SIGSTOP)
+        until(lambda: not one.pipe.offer(("recall", -1)), "its pipe is full")
+        one.asked = None
+        receivers.look(time.monotonic() - 30.0)
+        assert (one.asked is not None, one.told) == (True, False)
+        before = len(node.by)
+        with Sender(node.port, CONTEXTS) as sender:
+            assert [sender.store(instance) for instance in instances(20)] == [SUCCESS] * 20
+            assert not one.lent
+            assert set(node.by[before:]) <= {"one"}
+        one.process.send_signal(signal.SIGCONT)
+
+        def answered() -> bool:
+            receivers.look(time.monotonic() - 30.0)
+            return one.told
+
+        until(answered, "it has room for the question")
+        until(lambda: one.asked is None, "it has answered")
+        assert one.process.poll() is None
 
 
 def test_a_process_that_answers_stays(tmp_path: Path) -> None:
