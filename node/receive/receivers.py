@@ -232,16 +232,23 @@ class Receivers:
         busy = sum(len(one.lent) for one in self._ones)
         while len(self._ones) + self._starting < min(self.count(), PLACES - 1, busy + 2):
             self._starting += 1
-            threading.Thread(target=self._start, name="receiver", daemon=True).start()
+            try:
+                threading.Thread(target=self._start, name="receiver", daemon=True).start()
+            except RuntimeError as error:  # the system gives no more threads
+                self._not_started(str(error))
+                return
+
+    def _not_started(self, why: str) -> None:
+        log.warning("a receiver process cannot be started: %s; the node receives without it", why)
+        with self._lock:
+            self._starting, self._not_before = self._starting - 1, time.monotonic() + _AGAIN
+            self._changed.notify_all()
 
     def _start(self) -> None:
         try:
             one = self._new()
         except OSError as error:
-            log.warning("a receiver process cannot be started: %s; the node receives without it", error.strerror)
-            with self._lock:
-                self._starting, self._not_before = self._starting - 1, time.monotonic() + _AGAIN
-                self._changed.notify_all()
+            self._not_started(error.strerror or str(error))
             return
         with self._lock:
             self._ones.append(one)

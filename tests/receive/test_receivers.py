@@ -102,6 +102,26 @@ def test_one_that_ends_before_it_is_ready_is_not_waited_for(tmp_path: Path) -> N
             sender.release()
 
 
+def test_without_a_thread_to_spare_the_node_receives_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def some(self: threading.Thread) -> None:
+        if self.name == "receiver":
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    start = threading.Thread.start
+    with station(tmp_path, processes=1) as node, Sender(node.port, CONTEXTS) as sender:
+        with monkeypatch.context() as scarce:
+            scarce.setattr(threading.Thread, "start", some)
+            assert [sender.store(one) for one in instances(5)] == [SUCCESS] * 5
+        assert caplog.text.count("the node receives without it") == 1
+        receivers = node.receivers
+        assert receivers is not None
+        receivers._not_before = 0.0  # a while later
+        until(lambda: sender.store(INSTANCE) == SUCCESS and bool(set(node.by) - {"one"}), "a process takes part")
+
+
 def test_several_at_once_are_shared_between_the_processes(tmp_path: Path) -> None:
     with station(tmp_path, processes=2) as node:
         warm(node)
