@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import sys
 import threading
 import time
 from typing import Any, Protocol
@@ -74,6 +75,13 @@ class Server(ThreadedAssociationServer):
             self.process_request_thread(request, client_address)
         else:
             super().process_request(request, client_address)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """One line, where Python prints twenty: who connects again and again would fill the log with them."""
+        error = sys.exc_info()[1]
+        why = error.strerror if isinstance(error, OSError) else type(error).__name__
+        log.warning("a connection from %s cannot be served: %s", client_address[0], why)
+        log.debug("how it came to that", exc_info=error)
 
     def service_actions(self) -> None:
         """Python collects ended threads by itself; pynetdicom's own forces a collection every minute."""
