@@ -58,6 +58,18 @@ def irregular(identity: Identity) -> tuple[str, ...]:
     return tuple(_named(key) for key, uid in uids.items() if not valid_uid(uid))
 
 
+def begin_as_data(header: Header) -> None:
+    """Raise Refused 0xC000 where a data set begins with what belongs to a message or a file: groups 0000 to 0002
+    (PS3.7 6.3.1, PS3.10 7.1). Behind file meta information many readers take that for more of it, and believe its
+    transfer syntax.
+
+    header      in the order of the bytes
+    """
+    first = next(iter(header), "")
+    if first and first < "0003":
+        raise Refused(status.CANNOT_UNDERSTAND, f"the data set begins with {_named(first)}, which is of no data set")
+
+
 def agree(command_class: str, command_instance: str, identity: Identity) -> None:
     """Raise Refused 0xA900 where a C-STORE command names another object than its data set is.
 

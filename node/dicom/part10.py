@@ -31,6 +31,7 @@ PREAMBLE = bytes(128) + b"DICM"
 _LONGEST_META = 1 << 16
 _END_OF_GROUP_2 = 0x00030000
 MEDIA_STORAGE_SOP_INSTANCE = 0x00020003
+_CREATOR, _NOTE = 0x00020100, 0x00020102
 _LOWER_GROUPS = frozenset({b"\0\0", b"\1\0"})
 _UNUSUAL = frozenset({"", "SQ", "UN"})
 """Value representations that no element of file meta information has, "" for items."""
@@ -158,6 +159,8 @@ def beginning(head: Buffer) -> tuple[UID, int, tuple[int, int]]:
             elif tag == MEDIA_STORAGE_SOP_INSTANCE:
                 instance = (value, value + length)
             position = value + length
+            if tag == _NOTE and head[position : position + 2] == b"\2\0":
+                return _by_all(head)
     except (struct.error, NoElementError):
         return _by_all(head)
     found = _syntax(syntax)
@@ -180,7 +183,8 @@ def _syntax(value: bytes) -> UID | None:
 def meta_elements(head: Buffer, start: int) -> tuple[dict[int, bytes], int]:
     """Values of the group 2 elements from `start`, by tag, and where the data set after them begins.
 
-    Ends at the first element of another group: (0002,0000) is often wrong. Raises Malformed.
+    Ends at the first element of another group: (0002,0000) is often wrong. In a file of ours it ends with our note,
+    which is written last: behind it stands what was received, whatever group that begins with. Raises Malformed.
     """
     values: dict[int, bytes] = {}
     position = start
@@ -190,6 +194,8 @@ def meta_elements(head: Buffer, start: int) -> tuple[dict[int, bytes], int]:
                 return values, begin
             values[tag] = bytes(head[value:end])
             position = end
+            if tag == _NOTE and _uid(values, _CREATOR) == PRIVATE_CREATOR_UID:
+                return values, position
     except Malformed as error:
         # The data set need not be explicit little endian, so its first element may not be readable here.
         if error.offset < position or bytes(head[position : position + 2]) == b"\2\0" or not values:
@@ -198,10 +204,10 @@ def meta_elements(head: Buffer, start: int) -> tuple[dict[int, bytes], int]:
 
 
 def _provenance(values: dict[int, bytes]) -> Provenance | None:
-    if _uid(values, 0x00020100) != PRIVATE_CREATOR_UID:
+    if _uid(values, _CREATOR) != PRIVATE_CREATOR_UID:
         return None
     try:
-        note = json.loads(values.get(0x00020102, b"").rstrip(b"\0"))
+        note = json.loads(values.get(_NOTE, b"").rstrip(b"\0"))
         received = datetime.fromisoformat(note["received"])
         receipt, via, sha256 = note["receipt"], note["via"], note["sha256"]
     except (ValueError, KeyError, TypeError):

@@ -128,7 +128,8 @@ class Conversation:
             return self._hear(fragment)
         storing = self._storing
         if storing is None or storing.context_id != fragment.context_id:
-            return self._leave(fragment)
+            self.wire.refuse_message()  # data of no message
+            return True
         if storing.arriving is not None:
             storing.arriving.write(fragment.data)
         if fragment.control & LAST:
@@ -177,20 +178,35 @@ class Conversation:
 
     def _hand_over(self, whole: bytes, command: dict[int, bytes]) -> bool:
         has_data = dimse.number_of(command, dimse.DATA_SET_TYPE) != dimse.NO_DATA_SET
+        if dimse.number_of(command, dimse.COMMAND_FIELD) == dimse.C_CANCEL_RQ:
+            self._ignore(has_data=has_data)
+            return True
         self._other = len(whole) if has_data else -1
         self.busy = has_data
         self.wire.leave(self._context_id, whole)
         return True
 
+    def _ignore(self, *, has_data: bool) -> None:
+        """A C-CANCEL. Nothing that is served here can be cancelled, and it has neither data nor an answer (PS3.7
+        9.3.2.3): whoever had to answer it would never be done with it."""
+        if has_data:
+            self.wire.refuse_message()
+        else:
+            self.busy = False
+            self.sessions.end(self.wire.key)
+
     def _leave(self, fragment: Fragment) -> bool:
         """Data of a message that pynetdicom answers."""
+        if fragment.control & COMMAND:
+            self.wire.refuse_message()  # a message in the middle of another
+            return True
         self._other = max(0, self._other) + len(fragment.data)
         if self._other > _LONGEST_OTHER:
             log.warning("a message of more than %d MiB that is no C-STORE; its association is aborted",
                         _LONGEST_OTHER >> 20)  # fmt: skip
             self.wire.refuse_message()
             return True
-        if fragment.control & LAST and not fragment.control & COMMAND:
+        if fragment.control & LAST:
             self._other, self.busy = -1, False
         return False
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from node.dicom.encoding import Malformed
 from node.dicom.header import Reading, read_header
-from node.dicom.identity import agree, identify, study_and_series
+from node.dicom.identity import agree, begin_as_data, identify, study_and_series
 from node.dicom.status import CANNOT_UNDERSTAND, OUT_OF_RESOURCES
 from node.dicom.uids import transfer_syntax
 from node.errors import Refused
@@ -139,6 +139,7 @@ class Arriving:
         keeper = self._keeper
         keeper.reach("instance written")
         reading = self._read(self._incoming)
+        begin_as_data(reading.header)
         identity = identify(reading.header, self._transfer_syntax)
         agree(self._command.sop_class, self._command.sop_instance, identity)
         # All that can fail comes before the instance is safe: what is kept always gets its row.

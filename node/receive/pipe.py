@@ -109,6 +109,20 @@ class Pipe:
                 data = data[socket.send_fds(self.connection, [data], [descriptor]) :]
             self.connection.sendall(data)
 
+    def offer(self, message: Message) -> bool:
+        """Send a short message if the other end has room for it now, and nobody else is sending; never waits."""
+        data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            # A Unix socket takes so little as a whole, or not at all.
+            self.connection.send(_LENGTH.pack(len(data)) + data, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        finally:
+            self._lock.release()
+        return True
+
     def receive(self) -> Message | None:
         """The next message; None when the other end has closed."""
         while True:

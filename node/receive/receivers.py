@@ -36,6 +36,8 @@ _AGAIN = 30.0
 """Seconds after a process could not be started, or died, before another one is."""
 _HUNG = 60.0
 """Seconds without a word from a process that was asked. The thread that answers touches no disk."""
+_SILENT = 5.0
+"""Seconds likewise, after which it gets no more associations: they would hang with it."""
 
 
 class Lendable(Protocol):
@@ -76,6 +78,13 @@ class _One:
     ready: bool = False
     asked: float | None = None
     """Since when it owes an answer, on the monotonic clock."""
+    told: bool = False
+    """That it is asked: one that does not read has no room for the question either."""
+
+    def silent(self, now: float) -> bool:
+        """It has not answered for a while."""
+        asked = self.asked  # whoever hears it answer forgets it at any moment
+        return asked is not None and now - asked > _SILENT
 
     def indexed(self, count: int) -> None:
         with contextlib.suppress(OSError):
@@ -129,7 +138,8 @@ class Receivers:
             if self._stopping or not self.count():
                 return False
             self._start_all()
-            ready = [one for one in self._ones if one.ready]
+            now = time.monotonic()
+            ready = [one for one in self._ones if one.ready and not one.silent(now)]
             if not ready:
                 return False
             session = self.sessions.lend(layer.key)
@@ -159,18 +169,22 @@ class Receivers:
         """End a process that does not answer any more, and ask the others; to be called every few seconds.
 
         One that hangs would keep its associations, and get new ones. Senders are told by the abort, as when it dies.
-        Takes no lock that a thread may hold which speaks to it.
+        Takes no lock that a thread may hold which speaks to it, and waits for no room in its pipe.
 
         now     on the monotonic clock, seconds
         """
         for one in list(self._ones):
-            if one.asked is None:
-                if one.ready:
-                    one.asked = now
-                    with contextlib.suppress(OSError):  # it is dying; its reader clears up
-                        one.pipe.send(("ask",))
-            elif now - one.asked > _HUNG:
-                log.error("a receiver process has not answered for %.0f s; it is ended", now - one.asked)
+            asked = one.asked  # who hears it speak forgets that at any moment
+            if asked is None:
+                if not one.ready:
+                    continue
+                asked = one.asked = now
+                one.told = False
+            if not one.told:
+                with contextlib.suppress(OSError):  # it is dying; its reader clears up
+                    one.told = one.pipe.offer(("ask",))
+            if now - asked > _HUNG:
+                log.error("a receiver process has not answered for %.0f s; it is ended", now - asked)
                 one.process.kill()
 
     def recall_all(self) -> None:
@@ -218,16 +232,23 @@ class Receivers:
         busy = sum(len(one.lent) for one in self._ones)
         while len(self._ones) + self._starting < min(self.count(), PLACES - 1, busy + 2):
             self._starting += 1
-            threading.Thread(target=self._start, name="receiver", daemon=True).start()
+            try:
+                threading.Thread(target=self._start, name="receiver", daemon=True).start()
+            except RuntimeError as error:  # the system gives no more threads
+                self._not_started(str(error))
+                return
+
+    def _not_started(self, why: str) -> None:
+        log.warning("a receiver process cannot be started: %s; the node receives without it", why)
+        with self._lock:
+            self._starting, self._not_before = self._starting - 1, time.monotonic() + _AGAIN
+            self._changed.notify_all()
 
     def _start(self) -> None:
         try:
             one = self._new()
         except OSError as error:
-            log.warning("a receiver process cannot be started: %s; the node receives without it", error.strerror)
-            with self._lock:
-                self._starting, self._not_before = self._starting - 1, time.monotonic() + _AGAIN
-                self._changed.notify_all()
+            self._not_started(error.strerror or str(error))
             return
         with self._lock:
             self._ones.append(one)

@@ -52,8 +52,11 @@ class Slots:
         """In full swing the next names are made before the last one is gone: nobody waits for the folder's sync."""
         if self._closed or (self._ahead is not None and self._ahead.is_alive()):
             return
-        self._ahead = threading.Thread(target=self._make_ahead, name="slots", daemon=True)
-        self._ahead.start()
+        ahead = threading.Thread(target=self._make_ahead, name="slots", daemon=True)
+        # Where the system gives no more threads, who needs a name makes some.
+        with contextlib.suppress(RuntimeError):
+            ahead.start()
+            self._ahead = ahead
 
     def _make_ahead(self) -> None:
         # A disk that takes no names says so to the one who needs one.

@@ -3,15 +3,17 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom.dataset import Dataset
 
 from node.dicom import status
 from node.dicom.attributes import describe
-from node.dicom.identity import agree, identify, irregular, study_and_series
+from node.dicom.header import read_header
+from node.dicom.identity import agree, begin_as_data, identify, irregular, study_and_series
 from node.dicom.uids import tolerable_uid, valid_uid
 from node.errors import Refused
 from node.model import UID, Identity
 from tests import make
-from tests.dicom.datasets import encoded
+from tests.dicom.datasets import UNCOMPRESSED, encoded
 
 CT, EXPLICIT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1"
 KEYS = {"sop_class": "00080016", "sop_instance": "00080018", "study": "0020000D", "series": "0020000E"}
@@ -104,3 +106,24 @@ def test_of_a_beginning_study_and_series_are_known_as_soon_as_they_are_there(syn
 @given(st.binary(max_size=200))
 def test_what_is_no_data_set_is_of_no_series(data: bytes) -> None:
     assert all(map(tolerable_uid, study_and_series(data, EXPLICIT)))
+
+
+@pytest.mark.parametrize("syntax", UNCOMPRESSED)
+@pytest.mark.parametrize(
+    ("tag", "refused"), [(0x00000002, True), (0x00010010, True), (0x00020010, True), (0x00080001, False)]
+)
+def test_a_data_set_that_begins_as_a_file_or_a_message_is_refused(syntax: str, tag: int, refused: bool) -> None:
+    ds = Dataset()
+    ds.Modality = "CT"
+    ds.add_new(tag, "UI", "1.2.3")
+    read = read_header(encoded(ds, syntax), syntax).header
+    if not refused:
+        begin_as_data(read)
+        return
+    with pytest.raises(Refused, match="which is of no data set") as error:
+        begin_as_data(read)
+    assert error.value.status == status.CANNOT_UNDERSTAND
+
+
+def test_an_empty_header_begins_with_nothing() -> None:
+    begin_as_data({})

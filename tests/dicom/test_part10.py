@@ -125,6 +125,21 @@ def test_a_wrong_group_length_does_no_harm() -> None:
     assert parse_meta(wrong + b"\x08\0\0\0\4\0\0\0abcd").dataset_offset == len(meta)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [made.explicit(0x00020010, "UI", made.IMPLICIT.encode()), b"\2\0\x10\0\x04\0\0\0" + b"1.2\0",
+     made.explicit(0x00000002, "UI", b"1.2"), b"\2\0\xff"],
+)  # fmt: skip
+def test_what_was_received_begins_behind_our_note_whatever_it_looks_like(data: bytes) -> None:
+    """A data set with file meta information of its own; a deflated one whose first block is empty."""
+    meta, _ = written()
+    read = parse_meta(meta + data)
+    assert (read.dataset_offset, read.transfer_syntax) == (len(meta), made.EXPLICIT)
+    assert read.provenance is not None
+    assert read.provenance.receipt == RECEIPT
+    assert beginning(meta + data)[:2] == (made.EXPLICIT, len(meta))
+
+
 @pytest.mark.parametrize("data", [b"", b"hello", bytes(132), bytes(128) + b"DICM", bytes(128) + b"DICM" + bytes(50)])
 def test_what_is_no_part_10_file_says_so(data: bytes) -> None:
     with pytest.raises(CannotSucceed, match="not a"):

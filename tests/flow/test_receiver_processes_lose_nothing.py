@@ -71,12 +71,15 @@ def kept(site: Site) -> dict[str, int]:
     return dict(site.rows("SELECT sop_instance, count(*) FROM node_receipt GROUP BY sop_instance"))
 
 
-def assert_nothing_is_lost(site: Site, acknowledged: list[str]) -> None:
+def assert_nothing_is_lost(site: Site, acknowledged: list[str], count: int = 10) -> None:
     """As many receipts as answers, for each instance; one more for each whose answer was on its way to a sender that
-    was cut off, or that was answered by a process that died."""
+    was cut off, or that was answered by a process that died. And its bytes, once at least, as they were sent."""
     rows = kept(site)
     for uid in set(acknowledged):
         assert rows.get(uid, 0) >= acknowledged.count(uid), uid
+    sent = {one.sop_instance: one.data for number in range(SENDERS) for one in series(number, count)}
+    spooled = set(site.spooled().values())
+    assert {sent[uid] for uid in acknowledged} <= spooled <= set(sent.values())
 
 
 @pytest.fixture

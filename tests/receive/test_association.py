@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import struct
 from collections.abc import Callable
@@ -260,6 +261,23 @@ def test_what_comes_before_an_association_request_is_no_matter(tmp_path: Path) -
         with Sender(node.port, CONTEXTS) as sender:
             assert sender.store(GOOD) == 0
         node.until_nobody_is_here()
+
+
+def test_a_connection_that_cannot_be_served_is_closed_with_one_line_and_without_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def no_more() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with station(tmp_path) as node:
+        with monkeypatch.context() as scarce:
+            scarce.setattr("node.receive.upper_layer.Bell", no_more)
+            with pytest.raises(Gone), Sender(node.port, CONTEXTS):
+                pass
+        assert "a connection from 127.0.0.1 cannot be served: Too many open files" in caplog.text
+        assert "Traceback" not in caplog.text + capfd.readouterr().err
+        with Sender(node.port, CONTEXTS) as sender:
+            assert sender.store(GOOD) == 0
 
 
 def test_a_line_in_the_log_of_refused_instances_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

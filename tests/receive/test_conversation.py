@@ -13,7 +13,7 @@ from node.dicom.command import encode_command
 from tests import make
 from tests.dicom.datasets import EXPLICIT, IMPLICIT, explicit
 from tests.peers import VERIFICATION, Gone, Instance, Sender
-from tests.receive.station import station
+from tests.receive.station import station, until
 
 CT = make.CT_IMAGE
 GOOD = Instance.of(make.instance())
@@ -101,6 +101,54 @@ def test_a_command_in_the_middle_of_a_data_set_ends_the_association(tmp_path: Pa
             sender.status()
         node.until_nobody_is_here()
         assert node.leftovers() == []
+
+
+@pytest.mark.parametrize("last", [0x00, 0x02])
+def test_data_of_no_message_end_the_association(tmp_path: Path, last: int) -> None:
+    with station(tmp_path) as node, Sender(node.port, CONTEXTS) as sender:
+        sender.raw(sender.p_data(1, last, GOOD.data[:100]))
+        sender.raw(sender.p_data(1, 0x03, request()) + sender.p_data(1, 0x02, GOOD.data))
+        with pytest.raises(Gone):
+            sender.status()
+        assert node.kept() == []
+
+
+def test_a_command_in_the_middle_of_another_message_ends_the_association(tmp_path: Path) -> None:
+    with station(tmp_path) as node, Sender(node.port, CONTEXTS) as sender:
+        sender.raw(sender.p_data(3, 0x03, request(x0100=0x0130)) + sender.p_data(3, 0x00, GOOD.data[:100]))
+        sender.raw(sender.p_data(1, 0x03, request()) + sender.p_data(1, 0x02, GOOD.data))
+        with pytest.raises(Gone):
+            sender.status()
+        assert node.kept() == []
+
+
+def cancel(data_set: int = dimse.NO_DATA_SET) -> bytes:
+    values: dict[int, bytes | int | str] = {0x0100: dimse.C_CANCEL_RQ, 0x0120: 1, 0x0800: data_set}
+    return encode_command(values)
+
+
+@pytest.mark.parametrize("processes", [0, 1])
+def test_a_cancel_is_no_instance_that_is_waited_for(tmp_path: Path, processes: int) -> None:
+    """Its unit would never close, its place never be taken by another, and a stop would wait for it in vain."""
+    with station(tmp_path, processes=processes) as node, Sender(node.port, CONTEXTS) as sender:
+        for _ in range(12):  # pynetdicom remembers ten
+            assert sender.store(GOOD) == 0
+            sender.raw(sender.p_data(1, 0x03, cancel()))
+        assert sender.store(GOOD) == 0
+        sender.raw(sender.p_data(1, 0x03, cancel()))
+        assert sender.echo() == 0
+        sender.raw(sender.p_data(1, 0x03, cancel()))
+        until(lambda: node.sessions.places()[0].idle is not None, "the association is idle")
+        assert node.sessions.receiving(0.0) == set()
+        assert node.sessions.count() == 1
+
+
+def test_a_cancel_with_data_is_no_message(tmp_path: Path) -> None:
+    with station(tmp_path) as node, Sender(node.port, CONTEXTS) as sender:
+        sender.raw(sender.p_data(1, 0x03, cancel(dimse.WITH_DATA_SET)))
+        with pytest.raises(Gone):
+            sender.status()
+        assert node.kept() == []
 
 
 def test_a_command_without_an_end_is_given_up(tmp_path: Path) -> None:

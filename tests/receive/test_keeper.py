@@ -79,6 +79,19 @@ def test_inodes_count_too_where_the_file_system_counts_them(tmp_path: Path, left
         assert sender.store(SMALL) == status
 
 
+def test_a_data_set_that_begins_with_file_meta_information_is_refused(tmp_path: Path) -> None:
+    """Behind our own, other readers take it for more of it, and its transfer syntax for that of the data."""
+    meta = explicit(0x00020010, "UI", b"1.2.840.10008.1.2\0")
+    doubled = Instance(
+        sop_class=CT, sop_instance=SMALL.sop_instance, transfer_syntax=EXPLICIT, data=meta + SMALL.data
+    )  # fmt: skip
+    with station(tmp_path) as node, Sender(node.port, CONTEXT) as sender:
+        assert sender.store(doubled) == 0xC000
+        assert node.leftovers() == []
+        assert sender.store(SMALL) == 0
+        assert node.stored() == [SMALL.data]
+
+
 def test_an_instance_larger_than_the_limit_is_refused_and_the_next_one_taken(tmp_path: Path) -> None:
     with station(tmp_path, largest=len(SMALL.data) + 1000) as node, Sender(node.port, CONTEXT) as sender:
         assert [sender.store(one) for one in (of_size(2000), SMALL, of_size(100_000), of_size(100))] == [

@@ -67,6 +67,22 @@ def test_a_message_larger_than_the_socket_holds_arrives_whole() -> None:
         sending.join()
 
 
+def test_what_is_offered_never_waits_and_comes_whole_or_not_at_all() -> None:
+    with both_ends() as (one, two):
+        taken = 0
+        while one.offer(("ask", taken)):
+            taken += 1
+        assert taken > 10
+        assert [two.receive() for _ in range(taken)] == [("ask", number) for number in range(taken)]
+        assert one.offer(("ask", taken))
+        assert two.receive() == ("ask", taken)
+
+
+def test_nothing_is_offered_in_the_middle_of_another_message() -> None:
+    with both_ends() as (one, _), one._lock:
+        assert not one.offer(("ask",))
+
+
 def test_descriptors_come_with_their_messages() -> None:
     with both_ends() as (one, two):
         pairs = [os.pipe() for _ in range(5)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from io import BytesIO
 from pathlib import Path
 
@@ -101,6 +102,26 @@ def test_one_that_ends_before_it_is_ready_is_not_waited_for(tmp_path: Path) -> N
             sender.release()
 
 
+def test_without_a_thread_to_spare_the_node_receives_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def some(self: threading.Thread) -> None:
+        if self.name == "receiver":
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    start = threading.Thread.start
+    with station(tmp_path, processes=1) as node, Sender(node.port, CONTEXTS) as sender:
+        with monkeypatch.context() as scarce:
+            scarce.setattr(threading.Thread, "start", some)
+            assert [sender.store(one) for one in instances(5)] == [SUCCESS] * 5
+        assert caplog.text.count("the node receives without it") == 1
+        receivers = node.receivers
+        assert receivers is not None
+        receivers._not_before = 0.0  # a while later
+        until(lambda: sender.store(INSTANCE) == SUCCESS and bool(set(node.by) - {"one"}), "a process takes part")
+
+
 def test_several_at_once_are_shared_between_the_processes(tmp_path: Path) -> None:
     with station(tmp_path, processes=2) as node:
         warm(node)
@@ -175,6 +196,34 @@ def test_a_process_that_hangs_is_ended_and_its_senders_are_told(tmp_path: Path) 
         with Sender(node.port, CONTEXTS) as sender:
             assert sender.store(INSTANCE) == SUCCESS
             sender.release()
+
+
+def test_one_that_is_silent_gets_no_more_and_does_not_keep_the_others_from_being_asked(tmp_path: Path) -> None:
+    """It reads nothing either: whoever speaks to it when its pipe is full waits until it is ended."""
+    with station(tmp_path, processes=1) as node:
+        warm(node)
+        receivers = node.receivers
+        assert receivers is not None
+        (one,) = receivers._ones
+        one.process.send_signal(signal.SIGSTOP)
+        until(lambda: not one.pipe.offer(("recall", -1)), "its pipe is full")
+        one.asked = None
+        receivers.look(time.monotonic() - 30.0)
+        assert (one.asked is not None, one.told) == (True, False)
+        before = len(node.by)
+        with Sender(node.port, CONTEXTS) as sender:
+            assert [sender.store(instance) for instance in instances(20)] == [SUCCESS] * 20
+            assert not one.lent
+            assert set(node.by[before:]) <= {"one"}
+        one.process.send_signal(signal.SIGCONT)
+
+        def answered() -> bool:
+            receivers.look(time.monotonic() - 30.0)
+            return one.told
+
+        until(answered, "it has room for the question")
+        until(lambda: one.asked is None, "it has answered")
+        assert one.process.poll() is None
 
 
 def test_a_process_that_answers_stays(tmp_path: Path) -> None:

@@ -150,3 +150,19 @@ def test_names_that_are_made_while_it_is_closed_are_removed_too(tmp_path: Path) 
     may.set()
     closing.join(10)
     assert sorted(tmp_path.iterdir()) == sorted(taken)
+
+
+def test_without_a_thread_to_spare_who_needs_a_name_makes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_more(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    slots = Slots(tmp_path, Files())
+    with monkeypatch.context() as scarce:
+        scarce.setattr(threading.Thread, "start", no_more)
+        taken = [slots.take() for _ in range(300)]
+    taken += [slots.take() for _ in range(100)]
+    assert len({path for path, _ in taken}) == 400
+    slots.close()
+    assert sorted(tmp_path.iterdir()) == sorted(path for path, _ in taken)
+    for _, number in taken:
+        os.close(number)
