@@ -172,7 +172,7 @@ def test_an_instance_that_breaks_off_leaves_no_trace_but_a_line_in_the_log(
         assert node.stored() == [GOOD.data]
         assert node.leftovers() == []
         assert len(node.arrivals) == 1
-    lines = [r.getMessage() for r in caplog.records if r.name == "node.receive"]
+        lines = [r.getMessage() for r in caplog.records if r.name == "node.receive"]
     assert lines == ["CT1 at 127.0.0.1 went away in the middle of an instance; nothing of it is kept"]
 
 
