@@ -113,7 +113,7 @@ def test_a_probe_that_only_connects_is_no_line(
         with Sender(node.port, CONTEXTS, tls=authority.sender(authority.issue("ct1"))) as one:
             assert one.echo() == 0
         assert node.turned_away == []
-    assert caplog.records == []
+    assert [one for one in caplog.records if one.levelname != "INFO"] == []
 
 
 @pytest.mark.parametrize("senders", ["anyone", "peers"])
