@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
+import subprocess
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
@@ -12,8 +18,16 @@ import pytest
 from pynetdicom.dsutils import decode
 
 from node.dicom.status import OUT_OF_RESOURCES, SUCCESS
+from node.model import Origin
+from node.receive.conversation import Told
 from node.receive.pdata import COMMAND, LAST, p_data
-from node.receive.session import Phase
+from node.receive.pipe import Pipe, Return
+from node.receive.places import Admitted
+from node.receive.promised import Promised
+from node.receive.receivers import Receivers, Terms, _One
+from node.receive.session import Phase, Sessions
+from node.receive.watermark import Watermark
+from node.spool.files import Room
 from node.spool.presence import Presence
 from tests import make
 from tests.peers import VERIFICATION, Gone, Instance, Sender
@@ -205,17 +219,17 @@ def test_one_that_is_silent_gets_no_more_and_does_not_keep_the_others_from_being
         receivers = node.receivers
         assert receivers is not None
         (one,) = receivers._ones
-        one.process.send_signal(signal.SIGSTOP)
-        until(lambda: not one.pipe.offer(("recall", -1)), "its pipe is full")
-        one.asked = None
-        receivers.look(time.monotonic() - 30.0)
-        assert (one.asked is not None, one.told) == (True, False)
-        before = len(node.by)
-        with Sender(node.port, CONTEXTS) as sender:
-            assert [sender.store(instance) for instance in instances(20)] == [SUCCESS] * 20
-            assert not one.lent
-            assert set(node.by[before:]) <= {"one"}
-        one.process.send_signal(signal.SIGCONT)
+        with stopped(one):
+            until(lambda: not one.pipe.offer(("recall", -1)), "its pipe is full")
+            one.asked = None
+            receivers.look(time.monotonic() - 30.0)
+            assert (one.asked is not None, one.told) == (True, False)
+            assert one.silent(time.monotonic()), "else the sender below would wait until it is ended"
+            before = len(node.by)
+            with Sender(node.port, CONTEXTS) as sender:
+                assert [sender.store(instance) for instance in instances(20)] == [SUCCESS] * 20
+                assert not one.lent
+                assert set(node.by[before:]) <= {"one"}
 
         def answered() -> bool:
             receivers.look(time.monotonic() - 30.0)
@@ -224,6 +238,86 @@ def test_one_that_is_silent_gets_no_more_and_does_not_keep_the_others_from_being
         until(answered, "it has room for the question")
         until(lambda: one.asked is None, "it has answered")
         assert one.process.poll() is None
+
+
+@contextmanager
+def stopped(one: _One) -> Iterator[None]:
+    """It does nothing for a while; also where the test fails, for the station waits for its end."""
+    one.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        one.process.send_signal(signal.SIGCONT)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """An association that could be lent."""
+
+    key: str
+    descriptor: int
+    contexts: dict[int, str] = field(default_factory=dict)
+
+    def give_back(self, back: Return) -> None:
+        raise AssertionError("it was not lent")
+
+
+@contextmanager
+def one_process(tmp_path: Path) -> Iterator[tuple[Receivers, _One, Pipe]]:
+    """Receivers with one process that is ready, of which the test itself is the other end."""
+    ours, its = socket.socketpair()
+    sessions, origin = Sessions(), Origin(calling_ae="CT1", called_ae="NODE", sender="127.0.0.1")
+    sessions.enter("a", origin, lambda places: Admitted())
+    receivers = Receivers(
+        data=tmp_path, process="one", count=lambda: 1, sessions=sessions,
+        terms=lambda origin: Terms(largest=1 << 20, keep_free=0, charset=None),
+        hand_on=lambda kept, arrival, indexed: None, told=Told(), promised=Promised.made(),
+        watermark=Watermark(lambda: Room(1 << 40, -1), lambda: 0),
+    )  # fmt: skip
+    with subprocess.Popen(["true"]) as process:
+        one = _One(Pipe(ours), process, 1, started=0.0, ready=True)
+        receivers._ones.append(one)
+        with ours, its:
+            its.settimeout(5.0)
+            yield receivers, one, Pipe(its)
+
+
+@pytest.mark.parametrize(("asked", "silent"), [(None, False), (100.0, False), (95.1, False), (94.9, True), (0.0, True)])
+def test_a_process_is_silent_when_it_owes_an_answer_for_more_than_five_seconds(
+    tmp_path: Path, asked: float | None, silent: bool
+) -> None:
+    with one_process(tmp_path) as (_, one, _):
+        one.asked = asked
+        assert one.silent(100.0) is silent
+
+
+@pytest.mark.parametrize("seconds", [None, 1.0])
+def test_a_process_that_is_not_silent_is_lent_an_association(tmp_path: Path, seconds: float | None) -> None:
+    with one_process(tmp_path) as (receivers, one, its):
+        one.asked = None if seconds is None else time.monotonic() - seconds
+        assert receivers.lend(Layer("a", one.pipe.connection.fileno()))
+        message = its.receive()
+        assert message is not None
+        os.close(its.descriptor())
+        kind, loan = message
+        assert (kind, list(one.lent)) == ("lend", [loan.number])
+
+
+def test_a_process_that_is_silent_is_lent_nothing(tmp_path: Path) -> None:
+    with one_process(tmp_path) as (receivers, one, _):
+        one.asked = time.monotonic() - 6.0
+        assert not receivers.lend(Layer("a", one.pipe.connection.fileno()))
+        assert not one.lent
+        session = receivers.sessions.session("a")
+        assert session is not None
+        assert session.phase is Phase.IDLE, "it stays here"
+
+
+def test_a_process_that_is_not_ready_is_lent_nothing(tmp_path: Path) -> None:
+    with one_process(tmp_path) as (receivers, one, _):
+        one.ready = False
+        assert not receivers.lend(Layer("a", one.pipe.connection.fileno()))
+        assert not one.lent
 
 
 def test_a_process_that_answers_stays(tmp_path: Path) -> None:
