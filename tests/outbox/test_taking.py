@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from node.index.schema import delivery, parcel, produced
 from node.model import Disclosure, Kind, ReceiptId
@@ -15,6 +16,7 @@ from node.outbox import Outbox
 from node.spool import Files
 from tests import make
 from tests.kit import Kit
+from tests.spool.disk import Disk
 
 RULES = """
 destinations: {a: {folder: ./a}}
@@ -147,6 +149,30 @@ def test_a_full_disk_takes_nothing_over(kit: Kit) -> None:
         kit.put(job_id, "a", kit.goods("1", receipts[0]))
     assert kit.rows(parcel) == kit.rows(delivery) == []
     assert set(kit.owed(job_id).values()) == {"in_job"}
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_all_names_before_their_rows(kit: Kit) -> None:
+    job_id, receipts = queued(kit, 3)
+    disk = Disk(kit.data)
+    kit.outbox = Outbox(kit.data / "outbox", kit.database, disk)
+    goods = [kit.goods(str(number), receipt) for number, receipt in enumerate(receipts)]
+
+    def also(connection: sa.Connection, sent: set[ReceiptId], tries: int | None) -> None:
+        disk.note("rows")
+
+    kit.outbox.put(job_id, "a", goods, Disclosure.IDENTIFIED, step=0, also=also)
+    story = [(call.kind, call.path, call.to) for call in disk.calls]
+    shown = [call for call in story if call[0] == "show"]
+    assert len(shown) == 3
+    for one in shown:
+        _, hidden, name = one
+        before = [kind for kind, path, to in story[: story.index(one)] if hidden in (path, to)]
+        assert before[-2:] == ["link", "sync"], name
+    (folder,) = {name.parent for _, _, name in shown}
+    last = max(story.index(one) for one in shown)
+    rows = story.index(("note", Path("rows"), Path()))
+    assert ("sync_folder", folder, Path()) in story[last:rows]
+    assert ("sync_folder", kit.outbox.root, Path()) in story[:rows], "its own name"
 
 
 def test_half_a_copy_is_never_believed(kit: Kit) -> None:

@@ -129,6 +129,20 @@ def test_what_cannot_be_counted_says_so_and_is_not_counted(
     assert presence.live()[0].acknowledged == 1
 
 
+def test_looking_at_the_marks_leaves_nothing_open(tmp_path: Path, clean: ExitStack) -> None:
+    presence = own(tmp_path, clean)
+    Other(tmp_path, "other").kill()
+    (tmp_path / "no.mark").touch()
+    before = os.open(tmp_path / "no.mark", os.O_RDONLY)
+    os.close(before)
+    for _ in range(3):
+        presence.live()
+        presence.dead()
+    after = os.open(tmp_path / "no.mark", os.O_RDONLY)
+    os.close(after)
+    assert after == before, "the lowest number that is free"
+
+
 def test_one_that_ends_in_good_order_while_it_is_looked_at_is_not_dead(
     tmp_path: Path, clean: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
