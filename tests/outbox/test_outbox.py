@@ -77,6 +77,28 @@ def test_a_refused_one_is_held_and_keeps_its_file(kit: Kit) -> None:
     assert [p.path.exists() for p in parcels] == [True, False]
 
 
+def test_a_file_that_two_parcels_share_stays_while_one_of_them_is_held(kit: Kit) -> None:
+    job_id, (receipt, *_), _, _ = waiting(kit)
+    goods = kit.goods("1", receipt)
+    one, parcels = kit.read(kit.put(job_id, "b", goods, goods))
+    assert len({p.path for p in parcels}) == 1
+    kit.outbox.refused(one, parcels[:1], "SOP class not supported")
+    kit.outbox.delivered(one, parcels[1:])
+    assert kit.outbox.finish(one) == "held"
+    assert parcels[0].path.exists()
+
+
+@pytest.mark.parametrize("answer", ["delivered", "refused"])
+def test_an_answer_is_about_the_content_that_was_read_and_not_about_what_was_made_anew(kit: Kit, answer: str) -> None:
+    job_id, receipts, one, parcels = waiting(kit)
+    kit.put(job_id, "a", kit.goods("0.dcm", receipts[0], content="other"), kit.goods("1.dcm", receipts[1]))
+    if answer == "delivered":
+        assert not kit.outbox.delivered(one, parcels)
+    else:
+        assert not kit.outbox.refused(one, parcels, "SOP class not supported")
+    assert kit.parcels(one.id) == ["waiting", "held" if answer == "refused" else "delivered"]
+
+
 def test_failures_are_counted_until_something_gets_through(kit: Kit) -> None:
     _, _, one, parcels = waiting(kit)
     first = kit.outbox.failed(one, "no answer")

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from node.index.schema import delivery, parcel, produced
 from node.model import Disclosure, Kind, ReceiptId
 from node.outbox import Outbox
+from node.outbox.taking import take_back
 from node.spool import Files
 from tests import make
 from tests.kit import Kit
@@ -119,6 +120,16 @@ def test_what_a_job_made_under_another_name_takes_the_place_of_what_waits(kit: K
     kit.put(job_id, "a", kit.goods("after.nii", *receipts, kind=Kind.NIFTI, sop_instance=""))
     assert kit.parcels(key) == ["dropped", "waiting"]
     assert kit.balance() == {"waiting": 2}
+
+
+def test_a_job_that_is_held_takes_back_what_another_try_sent_from_that_step_on(kit: Kit) -> None:
+    job_id, receipts = queued(kit, 3)
+    for step, receipt in enumerate(receipts):
+        key = kit.put(job_id, "a", kit.goods(str(step), receipt), step=step)
+    with kit.database.durable.begin() as connection:
+        take_back(connection, job_id, 1)
+    assert kit.parcels(key) == ["waiting", "held", "held"]
+    assert kit.owed(job_id) == dict(zip(receipts, ("waiting", "held", "held"), strict=True))
 
 
 def test_what_was_delivered_stays_so_when_its_job_does_not_make_it_again(kit: Kit) -> None:
