@@ -137,6 +137,13 @@ def test_a_courier_does_not_undo_what_was_decided_while_it_sent(kit: Kit, decide
     assert (row["state"], row["reason"], row["next_at"]) == (decided, "by a person", None)
 
 
+def test_what_a_person_dropped_while_it_was_sent_is_not_held_when_it_is_refused(kit: Kit) -> None:
+    _, _, one, parcels = waiting(kit)
+    kit.write(sa.update(parcel).where(parcel.c.number == parcels[0].number).values(state="dropped"))
+    assert not kit.outbox.refused(one, parcels, "SOP class not supported")
+    assert kit.parcels(one.id) == ["dropped", "held"]
+
+
 def test_what_is_in_force_is_of_this_generation_and_later_ones(kit: Kit) -> None:
     job_id, receipts, one, parcels = waiting(kit)
     kit.rules(RULES.replace("LATE", "delta"))
@@ -149,6 +156,16 @@ def test_what_is_in_force_is_of_this_generation_and_later_ones(kit: Kit) -> None
     kit.outbox.delivered(*kit.read(other), place="elsewhere")
     assert set(kit.outbox.in_force(one)) == {"first", "second"}
     assert kit.outbox.in_force(kit.read(key)[0]) == ["second"]
+
+
+@pytest.mark.parametrize("state", ["waiting", "held"])
+def test_the_folder_of_a_delivery_that_may_still_be_sent_stays_however_old_it_is(kit: Kit, state: str) -> None:
+    _, _, one, parcels = waiting(kit)
+    if state == "held":
+        assert kit.outbox.hold(one, "gave up")
+    os.utime(kit.outbox.folder(one.id), (0, 0))
+    assert kit.outbox.clear(0) == 0
+    assert all(p.path.is_file() for p in parcels)
 
 
 def test_folders_of_deliveries_that_are_over_go_when_nobody_touched_them(kit: Kit) -> None:
