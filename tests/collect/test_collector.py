@@ -382,6 +382,18 @@ def test_late_delta_works_on_the_late_ones_alone(kit: Kit) -> None:
     assert kit.rows(job, job.c.id == second)[0]["delta"]
 
 
+@pytest.mark.parametrize("policy", ["delta", "hold", "ignore"])
+def test_a_late_one_that_was_dropped_before_its_generation_closed_makes_no_job(kit: Kit, policy: str) -> None:
+    kit.rules(late(policy))
+    kit.index(make.instance(number=1))
+    (first,) = kit.close()
+    kit.index(make.instance(number=2))
+    kit.write(sa.update(receipt).where(receipt.c.id == max(kit.receipts())).values(state="dropped"))
+    assert kit.close() == []
+    assert list(kit.jobs()) == [first]
+    assert {row["state"] for row in kit.rows(unit)} == {"complete"}
+
+
 def test_late_ignore_makes_no_work_and_counts_them(kit: Kit) -> None:
     second, _, later = twice(kit, late("ignore"))
     assert kit.owed(second) == dict.fromkeys(later, "ignored")

@@ -10,12 +10,13 @@ import pytest
 from pydicom.dataset import Dataset
 
 from node.dicom.header import Reading, read_header, unpack
+from node.dicom.status import CANNOT_UNDERSTAND
 from node.errors import Refused
 from node.model import UID, Origin
 from node.receive import watermark
 from node.receive.keeper import Command
 from node.receive.watermark import MINIMUM_INODES
-from node.spool import Files
+from node.spool import Files, Incoming
 from node.spool.files import Room
 from tests import make
 from tests.dicom.datasets import EXPLICIT, UNCOMPRESSED, encoded, explicit
@@ -214,6 +215,25 @@ def test_an_instance_is_counted_before_it_is_safe_and_is_not_when_it_cannot_be_m
         shelf.keeper.keep(SMALL.data, UID(EXPLICIT), ORIGIN)
     assert (disk.counted, acknowledged(shelf)) == ([1, 2], 1)
     assert not shelf.leftovers()
+
+
+def test_what_has_not_begun_belongs_to_nothing_and_cannot_be_kept(tmp_path: Path) -> None:
+    arriving = Shelf(tmp_path).keeper.begin(UID(EXPLICIT), ORIGIN, Command(CT, SMALL.sop_instance))
+    assert arriving.belongs_to() == ()
+    assert not arriving.reads(memoryview(b""))
+    with pytest.raises(Refused, match="empty") as refused:
+        arriving.keep()
+    assert refused.value.status == CANNOT_UNDERSTAND
+
+
+def test_what_is_still_being_hashed_may_not_be_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arriving = Shelf(tmp_path).keeper.begin(UID(EXPLICIT), ORIGIN, Command(CT, SMALL.sop_instance))
+    arriving.write(SMALL.data)
+    buffer = memoryview(bytearray(10))
+    for hashed in (True, False):
+        monkeypatch.setattr(Incoming, "reads", lambda incoming, of, hashed=hashed: hashed and of is buffer)
+        assert arriving.reads(buffer) is hashed
+    arriving.discard()
 
 
 def test_what_cannot_be_counted_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -313,6 +313,14 @@ def test_a_process_that_is_silent_is_lent_nothing(tmp_path: Path) -> None:
         assert session.phase is Phase.IDLE, "it stays here"
 
 
+def test_room_that_was_promised_to_a_process_is_given_back_when_it_is_gone(tmp_path: Path) -> None:
+    with one_process(tmp_path) as (receivers, one, _):
+        Promised.of(receivers.promised.descriptor, one.place).tell(1 << 30)
+        assert receivers.promised.others() == 1 << 30
+        receivers._over(one)
+        assert receivers.promised.others() == 0
+
+
 def test_a_process_that_is_not_ready_is_lent_nothing(tmp_path: Path) -> None:
     with one_process(tmp_path) as (receivers, one, _):
         one.ready = False

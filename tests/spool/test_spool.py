@@ -203,6 +203,32 @@ def test_empty_folders_go_but_not_those_into_which_something_may_still_come(tmp_
     assert list(spool.kept()) == [paths[5]]
 
 
+def test_a_day_into_which_an_hour_is_being_made_stays(tmp_path: Path) -> None:
+    spool = spool_in(tmp_path, Clock(datetime(2026, 11, 22, 12, 0, tzinfo=UTC)))
+    (tmp_path / "2026-11-22").mkdir()
+    (tmp_path / "2026-11-21").mkdir()
+    spool.forget_empty_folders()
+    assert sorted(path.name for path in tmp_path.glob("2026*")) == ["2026-11-22"]
+
+
+def test_what_cannot_be_begun_leaves_nothing(tmp_path: Path) -> None:
+    disk = Disk(tmp_path, {"write": {1: errno.ENOSPC}})
+    spool = spool_in(tmp_path, files=disk)
+    with pytest.raises(OSError, match="space"):
+        spool.begin(IDENTITY, ORIGIN)
+    assert list(spool.incoming.iterdir()) == []
+    assert keep(spool).path.is_file()
+
+
+def test_a_slot_that_nobody_wrote_into_is_no_instance(tmp_path: Path) -> None:
+    spool = spool_in(tmp_path)
+    (tmp_path / "incoming" / "other").mkdir()
+    (tmp_path / "incoming" / "other" / "0000000000.part").touch()
+    assert spool.slots_of("other") == []
+    assert spool.abandon("other") == 0
+    assert spool.abandoned() == ("one",)
+
+
 def test_an_instance_that_began_before_the_hour_turned_is_kept_though_its_folder_was_cleared_away(
     tmp_path: Path,
 ) -> None:
