@@ -125,6 +125,18 @@ def test_a_later_generation_replaces_its_files_and_finish_removes_what_it_no_lon
     assert share.target().finish(places) == 0
 
 
+def test_what_an_earlier_generation_brought_and_stays_is_not_written_over_unless_it_is_the_same_instance(
+    share: Share,
+) -> None:
+    """Late ones alone were converted: their volume has the same name and is another one."""
+    (volume, instance) = share.bring(share.parcel(content=b"first"), share.dicom(1, content=b"first"))
+    stays = [volume.place, instance.place]
+    share.bring(share.parcel(2, b"late"), share.dicom(3, content=b"late"), stays=stays)
+    assert share.files[volume.place] == b"first"
+    assert share.files[instance.place] == b"late"
+    assert sorted(share.files.values()) == [b"first", b"late", b"late"]
+
+
 def test_a_path_of_another_unit_is_not_touched(share: Share) -> None:
     share.bring(share.parcel(0, b"first"), owner="series 1")
     (result,) = share.bring(share.parcel(0, b"second"), owner="series 2")

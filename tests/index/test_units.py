@@ -44,6 +44,22 @@ def close(
         )  # fmt: skip
 
 
+@pytest.mark.parametrize(("replaces", "state"), [(True, "replaced"), (False, "held")])
+def test_what_an_earlier_job_is_held_with_is_over_only_when_the_new_one_works_on_all_of_it(
+    kit: Kit, replaces: bool, state: str
+) -> None:
+    receipts = kit.index(make.instance())
+    kit.age(61)
+    (found,) = opened(kit)
+    assert close(kit, found.unit, new_job(receipts, state="held"))
+    later = kit.index(make.instance(number=2))
+    kit.age(61)
+    (found,) = opened(kit)
+    assert close(kit, found.unit, new_job(later, replaces=replaces))
+    assert kit.owed(f"{found.unit.id}.1.r") == {receipts[0]: state}
+    assert kit.owed(f"{found.unit.id}.2.r") == {later[0]: "in_job"}
+
+
 # ---- finding -----------------------------------------------------------------------------------------------
 
 
