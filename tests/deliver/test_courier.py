@@ -14,6 +14,7 @@ from pydicom.dataset import FileDataset
 
 from node.config import Destination
 from node.deliver.base import Outcome, Parcel, Record, Result, Target
+from node.deliver.courier import _alike
 from node.engine.runs import DONE, STOP
 from node.errors import CannotSucceed, TryAgain
 from node.index import jobs
@@ -399,6 +400,14 @@ def test_what_was_decided_while_it_was_sent_ends_it(working: Kit, decide: str, b
     assert of[third] == ("dropped" if decide == "drop" else "replaced")
     assert {first, second} <= set(of)
     assert working.ledger().balanced
+
+
+def test_only_answers_that_say_the_same_are_recorded_as_one() -> None:
+    no, other = (Result(outcome=Outcome.REFUSED, text=text) for text in ("no", "other"))
+    here, there = (Result(outcome=Outcome.DELIVERED, place=place) for place in ("here", "there"))
+    accepted = Result(outcome=Outcome.DELIVERED, text="coerced")  # of what is delivered, no text is kept
+    answers: Sequence[Any] = list(enumerate([no, no, other, TAKEN, accepted, here, there, there]))
+    assert [[number for number, _ in some] for some in _alike(answers)] == [[0, 1], [2], [3, 4], [5], [6, 7]]
 
 
 class AllAtOnce:
