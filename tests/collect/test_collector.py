@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
@@ -73,6 +75,83 @@ def test_nothing_closes_while_a_receiver_is_ahead_of_the_index(kit: Kit) -> None
         receiver.close()
 
 
+def test_an_instance_for_another_series_keeps_the_study_open_and_not_the_series(kit: Kit) -> None:
+    kit.rules(
+        "routes: [{name: one, when: always, steps: [{set: {assign: {InstitutionName: x}}}]}, "
+        "{name: all, unit: study, when: always, steps: [{set: {assign: {InstitutionName: x}}}]}]"
+    )
+    kit.index(make.instance())
+    receiver = Presence(kit.data / "run", "receiver")
+    try:
+        receiver.receive([f"NODE/{make.uid('study')}", f"NODE/{make.uid('study', 'other series')}"])
+        (key,) = kit.close()
+        assert key.endswith(".one")
+        receiver.receive([])
+        (key,) = kit.close()
+        assert key.endswith(".all")
+    finally:
+        receiver.close()
+
+
+def test_who_has_indexed_everything_is_not_waited_for(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    kit.presence.acknowledge()
+    kit.presence.index(1)
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("it waited"))
+    kit.collector().once()
+
+
+def test_a_unit_that_waits_for_time_alone_is_left_alone_until_then_or_until_there_is_news(kit: Kit) -> None:
+    collector = kit.collector()
+    collector._forget(1.0, ["rules"])
+    collector.waiting.update({(1, 1, 1): 10.0, (2, 1, 1): 20.0})
+    collector._forget(15.0, ["rules"])
+    assert collector.waiting == {(2, 1, 1): 20.0}
+    collector._forget(15.0, ["other rules"])
+    assert collector.waiting == {}
+
+
+def test_what_is_acknowledged_meanwhile_is_not_waited_for(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a receiver that is never idle would keep everything open: it cannot break a quiet time that was over."""
+    kit.rules(ALL)
+    kit.index(make.instance())
+    receiver = Presence(kit.data / "run", "receiver")
+
+    def goes_on(seconds: float) -> None:
+        receiver.acknowledge()
+        receiver.index(1)
+
+    monkeypatch.setattr(time, "sleep", goes_on)
+    try:
+        receiver.acknowledge()
+        assert len(kit.close()) == 1
+        mark = next(mark for mark in kit.presence.live() if mark.process == "receiver")
+        assert mark.indexed < mark.acknowledged
+    finally:
+        receiver.close()
+
+
+def test_nothing_closes_before_what_a_dead_process_acknowledged_was_swept(kit: Kit) -> None:
+    kit.rules(ALL)
+    kit.index(make.instance())
+    receiver = Presence(kit.data / "run", "receiver")
+    receiver.acknowledge()
+    receiver.close()
+    assert kit.close() == []
+    kit.presence.bury("receiver")
+    assert len(kit.close()) == 1
+
+
+def test_nothing_closes_when_a_process_dies_while_its_rows_are_waited_for(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kit.rules(ALL)
+    kit.index(make.instance())
+    receiver = Presence(kit.data / "run", "receiver")
+    receiver.acknowledge()
+    monkeypatch.setattr(time, "sleep", lambda seconds: receiver.close())
+    assert kit.close() == []
+
+
 def test_at_most_closes_whatever_goes_on(kit: Kit) -> None:
     kit.rules(ALL)
     kit.index(make.instance())
@@ -123,6 +202,86 @@ def test_a_fault_in_one_unit_keeps_no_other_open(kit: Kit, caplog: pytest.LogCap
     # Of the study, on which no route works, nothing is read.
     assert len([r for r in caplog.records if "stays open" in r.message]) == 1
     assert "Doe" not in caplog.text
+
+
+def test_after_the_clock_went_back_the_quiet_time_begins_anew(kit: Kit, caplog: pytest.LogCaptureFixture) -> None:
+    kit.rules(ALL)
+    kit.index(make.instance())
+    collector = kit.collector()
+    kit.age(-50)
+    collector.once()
+    assert "clock" not in caplog.text, "clocks of machines differ by so much"
+    kit.age(-3600)
+    collector.waiting[1, 1, 1] = collector.failed[1] = 1e12
+    collector.once()
+    assert (collector.waiting, collector.failed) == ({}, {}), "until a moment of the clock that was"
+    assert "the database's clock went back; 2 open units" in caplog.text
+    assert kit.jobs() == {}
+    kit.age(61)
+    collector.once()
+    assert len(kit.jobs()) == 1
+
+
+class Rounds(threading.Event):
+    """The wake-up of a loop: what it waits for each time, and its end after so many."""
+
+    def __init__(self, count: int, stop: threading.Event) -> None:
+        super().__init__()
+        self.count, self.stop, self.waited = count, stop, list[float | None]()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waited.append(timeout)
+        self.set()
+        if len(self.waited) > self.count:
+            self.stop.set()
+        return True
+
+
+def looping(kit: Kit, rounds: int, judge: Callable[[], int] = lambda: 0) -> tuple[Rounds, threading.Event]:
+    stop, soon = threading.Event(), threading.Event()
+    wake = Rounds(rounds, stop)
+    kit.collector(judge).run(stop, wake, soon)
+    return wake, soon
+
+
+def test_the_loop_waits_between_two_rounds_and_hears_what_wakes_it_then(kit: Kit) -> None:
+    kit.rules(ALL)
+    rounds: list[None] = []
+    wake, soon = looping(kit, 2, lambda: rounds.append(None) or 0)
+    assert len(rounds) == 2, "none after its end"
+    assert wake.waited == [0.0, 1.0, 1.0]
+    assert not wake.is_set(), "else it would not wait again"
+    assert not soon.is_set()
+
+
+def test_the_loop_says_when_a_unit_may_be_complete_soon(kit: Kit) -> None:
+    kit.rules(ALL)
+    kit.index(make.instance())
+    kit.age(59.5)
+    wake, soon = looping(kit, 1)
+    assert wake.waited[1] is not None
+    assert wake.waited[1] < 0.6
+    assert soon.is_set()
+
+
+@pytest.mark.parametrize(
+    ("fault", "wait"),
+    [(sa.exc.OperationalError("select", {}, Exception("away")), 1.0), (ZeroDivisionError(), 5.0)],
+)
+def test_the_loop_goes_on_after_a_fault(kit: Kit, fault: Exception, wait: float) -> None:
+    kit.rules(ALL)
+    kit.index(make.instance())
+    kit.age(61)
+    faults = [fault]
+
+    def judge() -> int:
+        if faults:
+            raise faults.pop()
+        return 0
+
+    wake, _ = looping(kit, 2, judge)
+    assert wake.waited[:2] == [0.0, wait]
+    assert len(kit.jobs()) == 1
 
 
 def test_the_loop_wakes_up_and_ends(kit: Kit) -> None:
@@ -221,6 +380,18 @@ def test_late_delta_works_on_the_late_ones_alone(kit: Kit) -> None:
     second, _, later = twice(kit, late("delta"))
     assert kit.owed(second) == dict.fromkeys(later, "in_job")
     assert kit.rows(job, job.c.id == second)[0]["delta"]
+
+
+@pytest.mark.parametrize("policy", ["delta", "hold", "ignore"])
+def test_a_late_one_that_was_dropped_before_its_generation_closed_makes_no_job(kit: Kit, policy: str) -> None:
+    kit.rules(late(policy))
+    kit.index(make.instance(number=1))
+    (first,) = kit.close()
+    kit.index(make.instance(number=2))
+    kit.write(sa.update(receipt).where(receipt.c.id == max(kit.receipts())).values(state="dropped"))
+    assert kit.close() == []
+    assert list(kit.jobs()) == [first]
+    assert {row["state"] for row in kit.rows(unit)} == {"complete"}
 
 
 def test_late_ignore_makes_no_work_and_counts_them(kit: Kit) -> None:

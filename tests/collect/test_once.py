@@ -11,12 +11,15 @@ from pydicom.uid import ImplicitVRLittleEndian
 
 from node.collect.once import Once
 from node.dicom.part10 import read_meta
-from node.index.schema import job, receipt
+from node.index.schema import SAME_CONTENT, job, receipt
 from node.index.schema import twice as few
 from node.model import ReceiptId
+from node.moment import new_receipt, utc_now
+from node.spool import Spool
 from node.spool.proof import flaw
 from tests import make
 from tests.kit import Kit, Store, changed, opened
+from tests.spool.disk import Disk
 from tests.test_retention import left, retention
 
 ROUTES = "destinations: {a: {folder: ./a}}\nroutes: [{name: r, when: {Modality: CT}, steps: [{forward: a}]}]"
@@ -123,6 +126,81 @@ def test_a_first_file_that_is_damaged_or_gone_is_made_whole_by_the_same_bytes(ki
     assert read_meta(file_of(kit, first)).provenance == meta.provenance
     assert kit.balance() == {"in_job": 1, "duplicate": 1}
     assert again not in left(kit)
+
+
+def on_a_disk(kit: Kit, disk: Disk) -> Once:
+    spool = Spool(kit.spool.root, "mends", files=disk, clock=utc_now, ids=new_receipt)
+    return Once(database=kit.database, spool=spool, reach=disk.note)
+
+
+def test_what_is_made_whole_is_on_the_disk_with_its_name_before_the_other_file_goes(kit: Kit) -> None:
+    first, again = twice(kit)
+    place, other = file_of(kit, first), file_of(kit, again)
+    place.unlink()
+    disk = Disk(kit.data)
+    once = on_a_disk(kit, disk)
+    before = len(disk.calls)
+    assert once.settle() == 1
+    story = [(call.kind, call.path.suffix, call.to) for call in disk.calls[before:]]
+    steps = [
+        ("sync", ".mend", Path()), ("show", ".mend", place), ("sync_folder", "", Path()),
+        ("note", "", Path()), ("remove", ".dcm", Path()),
+    ]  # fmt: skip
+    at = [max(n for n, call in enumerate(story) if call == step) for step in steps]
+    assert at == sorted(at)
+    hour, day = place.parent, place.parent.parent
+    folders = [call.path for call in disk.calls[before:] if call.kind == "sync_folder"]
+    assert {hour, day, kit.spool.root} <= set(folders), "names of folders that were made anew count too"
+    assert [call.path for call in disk.calls[before:] if call.kind == "remove"][-1] == other
+
+
+def test_what_does_not_become_whole_lets_no_file_go(kit: Kit) -> None:
+    class Bad(Disk):
+        def show(self, hidden: Path, visible: Path) -> None:
+            damage(hidden)
+            super().show(hidden, visible)
+
+    first, again = twice(kit)
+    file_of(kit, first).unlink()
+    assert on_a_disk(kit, Bad(kit.data)).settle() == 0
+    assert not flaw(file_of(kit, again), again, str(row(kit, again)["sha256"]))
+
+
+@pytest.mark.parametrize("other", ["damaged too", "other bytes", "the same content in other bytes"])
+def test_only_the_same_bytes_take_the_place_of_a_damaged_file(kit: Kit, other: str) -> None:
+    first, again = twice(kit)
+    damage(file_of(kit, first))
+    before = file_of(kit, first).read_bytes()
+    values = {"other bytes": {"sha256": "0" * 64}, "the same content in other bytes": {"reason": SAME_CONTENT}}
+    if other == "damaged too":
+        damage(file_of(kit, again))
+    else:
+        kit.write(sa.update(receipt).where(receipt.c.id == again).values(values[other]))
+    assert settle(kit) == 0
+    assert file_of(kit, first).read_bytes() == before
+    assert file_of(kit, again).is_file()
+
+
+@pytest.mark.parametrize(
+    ("whose", "became"), [("first", {"path": None}), ("again", {"state": "dropped"}), ("again", {"path": "elsewhere"})]
+)
+def test_what_changed_while_the_first_file_was_read_is_looked_at_again(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch, whose: str, became: dict[str, object]
+) -> None:
+    """Retention may remove the first file in this moment, and a person may drop the other one."""
+    first, again = twice(kit)
+    file = file_of(kit, again)
+    one = first if whose == "first" else again
+
+    def meanwhile(path: Path, *of: object, **how: object) -> str:
+        kit.write(sa.update(receipt).where(receipt.c.id == one).values(became))
+        return ""
+
+    monkeypatch.setattr("node.collect.once.flaw", meanwhile)
+    once = Once(database=kit.database, spool=kit.spool)
+    (new,) = once._next("")
+    assert not once._one(new)
+    assert file.is_file()
 
 
 def test_when_both_are_damaged_both_stay(kit: Kit) -> None:

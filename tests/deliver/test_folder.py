@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,6 +125,18 @@ def test_a_later_generation_replaces_its_files_and_finish_removes_what_it_no_lon
     assert share.target().finish(places) == 0
 
 
+def test_what_an_earlier_generation_brought_and_stays_is_not_written_over_unless_it_is_the_same_instance(
+    share: Share,
+) -> None:
+    """Late ones alone were converted: their volume has the same name and is another one."""
+    (volume, instance) = share.bring(share.parcel(content=b"first"), share.dicom(1, content=b"first"))
+    stays = [volume.place, instance.place]
+    share.bring(share.parcel(2, b"late"), share.dicom(3, content=b"late"), stays=stays)
+    assert share.files[volume.place] == b"first"
+    assert share.files[instance.place] == b"late"
+    assert sorted(share.files.values()) == [b"first", b"late", b"late"]
+
+
 def test_a_path_of_another_unit_is_not_touched(share: Share) -> None:
     share.bring(share.parcel(0, b"first"), owner="series 1")
     (result,) = share.bring(share.parcel(0, b"second"), owner="series 2")
@@ -217,6 +230,71 @@ def test_a_full_or_read_only_folder_says_what_to_do(share: Share, option: str, t
         assert share.files == {}
     finally:
         subprocess.run(["umount", share.folder], check=True)
+
+
+def synced_by(monkeypatch: pytest.MonkeyPatch, below: Path) -> list[str]:
+    """What is synced and renamed from now on, in order: `content NAME`, `names in FOLDER`, `shown NAME`."""
+    story: list[str] = []
+
+    def noted(what: str, sync: Callable[[int], None]) -> Callable[[int], None]:
+        def call(descriptor: int) -> None:
+            sync(descriptor)
+            path = Path(f"/proc/self/fd/{descriptor}").readlink().relative_to(below)
+            hidden = path.parts and path.parts[0].startswith(".incoming")
+            story.append(f"{what} {'of what comes' if hidden else path}")
+
+        return call
+
+    replace = Path.replace
+
+    def shown(hidden: Path, visible: Path) -> Path:
+        story.append(f"shown {visible.relative_to(below)}")
+        return replace(hidden, visible)
+
+    monkeypatch.setattr(os, "fdatasync", noted("content", os.fdatasync))
+    monkeypatch.setattr(os, "fsync", noted("names in", os.fsync))
+    monkeypatch.setattr(Path, "replace", shown)
+    return story
+
+
+@pytest.mark.parametrize("link", [True, False])
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_the_name_before_it_counts_as_delivered(
+    share: Share, monkeypatch: pytest.MonkeyPatch, link: bool
+) -> None:
+    (share.folder / "P1").mkdir()
+    parcels = [share.parcel(0, b"first", "first"), share.parcel(1, b"second", "second", PatientID="P2")]
+    story = synced_by(monkeypatch, share.folder)
+    share.target(link=link).deliver(parcels, lambda parcel, _: story.append(f"recorded {parcel.number}"), lambda: False)
+    assert story == [
+        "content of what comes", "shown P1/3_CT/first", "names in P1/3_CT", "names in P1", "recorded 0",
+        "content of what comes", "shown P2/3_CT/second", "names in P2/3_CT", "names in P2", "names in .", "recorded 1",
+    ]  # fmt: skip
+
+
+def test_an_identical_file_that_is_there_is_on_the_disk_before_it_counts_as_delivered(
+    share: Share, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share.bring(share.parcel())
+    story = synced_by(monkeypatch, share.folder)
+    share.bring(share.parcel())
+    assert f"content {HERE}/v.nii.gz" in story
+    assert f"shown {HERE}/v.nii.gz" not in story
+
+
+def test_a_file_goes_before_the_books_forget_whose_it_was(share: Share, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else one that a fault leaves there is nobody's, and stays for good."""
+    share.bring(share.parcel())
+
+    def read_only(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "unlink", read_only)
+        with pytest.raises(TryAgain, match="read-only"):
+            share.target().finish([])
+    assert share.target().finish([]) == 1
+    assert share.files == {}
+    assert share.books.owners == {}
 
 
 def test_a_kill_at_any_moment_leaves_whole_files_only(share: Share) -> None:

@@ -120,6 +120,14 @@ def test_a_last_write_that_fails_is_not_passed_over(disk: Disk) -> None:
         recording.add(1)
 
 
+def test_once_no_more_are_wanted_a_later_write_does_not_change_that() -> None:
+    said = iter([False, True])
+    with Recording(lambda some: next(said), 1) as recording:
+        recording.add(1)
+        recording.add(2)
+        assert not recording.wanted
+
+
 def test_when_no_more_are_wanted_the_rest_of_what_came_is_recorded_all_the_same(disk: Disk) -> None:
     disk.wanted = False
     disk.free.set()

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from node.errors import ConfigurationError
-from node.index import database
+from node.index import connect, database
 from node.index.database import check_versions, database_clock, file_system, insert, open_database, open_reader
 
 metadata = sa.MetaData()
@@ -55,6 +55,16 @@ def test_sqlite_writes_ahead_with_the_sync_that_was_asked_for(
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == synchronous
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
     assert (tmp_path / "node.db").exists()
+
+
+def test_the_door_for_what_cannot_be_made_again_waits_for_the_disk_and_the_other_one_does_not(tmp_path: Path) -> None:
+    doors = connect("sqlite", tmp_path)
+    try:
+        for engine, synchronous in ((doors.durable, 2), (doors.derived, 1)):
+            with engine.begin() as connection:
+                assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == synchronous
+    finally:
+        doors.close()
 
 
 def test_counting_in_several_threads_loses_nothing_on_sqlite(tmp_path: Path) -> None:

@@ -289,6 +289,21 @@ def test_what_a_held_job_misses_is_taken_again_when_it_is_sent_again(kit: Kit) -
     assert kit.jobs()[rerun] == "done"
 
 
+def test_what_is_missed_is_the_same_bytes_and_its_file_is_gone(kit: Kit, caplog: pytest.LogCaptureFixture) -> None:
+    ds = make.ct_series(3)
+    kit.rules("destinations: {a: {folder: ./a}}\nroutes: [{name: r, when: always, steps: [{forward: a}]}]")
+    gone, here, other = kit.index(*ds)
+    (held,) = kit.close()
+    with kit.database.durable.begin() as connection:
+        jobs.hold(connection, held, "a person decides", 1.0)
+    kit.write(sa.update(receipt).where(receipt.c.id.in_((gone, other))).values(path=None, header=None))
+    again = kit.index(ds[0], ds[1], changed(ds[2], KVP=80))
+    assert [kit.receipts()[r] for r in again] == ["current", "duplicate", "unjudged"]
+    assert [kit.receipts()[r] for r in (gone, here, other)] == ["superseded", "current", "current"]
+    assert kit.owed(held) == {gone: "replaced", here: "held", other: "held"}
+    assert "is held" not in caplog.text
+
+
 def test_what_was_delivered_and_left_the_spool_is_a_duplicate_when_it_comes_again(kit: Kit) -> None:
     ds = make.ct_series(1)
     kit.rules("destinations: {a: {folder: ./a}}\nroutes: [{name: r, when: always, steps: [{forward: a}]}]")

@@ -44,6 +44,22 @@ def close(
         )  # fmt: skip
 
 
+@pytest.mark.parametrize(("replaces", "state"), [(True, "replaced"), (False, "held")])
+def test_what_an_earlier_job_is_held_with_is_over_only_when_the_new_one_works_on_all_of_it(
+    kit: Kit, replaces: bool, state: str
+) -> None:
+    receipts = kit.index(make.instance())
+    kit.age(61)
+    (found,) = opened(kit)
+    assert close(kit, found.unit, new_job(receipts, state="held"))
+    later = kit.index(make.instance(number=2))
+    kit.age(61)
+    (found,) = opened(kit)
+    assert close(kit, found.unit, new_job(later, replaces=replaces))
+    assert kit.owed(f"{found.unit.id}.1.r") == {receipts[0]: state}
+    assert kit.owed(f"{found.unit.id}.2.r") == {later[0]: "in_job"}
+
+
 # ---- finding -----------------------------------------------------------------------------------------------
 
 
@@ -95,6 +111,42 @@ def test_what_was_touched_in_the_future_was_touched_now(kit: Kit) -> None:
         assert not units.any_touched_after(connection, now)
     kit.age(61)
     assert [o.unit.kind for o in opened(kit)] == [UnitKind.SERIES]
+
+
+def test_what_was_touched_in_the_past_or_is_complete_keeps_its_time_when_the_clock_goes_back(kit: Kit) -> None:
+    kit.index(make.instance())
+    kit.age(30)
+    before = [(u["first_at"], u["last_at"]) for u in kit.rows(unit)]
+    with kit.database.derived.begin() as connection:
+        assert units.set_back(connection, kit.database.now(connection)) == 0
+    assert [(u["first_at"], u["last_at"]) for u in kit.rows(unit)] == before
+    kit.write(sa.update(unit).values(state="complete"))
+    kit.age(-3600)
+    with kit.database.derived.begin() as connection:
+        assert units.set_back(connection, kit.database.now(connection)) == 0
+
+
+def test_it_says_nothing_of_who_sent_another_unit(kit: Kit) -> None:
+    kit.index(make.instance(series="a"), calling="CT1")
+    kit.index(make.instance(series="b"), calling="CT2")
+    kit.age(61)
+    assert [[o.calling_ae for o in one.unit.senders] for one in opened(kit)] == [["CT1"], ["CT2"]]
+
+
+@pytest.mark.parametrize(
+    ("state", "tries", "begun"), [("held", 0, False), ("held", 1, True), ("done", 0, True), ("queued", 1, True)]
+)
+def test_an_earlier_job_was_begun_unless_it_was_held_from_the_first(
+    kit: Kit, state: str, tries: int, begun: bool
+) -> None:
+    receipts = kit.index(make.instance())
+    kit.age(61)
+    (found,) = opened(kit)
+    assert close(kit, found.unit, new_job(receipts))
+    kit.write(sa.update(job).values(state=state, tries=tries))
+    with kit.database.reader.connect() as connection:
+        assert units.routes_run(connection, found.unit.id, 2) == {"r": begun}
+        assert units.routes_run(connection, found.unit.id, 1) == {}
 
 
 def test_the_next_ripe_one_tells_when_to_look_again(kit: Kit) -> None:

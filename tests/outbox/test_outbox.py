@@ -77,6 +77,28 @@ def test_a_refused_one_is_held_and_keeps_its_file(kit: Kit) -> None:
     assert [p.path.exists() for p in parcels] == [True, False]
 
 
+def test_a_file_that_two_parcels_share_stays_while_one_of_them_is_held(kit: Kit) -> None:
+    job_id, (receipt, *_), _, _ = waiting(kit)
+    goods = kit.goods("1", receipt)
+    one, parcels = kit.read(kit.put(job_id, "b", goods, goods))
+    assert len({p.path for p in parcels}) == 1
+    kit.outbox.refused(one, parcels[:1], "SOP class not supported")
+    kit.outbox.delivered(one, parcels[1:])
+    assert kit.outbox.finish(one) == "held"
+    assert parcels[0].path.exists()
+
+
+@pytest.mark.parametrize("answer", ["delivered", "refused"])
+def test_an_answer_is_about_the_content_that_was_read_and_not_about_what_was_made_anew(kit: Kit, answer: str) -> None:
+    job_id, receipts, one, parcels = waiting(kit)
+    kit.put(job_id, "a", kit.goods("0.dcm", receipts[0], content="other"), kit.goods("1.dcm", receipts[1]))
+    if answer == "delivered":
+        assert not kit.outbox.delivered(one, parcels)
+    else:
+        assert not kit.outbox.refused(one, parcels, "SOP class not supported")
+    assert kit.parcels(one.id) == ["waiting", "held" if answer == "refused" else "delivered"]
+
+
 def test_failures_are_counted_until_something_gets_through(kit: Kit) -> None:
     _, _, one, parcels = waiting(kit)
     first = kit.outbox.failed(one, "no answer")
@@ -115,6 +137,13 @@ def test_a_courier_does_not_undo_what_was_decided_while_it_sent(kit: Kit, decide
     assert (row["state"], row["reason"], row["next_at"]) == (decided, "by a person", None)
 
 
+def test_what_a_person_dropped_while_it_was_sent_is_not_held_when_it_is_refused(kit: Kit) -> None:
+    _, _, one, parcels = waiting(kit)
+    kit.write(sa.update(parcel).where(parcel.c.number == parcels[0].number).values(state="dropped"))
+    assert not kit.outbox.refused(one, parcels, "SOP class not supported")
+    assert kit.parcels(one.id) == ["dropped", "held"]
+
+
 def test_what_is_in_force_is_of_this_generation_and_later_ones(kit: Kit) -> None:
     job_id, receipts, one, parcels = waiting(kit)
     kit.rules(RULES.replace("LATE", "delta"))
@@ -127,6 +156,16 @@ def test_what_is_in_force_is_of_this_generation_and_later_ones(kit: Kit) -> None
     kit.outbox.delivered(*kit.read(other), place="elsewhere")
     assert set(kit.outbox.in_force(one)) == {"first", "second"}
     assert kit.outbox.in_force(kit.read(key)[0]) == ["second"]
+
+
+@pytest.mark.parametrize("state", ["waiting", "held"])
+def test_the_folder_of_a_delivery_that_may_still_be_sent_stays_however_old_it_is(kit: Kit, state: str) -> None:
+    _, _, one, parcels = waiting(kit)
+    if state == "held":
+        assert kit.outbox.hold(one, "gave up")
+    os.utime(kit.outbox.folder(one.id), (0, 0))
+    assert kit.outbox.clear(0) == 0
+    assert all(p.path.is_file() for p in parcels)
 
 
 def test_folders_of_deliveries_that_are_over_go_when_nobody_touched_them(kit: Kit) -> None:

@@ -8,13 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from node.index.schema import delivery, parcel, produced
 from node.model import Disclosure, Kind, ReceiptId
 from node.outbox import Outbox
+from node.outbox.taking import take_back
 from node.spool import Files
 from tests import make
 from tests.kit import Kit
+from tests.spool.disk import Disk
 
 RULES = """
 destinations: {a: {folder: ./a}}
@@ -119,6 +122,16 @@ def test_what_a_job_made_under_another_name_takes_the_place_of_what_waits(kit: K
     assert kit.balance() == {"waiting": 2}
 
 
+def test_a_job_that_is_held_takes_back_what_another_try_sent_from_that_step_on(kit: Kit) -> None:
+    job_id, receipts = queued(kit, 3)
+    for step, receipt in enumerate(receipts):
+        key = kit.put(job_id, "a", kit.goods(str(step), receipt), step=step)
+    with kit.database.durable.begin() as connection:
+        take_back(connection, job_id, 1)
+    assert kit.parcels(key) == ["waiting", "held", "held"]
+    assert kit.owed(job_id) == dict(zip(receipts, ("waiting", "held", "held"), strict=True))
+
+
 def test_what_was_delivered_stays_so_when_its_job_does_not_make_it_again(kit: Kit) -> None:
     job_id, receipts = queued(kit)
     key = kit.put(job_id, "a", *(kit.goods(str(n), receipt) for n, receipt in enumerate(receipts)))
@@ -147,6 +160,30 @@ def test_a_full_disk_takes_nothing_over(kit: Kit) -> None:
         kit.put(job_id, "a", kit.goods("1", receipts[0]))
     assert kit.rows(parcel) == kit.rows(delivery) == []
     assert set(kit.owed(job_id).values()) == {"in_job"}
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_all_names_before_their_rows(kit: Kit) -> None:
+    job_id, receipts = queued(kit, 3)
+    disk = Disk(kit.data)
+    kit.outbox = Outbox(kit.data / "outbox", kit.database, disk)
+    goods = [kit.goods(str(number), receipt) for number, receipt in enumerate(receipts)]
+
+    def also(connection: sa.Connection, sent: set[ReceiptId], tries: int | None) -> None:
+        disk.note("rows")
+
+    kit.outbox.put(job_id, "a", goods, Disclosure.IDENTIFIED, step=0, also=also)
+    story = [(call.kind, call.path, call.to) for call in disk.calls]
+    shown = [call for call in story if call[0] == "show"]
+    assert len(shown) == 3
+    for one in shown:
+        _, hidden, name = one
+        before = [kind for kind, path, to in story[: story.index(one)] if hidden in (path, to)]
+        assert before[-2:] == ["link", "sync"], name
+    (folder,) = {name.parent for _, _, name in shown}
+    last = max(story.index(one) for one in shown)
+    rows = story.index(("note", Path("rows"), Path()))
+    assert ("sync_folder", folder, Path()) in story[last:rows]
+    assert ("sync_folder", kit.outbox.root, Path()) in story[:rows], "its own name"
 
 
 def test_half_a_copy_is_never_believed(kit: Kit) -> None:

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import struct
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from node.dicom import command as dimse
 from node.dicom.command import encode_command
+from node.dicom.status import DOES_NOT_MATCH
+from node.model import UID, Identity, Origin
+from node.receive.conversation import Conversation, Told
+from node.receive.keeper import Command
+from node.receive.pdata import Fragment
+from node.receive.places import Admitted
+from node.receive.session import Phase, Sessions
 from tests import make
 from tests.dicom.datasets import EXPLICIT, IMPLICIT, explicit
 from tests.peers import VERIFICATION, Gone, Instance, Sender
 from tests.receive.station import station, until
+from tests.receive.test_session import identity
 
 CT = make.CT_IMAGE
 GOOD = Instance.of(make.instance())
@@ -170,6 +179,80 @@ def test_a_message_without_end_that_is_no_store_is_given_up(tmp_path: Path, monk
                 sender.raw(sender.p_data(1, 0x00, b"\0" * 10_000))
             sender.status()
         node.until_nobody_is_here()
+
+
+def test_an_association_contributes_to_the_units_of_what_it_sent_and_of_nothing_that_was_refused(
+    tmp_path: Path,
+) -> None:
+    """While the next instance arrives, none of them closes."""
+    other = Instance.of(make.instance(series="other"))
+    with station(tmp_path) as node, Sender(node.port, CONTEXTS) as sender:
+        assert sender.store(GOOD) == 0
+        assert sender.store(replace(other, data=GOOD.data)) == DOES_NOT_MATCH
+        (session,) = node.sessions._open.values()
+        until(lambda: session.phase is Phase.IDLE, "its answer is out")
+        assert list(session.contributed) == [f"NODE/{make.uid('study', 'series')}", f"NODE/{make.uid('study')}"]
+
+
+class Silence:
+    """A connection, and a keeper of instances; both note what they are told."""
+
+    key = "a"
+
+    def __init__(self) -> None:
+        self.story: list[str] = []
+
+    def syntax(self, context_id: int) -> UID:
+        return UID(EXPLICIT)
+
+    def send_now(self, data: bytes) -> None:
+        self.story.append("answered")
+
+    def leave(self, context_id: int, command: bytes) -> None:
+        self.story.append("left")
+
+    def refuse_message(self) -> None:
+        self.story.append("refused")
+
+    def abort(self) -> None:
+        self.story.append("aborted")
+
+    def reach(self, point: str) -> None:
+        self.story.append(point)
+
+    def begin(self, transfer_syntax: UID, origin: Origin, command: Command) -> Silence:
+        self.story.append("begun")
+        return self
+
+    def write(self, data: memoryview) -> None:
+        self.story.append("written")
+
+    def reads(self, buffer: memoryview) -> bool:
+        return False
+
+    def belongs_to(self) -> tuple[str, ...]:
+        return ()
+
+    def keep(self) -> tuple[object, Identity]:
+        self.story.append("kept")
+        return None, identity("series")
+
+    def discard(self) -> None:
+        self.story.append("discarded")
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_when_the_node_stops_what_was_not_in_flight_is_neither_kept_nor_answered(stops: bool) -> None:
+    said, sessions = Silence(), Sessions()
+    sessions.enter("a", Origin(calling_ae="CT1", called_ae="NODE", sender="10.1.2.3"), lambda places: Admitted())
+    conversation = Conversation(said, said, sessions, Told())
+    if stops:
+        sessions.last_calls()
+    conversation.fragment(Fragment(1, 0x03, memoryview(request())))
+    conversation.fragment(Fragment(1, 0x02, memoryview(GOOD.data)))
+    ends = ["aborted"] if stops else ["kept", "before the answer", "answered"]
+    assert said.story == ["begun", "written", *ends, "discarded"]
+    assert not conversation.busy
 
 
 def test_the_answer_names_the_message_and_the_instance(tmp_path: Path) -> None:

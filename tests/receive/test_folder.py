@@ -121,18 +121,22 @@ def test_a_copy_that_pauses_is_not_taken_cut_off_but_when_it_is_whole(
     assert left_in(tmp_path / "inbox") == []
 
 
+@pytest.mark.parametrize("size", [-10, 0, 10])
 def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_look(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
+    """It may be half of one instance and half of another, and whole all the same."""
     with shelf(tmp_path) as node:
         watched = intake(tmp_path, node)
         target = make.write(make.ct_series(1)[0], tmp_path / "inbox" / "file")
         watched.look()
         real = node.keeper.check_room
 
-        def meanwhile(size: int) -> None:
-            target.write_bytes(target.read_bytes()[:-10])
-            real(size)
+        def meanwhile(of: int) -> None:
+            data = target.read_bytes()
+            more = explicit(0xFFFCFFFC, "OB", b"behind") if size > 0 else b""
+            target.write_bytes(data[:size] if size < 0 else data + more)
+            real(of)
 
         monkeypatch.setattr(type(node.keeper), "check_room", lambda self, size: meanwhile(size))
         watched.look()

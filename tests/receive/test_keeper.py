@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import tracemalloc
 from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
 
-from node.dicom.header import read_header, unpack
+from node.dicom.header import Reading, read_header, unpack
+from node.dicom.status import CANNOT_UNDERSTAND
 from node.errors import Refused
 from node.model import UID, Origin
+from node.receive import watermark
 from node.receive.keeper import Command
 from node.receive.watermark import MINIMUM_INODES
-from node.spool import Files
+from node.spool import Files, Incoming
 from node.spool.files import Room
 from tests import make
 from tests.dicom.datasets import EXPLICIT, UNCOMPRESSED, encoded, explicit
@@ -177,3 +180,98 @@ def test_an_image_that_breaks_off_before_its_pixel_data_is_refused_as_it_was(tmp
     assert refused.value.status == 0xC000
     assert not shelf.leftovers()
     assert not shelf.kept()
+
+
+class Marked(Files):
+    """A disk that notes, at each sync of a file, what the mark of the process says by then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shelf: Shelf | None = None
+        self.counted: list[int] = []
+        self.fails = False
+
+    def sync(self, descriptor: int) -> None:
+        assert self.shelf is not None
+        self.counted.append(acknowledged(self.shelf))
+        if self.fails:
+            raise OSError(errno.EIO, "Input/output error")
+        super().sync(descriptor)
+
+
+def acknowledged(shelf: Shelf) -> int:
+    (mark,) = shelf.presence.live()
+    return mark.acknowledged
+
+
+def test_an_instance_is_counted_before_it_is_safe_and_is_not_when_it_cannot_be_made_so(tmp_path: Path) -> None:
+    """Safe and not counted it would be invisible to completion; counted and not kept, completion would wait for it."""
+    disk = Marked()
+    disk.shelf = shelf = Shelf(tmp_path, disk)
+    shelf.keeper.keep(SMALL.data, UID(EXPLICIT), ORIGIN)
+    assert (disk.counted, acknowledged(shelf)) == ([1], 1)
+    disk.fails = True
+    with pytest.raises(Refused, match="cannot be written"):
+        shelf.keeper.keep(SMALL.data, UID(EXPLICIT), ORIGIN)
+    assert (disk.counted, acknowledged(shelf)) == ([1, 2], 1)
+    assert not shelf.leftovers()
+
+
+def test_what_has_not_begun_belongs_to_nothing_and_cannot_be_kept(tmp_path: Path) -> None:
+    arriving = Shelf(tmp_path).keeper.begin(UID(EXPLICIT), ORIGIN, Command(CT, SMALL.sop_instance))
+    assert arriving.belongs_to() == ()
+    assert not arriving.reads(memoryview(b""))
+    with pytest.raises(Refused, match="empty") as refused:
+        arriving.keep()
+    assert refused.value.status == CANNOT_UNDERSTAND
+
+
+def test_what_is_still_being_hashed_may_not_be_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arriving = Shelf(tmp_path).keeper.begin(UID(EXPLICIT), ORIGIN, Command(CT, SMALL.sop_instance))
+    arriving.write(SMALL.data)
+    buffer = memoryview(bytearray(10))
+    for hashed in (True, False):
+        monkeypatch.setattr(Incoming, "reads", lambda incoming, of, hashed=hashed: hashed and of is buffer)
+        assert arriving.reads(buffer) is hashed
+    arriving.discard()
+
+
+def test_what_cannot_be_counted_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = Shelf(tmp_path)
+
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shelf.presence, "acknowledge", full)
+    with pytest.raises(Refused, match="the data folder cannot be written: No space"):
+        shelf.keeper.keep(SMALL.data, UID(EXPLICIT), ORIGIN)
+    assert (shelf.arrivals, shelf.leftovers()) == ([], [])
+
+
+def test_a_fault_in_what_the_index_gets_comes_before_the_instance_is_safe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be safe, and counted, and nobody would ever make its row."""
+    shelf = Shelf(tmp_path)
+
+    def bug(reading: Reading) -> bytes:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Reading, "packed", bug)
+    with pytest.raises(ZeroDivisionError):
+        shelf.keeper.keep(SMALL.data, UID(EXPLICIT), ORIGIN)
+    assert (shelf.arrivals, shelf.leftovers(), acknowledged(shelf)) == ([], [], 0)
+
+
+def test_what_has_come_counts_as_used_and_what_may_come_as_promised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watermark, "_STEP", 1000)
+    shelf = Shelf(tmp_path)
+    arriving = shelf.keeper.begin(UID(EXPLICIT), ORIGIN, Command(CT, SMALL.sop_instance))
+    assert shelf.keeper.watermark._coming() == 0
+    for promised in (1500, 1500, 2600):
+        arriving.write(bytes(500 if promised == 1500 else 600))
+        assert shelf.keeper.watermark._coming() == promised - arriving.size
+    arriving.discard()
+    assert shelf.keeper.watermark._coming() == 0

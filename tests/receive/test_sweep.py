@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from node.index import Database
-from node.model import UID, Identity, Origin, ReceiptId
+from node.index.intake import Counted
+from node.model import UID, Arrival, Identity, Origin, ReceiptId
 from node.moment import new_receipt, utc_now
+from node.receive import sweep
 from node.receive.rows import record
 from node.receive.sweep import NOT_IN_THE_BACKUP, Sweep
 from node.spool import Files, Presence, Spool
@@ -156,6 +159,61 @@ def test_a_process_that_dies_during_the_walk_is_left_to_the_next_round(tmp_path:
         process.spool.kept = real  # type: ignore[method-assign]
         assert process.presence.dead() == ("dead",)
         assert process.sweep.dead() == 3
+
+
+@pytest.mark.parametrize("begin", ["at start", "while running"])
+def test_the_mark_of_a_dead_process_stays_until_its_instances_have_rows(tmp_path: Path, begin: str) -> None:
+    """Until then it keeps units open."""
+    with opened("sqlite", tmp_path) as database, closing(Next(database, tmp_path)) as process:
+        left_by_the_dead(tmp_path)
+        dead_at_the_row: list[tuple[str, ...]] = []
+        write = process.sweep.intake.record
+
+        def recorded(arrivals: Sequence[Arrival]) -> Counted:
+            dead_at_the_row.append(process.presence.dead())
+            return write(arrivals)
+
+        process.sweep.intake.record = recorded  # type: ignore[method-assign]
+        assert (process.sweep.start if begin == "at start" else process.sweep.dead)() == 3
+        assert dead_at_the_row == [("dead",)]
+        assert process.presence.dead() == ()
+
+
+def test_a_dead_process_of_which_only_the_mark_is_left_is_buried_at_start(tmp_path: Path) -> None:
+    ended = Presence(tmp_path / "run", "dead")
+    ended.acknowledge()
+    ended.close()
+    with opened("sqlite", tmp_path) as database, closing(Next(database, tmp_path)) as process:
+        assert process.sweep.start() == 0
+        assert process.presence.dead() == ()
+
+
+@pytest.mark.parametrize("broken", ["read", "show"])
+@pytest.mark.parametrize("begin", ["at start", "while running"])
+def test_of_a_process_whose_slots_the_disk_does_not_let_us_see_nothing_is_thrown_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, begin: str, broken: str
+) -> None:
+    def fault(*of: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with station(tmp_path, process="dead") as node:
+        node.shows = False
+        assert send(node.port, [make.instance(number=n) for n in (1, 2)]) == [0, 0]
+    slots = Spool(tmp_path / "spool", "look", files=Files(), clock=utc_now, ids=new_receipt).slots_of("dead")
+    assert len(slots) == 2
+    with opened("sqlite", tmp_path) as database, closing(Next(database, tmp_path)) as process:
+        look = process.sweep.start if begin == "at start" else process.sweep.dead
+        with monkeypatch.context() as disk:
+            if broken == "read":
+                disk.setattr(sweep, "read_meta", fault)
+            else:
+                disk.setattr(process.spool, "show", fault)
+            assert look() == 0
+        assert "Input/output error; tried again" in caplog.text
+        assert all(slot.is_file() for slot in slots)
+        assert process.presence.dead() == ("dead",)
+        assert look() == 2
+        assert process.presence.dead() == ()
 
 
 # ---- what cannot be trusted --------------------------------------------------------------------------------

@@ -87,6 +87,36 @@ def test_write_goes_on_where_the_system_stopped_early(tmp_path: Path) -> None:
     assert got == data
 
 
+def path_of(descriptor: int) -> Path:
+    return Path(f"/proc/self/fd/{descriptor}").readlink()
+
+
+def test_what_is_synced_is_handed_to_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`Disk` believes these calls; that they do something, no test could tell before the power fails."""
+    synced: list[tuple[str, Path]] = []
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append(("names", path_of(number))))
+    monkeypatch.setattr(os, "fdatasync", lambda number: synced.append(("content", path_of(number))))
+    files, path = Files(), tmp_path / "file"
+    descriptor = files.create(path)
+    files.sync(descriptor)
+    files.close(descriptor)
+    files.sync_path(path)
+    files.sync_folder(tmp_path)
+    assert synced == [("content", path), ("content", path), ("names", tmp_path)]
+
+
+def test_a_patch_that_the_system_cuts_short_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = Files()
+    descriptor = files.create(tmp_path / "file")
+    files.write(descriptor, b"0123456789")
+    files.patch(descriptor, b"abc", 2)
+    assert (tmp_path / "file").read_bytes() == b"01abc56789"
+    monkeypatch.setattr(os, "pwrite", lambda number, data, offset: len(data) - 1)
+    with pytest.raises(OSError, match="short write"):
+        files.patch(descriptor, b"abc", 2)
+    files.close(descriptor)
+
+
 def test_create_never_writes_over_a_file(tmp_path: Path) -> None:
     (tmp_path / "there").write_bytes(b"precious")
     with pytest.raises(FileExistsError):

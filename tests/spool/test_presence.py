@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -110,6 +111,57 @@ def test_what_was_withdrawn_is_not_waited_for(tmp_path: Path) -> None:
     assert presence.live()[0].acknowledged == 0
     presence.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_counted_says_so_and_is_not_counted(
+    tmp_path: Path, clean: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    presence = own(tmp_path, clean)
+
+    def full(*of: object) -> int:
+        raise OSError(errno.ENOSPC, "no space")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "pwrite", full)
+        with pytest.raises(OSError, match="space"):
+            presence.acknowledge()
+    presence.acknowledge()
+    assert presence.live()[0].acknowledged == 1
+
+
+def test_looking_at_the_marks_leaves_nothing_open(tmp_path: Path, clean: ExitStack) -> None:
+    presence = own(tmp_path, clean)
+    Other(tmp_path, "other").kill()
+    (tmp_path / "no.mark").touch()
+    before = os.open(tmp_path / "no.mark", os.O_RDONLY)
+    os.close(before)
+    for _ in range(3):
+        presence.live()
+        presence.dead()
+    after = os.open(tmp_path / "no.mark", os.O_RDONLY)
+    os.close(after)
+    assert after == before, "the lowest number that is free"
+
+
+def test_one_that_ends_in_good_order_while_it_is_looked_at_is_not_dead(
+    tmp_path: Path, clean: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    presence, other = own(tmp_path, clean), own(tmp_path, clean, "other")
+    flock = fcntl.flock
+
+    def ended_just_now(descriptor: int, operation: int) -> None:
+        other.close()
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", ended_just_now)
+    assert presence.dead() == ()
+
+
+def test_one_that_ended_before_its_mark_was_visible_is_buried_too(tmp_path: Path, clean: ExitStack) -> None:
+    presence = own(tmp_path, clean)
+    (tmp_path / "other.new").touch()
+    presence.bury("other")
+    assert [path.name for path in tmp_path.iterdir()] == ["own.mark"]
 
 
 def test_counts_that_come_after_the_end_reach_no_other_file(tmp_path: Path) -> None:

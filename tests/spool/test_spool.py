@@ -203,6 +203,32 @@ def test_empty_folders_go_but_not_those_into_which_something_may_still_come(tmp_
     assert list(spool.kept()) == [paths[5]]
 
 
+def test_a_day_into_which_an_hour_is_being_made_stays(tmp_path: Path) -> None:
+    spool = spool_in(tmp_path, Clock(datetime(2026, 11, 22, 12, 0, tzinfo=UTC)))
+    (tmp_path / "2026-11-22").mkdir()
+    (tmp_path / "2026-11-21").mkdir()
+    spool.forget_empty_folders()
+    assert sorted(path.name for path in tmp_path.glob("2026*")) == ["2026-11-22"]
+
+
+def test_what_cannot_be_begun_leaves_nothing(tmp_path: Path) -> None:
+    disk = Disk(tmp_path, {"write": {1: errno.ENOSPC}})
+    spool = spool_in(tmp_path, files=disk)
+    with pytest.raises(OSError, match="space"):
+        spool.begin(IDENTITY, ORIGIN)
+    assert list(spool.incoming.iterdir()) == []
+    assert keep(spool).path.is_file()
+
+
+def test_a_slot_that_nobody_wrote_into_is_no_instance(tmp_path: Path) -> None:
+    spool = spool_in(tmp_path)
+    (tmp_path / "incoming" / "other").mkdir()
+    (tmp_path / "incoming" / "other" / "0000000000.part").touch()
+    assert spool.slots_of("other") == []
+    assert spool.abandon("other") == 0
+    assert spool.abandoned() == ("one",)
+
+
 def test_an_instance_that_began_before_the_hour_turned_is_kept_though_its_folder_was_cleared_away(
     tmp_path: Path,
 ) -> None:
@@ -258,6 +284,86 @@ class Full(Files):
             super().write(descriptor, memoryview(data)[:10])
             raise OSError(errno.ENOSPC, "No space left on device")
         super().write(descriptor, data)
+
+
+@pytest.mark.parametrize("kind", ["patch", "sync"])
+def test_of_what_cannot_be_made_durable_nothing_is_left(kind: str, tmp_path: Path) -> None:
+    disk = Disk(tmp_path)
+    spool = spool_in(tmp_path, files=disk)
+    incoming = begun(spool)
+    slot = spool.slots_of("one")[0]
+    disk.faults = {kind: {0: errno.EIO}}
+    with pytest.raises(OSError, match="error"):
+        incoming.keep()
+    assert not slot.exists()
+
+
+class Copies(Disk):
+    """A file system without hard links."""
+
+    def link(self, existing: Path, new: Path) -> bool:
+        super().link(existing, new)
+        new.unlink()
+        shutil.copyfile(existing, new)
+        return False
+
+
+def test_a_copy_is_synced_before_its_slot_goes(tmp_path: Path) -> None:
+    disk = Copies(tmp_path)
+    spool = spool_in(tmp_path, files=disk)
+    kept = begun(spool).keep()
+    before = len(disk.calls)
+    spool.show([(kept.slot, kept.path)])
+    story = [(call.kind, call.path) for call in disk.calls[before:]]
+    assert story[-3:] == [("sync", kept.path), ("sync_folder", kept.path.parent), ("remove", kept.slot)]
+
+
+def test_a_copy_that_was_interrupted_is_made_again(tmp_path: Path) -> None:
+    disk = Copies(tmp_path)
+    spool = spool_in(tmp_path, files=disk)
+    kept = begun(spool).keep()
+    whole = kept.slot.read_bytes()
+    kept.path.parent.mkdir(parents=True)
+    kept.path.write_bytes(whole[:100])
+    spool.show([(kept.slot, kept.path)])
+    assert kept.path.read_bytes() == whole
+    assert ("sync", kept.path) in [(call.kind, call.path) for call in disk.calls]
+    assert not kept.slot.exists()
+
+
+def test_what_has_both_names_or_its_place_alone_is_shown_again_without_harm(tmp_path: Path) -> None:
+    spool = spool_in(tmp_path)
+    kept = begun(spool).keep()
+    kept.path.parent.mkdir(parents=True)
+    kept.path.hardlink_to(kept.slot)
+    for _ in range(2):
+        spool.show([(kept.slot, kept.path)])
+        assert read_meta(kept.path).provenance is not None
+        assert not kept.slot.exists()
+
+
+def test_what_has_no_name_any_more_cannot_be_shown(tmp_path: Path) -> None:
+    spool = spool_in(tmp_path)
+    kept = begun(spool).keep()
+    kept.slot.unlink()
+    with pytest.raises(FileNotFoundError):
+        spool.show([(kept.slot, kept.path)])
+
+
+def test_the_folder_of_an_hour_that_another_process_made_is_synced_at_its_first_use(tmp_path: Path) -> None:
+    """The other one may not have come to its sync yet."""
+    disk = Disk(tmp_path)
+    spool = spool_in(tmp_path, files=disk)
+    first, second = begun(spool).keep(), begun(spool).keep()
+    hour = first.path.parent
+    hour.mkdir(parents=True)
+    for kept, synced in ((first, True), (second, False)):
+        before = len(disk.calls)
+        spool.show([(kept.slot, kept.path)])
+        story = [(call.kind, call.path) for call in disk.calls[before:]]
+        above = [("sync_folder", folder) in story for folder in (tmp_path, hour.parent)]
+        assert above == [synced, synced]
+        assert ("sync_folder", hour) in story
 
 
 def test_of_what_could_not_be_written_nothing_can_be_kept(tmp_path: Path) -> None:
