@@ -197,7 +197,10 @@ def filed(connection: sa.Connection) -> set[tuple[str, int]]:
         )
         .correlate(certificate)
     )  # fmt: skip
-    chosen, places = sa.or_(certificate.c.job.is_(None), published), sa.select(certificate.c.chain, certificate.c.number)
+    chosen, places = (
+        sa.or_(certificate.c.job.is_(None), published),
+        sa.select(certificate.c.chain, certificate.c.number),
+    )
     return {(row.chain, row.number) for row in connection.execute(places.where(chosen))}
 
 
