@@ -193,10 +193,11 @@ class Verification:
 
     def _in_no_delivery(self, names: Sequence[str]) -> list[tuple[str, Discrepancy]]:
         what, remedy = "this file of the outbox belongs to no delivery", "nothing of the node's: look at it, remove it"
-        return [
-            (name, Discrepancy(subject=f"outbox/{ascii(str(file.relative_to(self.outbox)))[1:-1]}", what=what, remedy=remedy))
-            for name, file in strays(self.database, self.outbox, names)
-        ]  # fmt: skip
+        found = []
+        for name, file in strays(self.database, self.outbox, names):
+            subject = f"outbox/{ascii(str(file.relative_to(self.outbox)))[1:-1]}"
+            found.append((name, Discrepancy(subject=subject, what=what, remedy=remedy)))
+        return found
 
     # ---- what waits, and what is over -----------------------------------------------------------------
 
