@@ -91,8 +91,8 @@ def _tell(chains: Sequence[dict[str, Any]], absent: Absent) -> None:
         print(f"certificate {number} of chain {chain} is not among the files")
     if absent.nowhere:
         print(
-            f"not looked for: {len(absent.nowhere)} certificates of what went to an application entity, or to no folder "
-            "yet; of those the ledger alone has the document"
+            f"not looked for: {len(absent.nowhere)} certificates of what went to an application entity, or to no "
+            "folder yet; of those the ledger alone has the document"
         )
     for one in chains:
         for flaw in one["flaws"]:

@@ -104,7 +104,7 @@ def _complete(connection: sa.Connection, version: int, data: Path) -> None:
     if unknown:
         raise ConfigurationError(
             f"the database has schema {version} and lacks {', '.join(unknown)}: a program from before the release made "
-            "it. Run that program once more for `dicom-node backup`, and `dicom-node restore` that into a new data folder"
+            "it. Have that program make a `dicom-node backup`, and `dicom-node restore` that into a new data folder"
         )
     if new or lacking:
         copy = data / f"before-schema-{version}-was-complete.jsonl.gz"

@@ -70,7 +70,7 @@ def _known(database: Database, key: str) -> Callable[[str], bool]:
 def _owners(database: Database, names: Collection[str]) -> dict[str, str]:
     """Folder -> its delivery, or "" for one that a job may have begun and that has no row."""
     left, found = set(names), dict[str, str]()
-    for (key,) in _rows(database, delivery.c.id) if left else ():
+    for key, _ in _rows(database, delivery.c.id, delivery.c.job) if left else ():
         if (name := folder_name(key)) in left:
             found[name] = key
     left -= found.keys()
@@ -81,13 +81,13 @@ def _owners(database: Database, names: Collection[str]) -> dict[str, str]:
     return found
 
 
-def _rows(database: Database, key: sa.Column[str], *more: sa.Column[str]) -> Iterator[sa.Row[tuple[str, ...]]]:
+def _rows(database: Database, key: sa.Column[str], value: sa.Column[str]) -> Iterator[tuple[str, str]]:
     """Page by page, each in a transaction of its own."""
     after = ""
     while True:
         with database.reader.connect() as connection:
-            following = sa.select(key, *more).where(key > after).order_by(key).limit(_PAGE)
-            some = connection.execute(following).all()
+            following = sa.select(key, value).where(key > after).order_by(key).limit(_PAGE)
+            some = [(one, other) for one, other in connection.execute(following)]
         yield from some
         if len(some) < _PAGE:
             return
