@@ -131,8 +131,10 @@ class Acts:
         with self.database.durable.begin() as connection:
             undecided = self._receipts(connection, subject, ("held", "unjudged"))
             lines = [self._drop_receipt(connection, r) for r in undecided]
-            named = set(connection.scalars(sa.select(receipt.c.id).where(_names(subject))))
-            receipts = named if named and subject != "all" else None
+            named = _names(subject)
+            receipts = (
+                None if subject == "all" else set(connection.scalars(sa.select(receipt.c.id).where(named))) or None
+            )
             if receipts and (kept := give_up(connection, receipts)):
                 lines.append(f"{kept} instances that were committed from the spool may go")
             dropped = []
@@ -140,7 +142,9 @@ class Acts:
                 if files := drop_in_delivery(connection, key, receipts):
                     dropped.append(key)
                     lines.append(f"delivery {key}: {files} files are dropped")
-            for job_id in connection.scalars(sa.select(job.c.id).where(self._of(subject)).order_by(job.c.id)).all():
+            owing = sa.select(obligation.c.job).where(obligation.c.state == "held")
+            holds = sa.and_(self._of(subject), sa.or_(job.c.state == "held", job.c.id.in_(owing)))
+            for job_id in connection.scalars(sa.select(job.c.id).where(holds).order_by(job.c.id)).all():
                 now = self.database.now(connection)
                 if owed := drop_in_job(connection, job_id, receipts, now):
                     jobs.remember(connection, job_id, "act", f"{owed} held obligations dropped by a person", now)

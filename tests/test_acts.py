@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
+from node import acts
 from node.engine.runs import Task
 from node.index import jobs
 from node.index.schema import delivery, history, job, produced, receipt
@@ -183,6 +185,26 @@ def test_a_dropped_job_is_over(kit: Kit) -> None:
     assert kit.jobs() == {key: "dropped"}
     assert kit.balance() == {"dropped": 2}
     assert not kit.acts().retry("all")
+
+
+def test_dropping_all_looks_into_no_job_that_is_over(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node has thousands of those, and its write lock is held meanwhile."""
+    held, _ = held_job(kit)
+    receipts = kit.index(*make.ct_series(2, series="second"))
+    (over,) = [key for key in kit.close() if key != held]
+    with kit.database.durable.begin() as connection:
+        for name in ("a", "b"):
+            jobs.send_nothing(connection, over, name, receipts)
+        jobs.finish(connection, over, 1.0)
+    looked, drop = list[str](), acts.drop_in_job
+
+    def noted(connection: sa.Connection, job_id: str, receipts: Collection[str] | None, now: float) -> int:
+        looked.append(job_id)
+        return drop(connection, job_id, receipts, now)
+
+    monkeypatch.setattr(acts, "drop_in_job", noted)
+    kit.acts().drop("all")
+    assert looked == [held]
 
 
 def test_dropping_one_instance_drops_no_other(kit: Kit) -> None:

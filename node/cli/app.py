@@ -103,7 +103,7 @@ def send(
     config: Rules = DEFAULT,
     json: Json = False,
 ) -> None:
-    """Send files as they are to a destination, without the node."""
+    """Send files as they are to a destination, without the node. Exit 1 when one stayed, also for being damaged."""
     from node.cli.tools import send as run
 
     raise typer.Exit(run(destination, paths, config, json))
@@ -167,7 +167,7 @@ def verify(
         list[Path] | None, typer.Argument(help="Certificates, or folders with some; none: only the ledger's chains.")
     ] = None,
     complete: Annotated[
-        bool, typer.Option("--complete", help="Every certificate in force must be among them.")
+        bool, typer.Option("--complete", help="Every certificate in force that a folder has must be among them.")
     ] = False,
     config: Rules = DEFAULT,
     json: Json = False,

@@ -14,7 +14,7 @@ from node.errors import ConfigurationError
 if TYPE_CHECKING:
     from node.certificate.keys import Keys
     from node.cli.opened import Opened
-    from node.report.certificates import Verdict
+    from node.report.certificates import Absent, Verdict
 
 _NAMES = "certificate-*.json"
 """What is looked at in a folder."""
@@ -27,7 +27,7 @@ def verify(paths: Sequence[Path], complete: bool, config: Path, as_json: bool) -
         raise ConfigurationError("--complete: name the files or folders that should have every certificate")
     found: list[tuple[Path, Verdict]] = []
     chains: list[dict[str, Any]] = []
-    absent: list[tuple[str, int]] = []
+    absent = certificates.Absent(missing=[], nowhere=[])
     with opened(config) as node:
         keys = _keys(node)
         with node.database.reader.connect() as connection:
@@ -41,9 +41,12 @@ def verify(paths: Sequence[Path], complete: bool, config: Path, as_json: bool) -
                 count, flaws = certificates.of_chain(connection, keys, name)
                 chains.append({"chain": name, "certificates": count, "flaws": [str(flaw) for flaw in flaws]})
             if complete:
-                absent = certificates.missing(connection, {verdict.place for _, verdict in found if verdict.place})
+                absent = certificates.absent(connection, {verdict.place for _, verdict in found if verdict.place})
     good = (
-        not register and not absent and not any(v.wrong for _, v in found) and not any(one["flaws"] for one in chains)
+        not register
+        and not absent.missing
+        and not any(v.wrong for _, v in found)
+        and not any(one["flaws"] for one in chains)
     )
     if as_json:
         print(json.dumps({**_facts(found, chains, absent), "register": register, "verified": good}))
@@ -83,9 +86,14 @@ def _line(path: Path, verdict: Verdict) -> str:
     )
 
 
-def _tell(chains: Sequence[dict[str, Any]], absent: Sequence[tuple[str, int]]) -> None:
-    for chain, number in absent:
+def _tell(chains: Sequence[dict[str, Any]], absent: Absent) -> None:
+    for chain, number in absent.missing:
         print(f"certificate {number} of chain {chain} is not among the files")
+    if absent.nowhere:
+        print(
+            f"not looked for: {len(absent.nowhere)} certificates of what went to an application entity, or to no "
+            "folder yet; of those the ledger alone has the document"
+        )
     for one in chains:
         for flaw in one["flaws"]:
             print(flaw)
@@ -95,7 +103,7 @@ def _tell(chains: Sequence[dict[str, Any]], absent: Sequence[tuple[str, int]]) -
 
 
 def _facts(
-    found: Sequence[tuple[Path, Verdict]], chains: Sequence[dict[str, Any]], absent: Sequence[tuple[str, int]]
+    found: Sequence[tuple[Path, Verdict]], chains: Sequence[dict[str, Any]], absent: Absent
 ) -> dict[str, Any]:  # fmt: skip
     return {
         "certificates": [
@@ -108,5 +116,6 @@ def _facts(
             for path, verdict in found
         ],
         "chains": list(chains),
-        "missing": [{"chain": chain, "number": number} for chain, number in absent],
+        "missing": [{"chain": chain, "number": number} for chain, number in absent.missing],
+        "not_looked_for": [{"chain": chain, "number": number} for chain, number in absent.nowhere],
     }  # fmt: skip

@@ -47,13 +47,18 @@ def opened(path: Path, *, new: bool = False) -> Iterator[Opened]:
 
 
 def is_stopped(data: Path) -> bool:
-    """Whether no node runs on this data; says which one does."""
+    """Whether no node runs on this data; says which one does, and not its receiver processes, which end with it."""
     from node.moment import process_name
     from node.spool import Presence
 
     presence = Presence(data / "run", process_name())
-    others = [mark.process for mark in presence.live() if mark.process != presence.process]
+    nodes, live = (
+        [mark.process for mark in marks if mark.process != presence.process]
+        for marks in (presence.nodes(), presence.live())
+    )
     presence.close()
-    if others:
-        print(f"stop the node first: {', '.join(others)} is running on this data", file=sys.stderr)
-    return not others
+    if live:
+        named = nodes or live  # a receiver that outlives its node for a moment
+        are = "are" if len(named) > 1 else "is"
+        print(f"stop the node first: {', '.join(named)} {are} running on this data", file=sys.stderr)
+    return not live

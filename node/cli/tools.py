@@ -15,7 +15,7 @@ from node.errors import CannotSucceed, ConfigurationError, TryAgain
 if TYPE_CHECKING:
     from node.config import Destination
     from node.deliver.base import Parcel, Result, Target
-    from node.dicom.sniff import Sniffed
+    from node.dicom.sniff import NotAnInstance, Sniffed
     from node.model import Disclosure
 
 
@@ -80,7 +80,7 @@ def _values(header: Any, path: str) -> list[Any]:
 
 
 def echo(name: str, config: Path, as_json: bool) -> int:
-    target, _, _ = _target(name, config)
+    target, _, _ = _target(name, config, peers=True)
     try:
         text, good = target.check(), True
     except TryAgain as error:
@@ -96,7 +96,7 @@ def send(name: str, paths: Sequence[Path], config: Path, as_json: bool) -> int:
     from node.deliver.base import Outcome
 
     target, destination, accepts = _target(name, config)
-    parcels, left_out, withheld = _parcels(paths, accepts)
+    parcels, left_out, withheld, broken = _parcels(paths, accepts)
     results: dict[int, tuple[Parcel, Result]] = {}
     why = ""
     try:
@@ -110,13 +110,16 @@ def send(name: str, paths: Sequence[Path], config: Path, as_json: bool) -> int:
                 target.deliver(parcels, record, lambda: False)
     except (TryAgain, CannotSucceed) as error:
         why = str(error)
+    except OSError as error:  # a file went away since it was looked at
+        why = error.strerror or type(error).__name__
     good = sum(1 for _, r in results.values() if r.outcome is Outcome.DELIVERED)
     failed = [
         (str(p.path), r.text or r.outcome.value) for p, r in results.values() if r.outcome is not Outcome.DELIVERED
     ]
     failed += [(str(p.path), why or "not sent") for p in parcels if p.number not in results]
     failed += [(path, f"not sent: {destination} {reason}") for path, reason in withheld]
-    asked = len(parcels) + len(withheld)
+    failed += [(path, f"not sent: {reason}") for path, reason in broken]
+    asked = len(parcels) + len(withheld) + len(broken)
     if as_json:
         print(json.dumps({"delivered": good, "failed": failed, "left_out": left_out}))
     else:
@@ -126,8 +129,10 @@ def send(name: str, paths: Sequence[Path], config: Path, as_json: bool) -> int:
     return 0 if good == asked and parcels else 1
 
 
-def _target(name: str, path: Path) -> tuple[Target, str, Disclosure | None]:
-    """A destination or a peer of rules.yaml, or AE@host:port; and what it accepts, None for anything.
+def _target(name: str, path: Path, *, peers: bool = False) -> tuple[Target, str, Disclosure | None]:
+    """A destination of rules.yaml, or AE@host:port; and what it accepts, None for anything.
+
+    peers   whether a peer that has a port is one too: to be asked, not to be sent to
 
     Raises ConfigurationError.
     """
@@ -144,12 +149,13 @@ def _target(name: str, path: Path) -> tuple[Target, str, Disclosure | None]:
     config = load(path, STEPS)
     own = config.node.ae_title[0]
     found: Destination | None = config.destinations.get(name)
-    peer = config.peers.get(name)
+    answering = {key: peer for key, peer in config.peers.items() if peers and peer.port is not None}
+    peer = answering.get(name)
     if found is None and peer is not None and peer.port is not None:
         host = str(peer.host[0].network_address)
         found = Destination(dicom=Remote(ae_title=peer.ae_title, address=Address(host, peer.port)))
     if found is None:
-        known = ", ".join([*config.destinations, *config.peers]) or "none"
+        known = ", ".join([*config.destinations, *answering]) or "none"
         raise ConfigurationError(f'no destination "{name}" in {path}; there are: {known}')
     return open_target(name, found, own, None), name, found.accepts
 
@@ -166,18 +172,24 @@ _Reasons = list[tuple[str, str]]
 """(path, why)"""
 
 
-def _parcels(paths: Sequence[Path], accepts: Disclosure | None) -> tuple[list[Parcel], _Reasons, _Reasons]:
-    """What to send; what is nothing to send; what must not go to a destination that `accepts` something else."""
+def _parcels(
+    paths: Sequence[Path], accepts: Disclosure | None
+) -> tuple[list[Parcel], _Reasons, _Reasons, _Reasons]:  # fmt: skip
+    """What to send; what is nothing to send; what must not go to a destination that `accepts` something else; what
+    should be an instance and is damaged."""
     from node.deliver.base import Parcel
-    from node.dicom.sniff import NotAnInstance, sniff
+    from node.dicom.sniff import NotAnInstance
     from node.model import Kind
 
     parcels: list[Parcel] = []
     left_out: _Reasons = []
     withheld: _Reasons = []
+    broken: _Reasons = []
     for path in files_in(paths):
-        found = sniff(path)
-        if isinstance(found, NotAnInstance):
+        found = _whole(path)
+        if isinstance(found, str):
+            broken.append((str(path), found))
+        elif isinstance(found, NotAnInstance):
             left_out.append((str(path), found.reason))
         elif not found.part10:
             left_out.append((str(path), "it has no file meta information; the node's `watch` takes such files"))
@@ -190,7 +202,26 @@ def _parcels(paths: Sequence[Path], accepts: Disclosure | None) -> tuple[list[Pa
                     sop_instance=found.sop_instance, transfer_syntax=found.transfer_syntax,
                 )
             )  # fmt: skip
-    return parcels, left_out, withheld
+    return parcels, left_out, withheld, broken
+
+
+def _whole(path: Path) -> Sniffed | NotAnInstance | str:
+    """What a file is; in words what is wrong with one that should be an instance, or cannot be read.
+
+    A peer may take what is cut off as if it were all, or end the association with all the others on it.
+    """
+    from node.dicom.sniff import NotAnInstance, sniff_bytes
+    from node.dicom.wholeness import cut_off
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+    found = sniff_bytes(data)
+    if isinstance(found, NotAnInstance):
+        meant = not data or data[128:132] == b"DICM"
+        return found.reason if meant and not found.dicomdir else found
+    return cut_off(data, found.transfer_syntax, found.dataset_offset) or found
 
 
 def _forbidden(path: Path, found: Sniffed, accepts: Disclosure | None) -> str:

@@ -33,6 +33,7 @@ def verify(path: Path, as_json: bool) -> int:
     if as_json:
         print(f'], "checked": {json.dumps(one.checked)}, "verified": {json.dumps(not found)}}}')
     else:
-        counts = ", ".join(f"{n} {what}" for what, n in one.checked.items())
+        names = {"outbox": "folders of the outbox"}
+        counts = ", ".join(f"{n} {names.get(what, what)}" for what, n in one.checked.items())
         print(f"{counts} checked: {found or 'no'} {'discrepancy' if found == 1 else 'discrepancies'}")
     return 1 if found else 0

@@ -204,6 +204,7 @@ class Collector:
             )  # fmt: skip
         if closed:
             self.reach("unit closed")
+        if closed and routed:
             log.info(
                 "%s %s generation %d complete (%s): %s", unit.kind, unit.uid, unit.generation, evidence,
                 ", ".join(j.plan.route for j in new) or "no route",

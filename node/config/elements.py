@@ -156,6 +156,60 @@ def _name(part: Standard | Private) -> str:
         return f"({part.tag[:4]},{part.tag[4:]})"
 
 
+# ---- what the index does not hold -------------------------------------------------------------------------
+
+_PIXEL_DATA = 0x7FE00010
+_BULK = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+_IN_META = {
+    "00020002": "SOPClassUID",
+    "00020003": "SOPInstanceUID",
+    "00020016": "calling_ae",
+    "00020017": "calling_ae",
+    "00020018": "called_ae",
+}
+"""What stands in the file meta information or the association -> where a rule finds the same."""
+
+
+def not_kept(element: Element) -> str:
+    """Why no header of the index ever has this element, with what to write instead; empty where one may."""
+    for part in (*element.sequences, element.last):
+        if isinstance(part, Private):
+            continue
+        number, name = int(part.tag, 16), _name(part)
+        if number >> 16 in (0x0000, 0x0002):
+            instead = _IN_META.get(part.tag, "SOPClassUID, calling_ae, called_ae or sender")
+            return f"{name} is no part of the data set, which is what the index holds: write {instead}"
+        if number & 0xFFFF == 0:
+            return f"{name} is the length of a group, which the index leaves out: ask for an element of the group"
+        if number > _PIXEL_DATA:
+            return f"{name} lies behind the pixel data, where the index does not read: ask for an element before them"
+    for outer in element.sequences:
+        if isinstance(outer, Standard) and _is_bulk(outer):
+            return f"{_name(outer)} has no elements in it that the index keeps: ask {_name(outer)}: {{exists: true}}"
+    return ""
+
+
+def only_exists(element: Element) -> str:
+    """Why the index can only say whether this element is there, with what to write instead; empty where it may know
+    more."""
+    if element.vr == "SQ":
+        name = element.written
+        return f"{name} is a sequence: name an element in it, such as {name}.CodeValue, or ask {{exists: true}}"
+    if isinstance(element.last, Standard) and _is_bulk(element.last):
+        return (
+            f"{element.written} holds bytes, which the index does not keep: ask {{exists: true}}, or for what "
+            "describes them, such as SOPClassUID, Rows or PhotometricInterpretation"
+        )
+    return ""
+
+
+def _is_bulk(part: Standard) -> bool:
+    try:
+        return _BULK.issuperset(str(dictionary_VR(int(part.tag, 16))).split(" or "))
+    except KeyError:
+        return False
+
+
 # ---- what may be shown ---------------------------------------------------------------------------------
 
 _VALUE_SHOWN = frozenset({"00080060", "00080016"})

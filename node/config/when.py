@@ -12,7 +12,7 @@ from node.config import comparisons as compare
 from node.config.clauses import Attribute, From
 from node.config.comparisons import Comparison
 from node.config.conditions import AllOf, Always, AnyOf, Clause, Condition, Every, Not, Otherwise, Together
-from node.config.elements import Element, parse_element
+from node.config.elements import Element, not_kept, only_exists, parse_element
 from node.config.section import Fault, Loc, suggestion, wrong
 
 COMBINE = ("any", "all", "not", "every")
@@ -96,6 +96,12 @@ class _Reading:
                 text += suggestion(key, (*COMBINE, *ORIGIN))
             self.wrong(loc, text, on_key=True)
             return [], []
+        if why := not_kept(element):
+            self.wrong(loc, why, on_key=True)
+            return [], []
+        if (why := only_exists(element)) and not _asks_existence(right):
+            self.wrong(loc, why)
+            return [], []
         fits, unfit = self.tests(right, loc, lambda v: _scalar(element, v), lambda v: _limit(element, v))
         return [Attribute(element=element, test=t) for t in fits], [Attribute(element=element, test=t) for t in unfit]
 
@@ -149,6 +155,15 @@ class _Reading:
             return []
 
 
+def _asks_existence(right: Any) -> bool:
+    """Whether a right side asks of an element that it is there, or not, and nothing else."""
+    if not isinstance(right, dict):
+        return False
+    return bool(right) and all(
+        operator == "exists" or (operator == "not" and _asks_existence(operand)) for operator, operand in right.items()
+    )
+
+
 def _plain(value: Any) -> str:
     """A value as text. Raises ValueError for what YAML has already changed."""
     if value is None or value == "":
@@ -180,10 +195,6 @@ def _sender(value: Any) -> Comparison:
 def _scalar(element: Element, value: Any) -> Comparison:
     """A single value for this element, checked against its VR."""
     vr, name = element.vr, element.written
-    if vr == "SQ":
-        raise ValueError(
-            f"{name} is a sequence: name an element in it, such as {name}.CodeValue, or ask {{exists: true}}"
-        )
     if isinstance(value, int | float) and not isinstance(value, bool) and (vr in compare.NUMERIC or not vr):
         return compare.Equals(value)
     text = _plain(value)

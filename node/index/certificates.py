@@ -19,7 +19,8 @@ from node.certificate.document import Issue, fingerprint, seal
 from node.certificate.keys import Keys
 from node.certificate.statement import digest
 from node.index.database import insert
-from node.index.schema import certificate, certificate_head, job, meta
+from node.index.schema import certificate, certificate_head, delivery, job, meta, parcel
+from node.model import Kind
 
 REGISTER = "certificates"
 """The key, in the node's notes, of the seal of the chains that there are."""
@@ -182,6 +183,25 @@ def replaced(connection: sa.Connection) -> set[tuple[str, int]]:
         if not row.delta:
             later.add(owner)
     return found
+
+
+def filed(connection: sa.Connection) -> set[tuple[str, int]]:
+    """Certificates of which a file was made: a folder took it, or `process` wrote it. To an application entity only
+    images go, and what waits or is held has not gone anywhere."""
+    published = (
+        sa.exists()
+        .where(
+            delivery.c.job == certificate.c.job, parcel.c.delivery == delivery.c.id,
+            parcel.c.kind == Kind.REPORT.value, parcel.c.content == certificate.c.sha256,
+            parcel.c.state == "delivered", parcel.c.place != "",
+        )
+        .correlate(certificate)
+    )  # fmt: skip
+    chosen, places = (
+        sa.or_(certificate.c.job.is_(None), published),
+        sa.select(certificate.c.chain, certificate.c.number),
+    )
+    return {(row.chain, row.number) for row in connection.execute(places.where(chosen))}
 
 
 def _of(row: Any) -> Certificate:

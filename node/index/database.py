@@ -36,7 +36,7 @@ NETWORK_FILE_SYSTEMS = frozenset({
     "glusterfs", "fuse.glusterfs", "fuse.sshfs", "fuse.ceph", "fuse.rclone", "fuse.s3fs",
 })  # fmt: skip
 
-_DAMAGED = "it is damaged: stop the node, move it away, and `dicom-node restore` a backup"
+_DAMAGED = "it is damaged: stop the node and `dicom-node restore` a backup, which puts the damaged one aside"
 _ANOTHERS = (
     "it or its folder belongs to another user, or its disk is read-only: run this as the user of the node, or `chown` "
     "the data folder"

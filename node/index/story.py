@@ -41,6 +41,7 @@ def story(connection: sa.Connection, uid: str, routed: frozenset[UnitKind]) -> d
         rows = connection.execute(sa.select(receipt).where(chosen).order_by(receipt.c.id)).all()
     states = dict(instance_states(connection, routed, chosen))
     ids = sa.select(receipt.c.id).where(chosen)
+    reasons, told_of = _reasons(connection, ids), _histories(connection, ids)
     units = connection.execute(
         sa.select(unit)
         .where(unit.c.id.in_(sa.select(member.c.unit).where(member.c.receipt.in_(ids))))
@@ -54,8 +55,8 @@ def story(connection: sa.Connection, uid: str, routed: frozenset[UnitKind]) -> d
                 "received": r.received, "calling_ae": r.calling_ae, "called_ae": r.called_ae, "sender": r.sender,
                 "transfer_syntax": r.transfer_syntax, "size": r.size,
                 "state": s.value if (s := states[r.id]) is not None else "unaccounted",
-                "reason": r.reason or _reason(connection, r.id), "against": r.against,
-                "history": _history(connection, r.id),
+                "reason": r.reason or reasons.get(r.id, ""), "against": r.against,
+                "history": told_of.get(r.id, []),
             }
             for r in rows
         ],
@@ -71,13 +72,20 @@ def _made_from(connection: sa.Connection, uid: str) -> list[str]:
     return sorted({r for text in rows for r in json.loads(text)})
 
 
-def _reason(connection: sa.Connection, receipt_id: str) -> str:
-    return (
-        connection.scalar(
-            sa.select(obligation.c.reason).where(obligation.c.receipt == receipt_id, obligation.c.state == "held")
-        )
-        or ""
-    )
+def _reasons(connection: sa.Connection, receipts: sa.Select[tuple[str]]) -> dict[str, str]:
+    """Why a job or a delivery holds them. One query for all: a study may have thousands."""
+    chosen = sa.and_(obligation.c.receipt.in_(receipts), obligation.c.state == "held")
+    rows = connection.execute(sa.select(obligation.c.receipt, sa.func.min(obligation.c.reason)).where(chosen).group_by(
+        obligation.c.receipt
+    ))  # fmt: skip
+    return dict(rows.all())
+
+
+def _histories(connection: sa.Connection, subjects: sa.Select[tuple[str]]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for h in connection.execute(sa.select(history).where(history.c.subject.in_(subjects)).order_by(history.c.id)):
+        found.setdefault(h.subject, []).append(_line(h))
+    return found
 
 
 def _commitments(connection: sa.Connection, chosen: sa.ColumnElement[bool]) -> list[dict[str, Any]]:
@@ -156,7 +164,11 @@ def _job(connection: sa.Connection, row: sa.Row[tuple[Any, ...]]) -> dict[str, A
 
 def _history(connection: sa.Connection, subject: str) -> list[dict[str, Any]]:
     lines = connection.execute(sa.select(history).where(history.c.subject == subject).order_by(history.c.id))
-    return [{"at": h.at, "what": h.what, "text": h.text, "seconds": h.seconds} for h in lines]
+    return [_line(h) for h in lines]
+
+
+def _line(row: sa.Row[tuple[Any, ...]]) -> dict[str, Any]:
+    return {"at": row.at, "what": row.what, "text": row.text, "seconds": row.seconds}
 
 
 def _files(connection: sa.Connection, delivery_id: str) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -85,6 +86,39 @@ def prepare(
             for step in range(found + 1, version + 1):
                 migrations[step](connection)
             connection.execute(sa.update(meta).where(meta.c.key == "schema").values(value=str(version)))
+        if migrate:
+            _complete(connection, version, data)
+
+
+def _complete(connection: sa.Connection, version: int, data: Path) -> None:
+    """Tables, columns and indexes that a program of the same version did not know yet: before a release a version may
+    have grown. Raises ConfigurationError where that cannot be done without guessing values."""
+    inspector = sa.inspect(connection)
+    tables = set(inspector.get_table_names())
+    new = [table for table in metadata.sorted_tables if table.name not in tables]
+    lacking: list[sa.Column[Any]] = []
+    for table in (table for table in metadata.sorted_tables if table.name in tables):
+        there = {column["name"] for column in inspector.get_columns(table.name)}
+        lacking += [column for column in table.columns if column.name not in there]
+    unknown = [f"{c.table.name}.{c.name}" for c in lacking if not c.nullable and c.server_default is None]
+    if unknown:
+        raise ConfigurationError(
+            f"the database has schema {version} and lacks {', '.join(unknown)}: a program from before the release made "
+            "it. Have that program make a `dicom-node backup`, and `dicom-node restore` that into a new data folder"
+        )
+    if new or lacking:
+        copy = data / f"before-schema-{version}-was-complete.jsonl.gz"
+        dump(connection, copy)
+        log.warning("schema %d is completed; a copy of the tables is in %s", version, copy)
+    metadata.create_all(connection, tables=new)
+    for column in lacking:
+        written = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
+        connection.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {written}")
+    for table in metadata.sorted_tables:
+        known = {index["name"] for index in inspector.get_indexes(table.name)} if table not in new else None
+        for index in table.indexes:
+            if known is not None and index.name not in known:
+                index.create(connection)
 
 
 def check(connection: sa.Connection, data: Path, *, version: int = VERSION) -> None:

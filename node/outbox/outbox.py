@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import shutil
 import time
@@ -19,7 +18,7 @@ from node.index.schema import delivery, job, parcel, sent
 from node.index.settle import settle, sources_of
 from node.model import Disclosure, Kind, ReceiptId
 from node.outbox.taking import add, link, lock, note_made, open_delivery
-from node.outbox.values import Delivery, Goods, Waiting, delivery_id
+from node.outbox.values import Delivery, Goods, Waiting, delivery_id, folder_name
 from node.spool.files import Files
 
 Also = Callable[[sa.Connection, set[ReceiptId], int | None], None]
@@ -38,8 +37,7 @@ class Outbox:
         root.mkdir(parents=True, exist_ok=True)
 
     def folder(self, key: str) -> Path:
-        """Named by a hash: a route or destination may have a name that no file system takes."""
-        return self.root / hashlib.sha256(key.encode()).hexdigest()[:24]
+        return self.root / folder_name(key)
 
     def put(
         self, job_id: str, destination: str, goods: Iterable[Goods], disclosure: Disclosure, *, step: int, also: Also

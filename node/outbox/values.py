@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,3 +82,8 @@ class Delivery:
 
 def delivery_id(job_id: str, destination: str) -> str:
     return f"{job_id}>{destination}"
+
+
+def folder_name(key: str) -> str:
+    """Of a delivery, in the outbox. A hash: a route or destination may have a name that no file system takes."""
+    return hashlib.sha256(key.encode()).hexdigest()[:24]

@@ -126,8 +126,21 @@ def _keeps_its_word(connection: sa.Connection, one: certificates.Certificate) ->
         return False
 
 
-def missing(connection: sa.Connection, there: Collection[Place]) -> list[Place]:
-    """Certificates in force that are not `there`; those of work that was done again are not."""
-    replaced = certificates.replaced(connection)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absent:
+    """Certificates in force that are not among the files."""
+
+    missing: list[Place]
+    """A file of it was made, so it should be there."""
+    nowhere: list[Place]
+    """No file of it was made: what it certifies went to an application entity, or has not gone to a folder yet."""
+
+
+def absent(connection: sa.Connection, there: Collection[Place]) -> Absent:
+    """Of certificates in force, not those of work that was done again: which are not `there`."""
+    replaced, filed = certificates.replaced(connection), certificates.filed(connection)
     every = [(one.chain, one.number) for chain in names(connection) for one in certificates.of_chain(connection, chain)]
-    return [place for place in every if place not in there and place not in replaced]
+    left = [place for place in every if place not in there and place not in replaced]
+    return Absent(
+        missing=[place for place in left if place in filed], nowhere=[place for place in left if place not in filed]
+    )

@@ -25,9 +25,11 @@ from node.index.schema import delivery, history, job, obligation, receipt
 from node.index.standing import Standing, of_receipts
 from node.model import Origin, ReceiptId, UnitKind
 from node.report.parcels import contradictions
+from node.report.strays import in_outbox, strays
 from node.spool import Spool
 from node.spool.proof import flaw
 
+_PARTS = ("receipts", "files", "outbox", "deliveries", "jobs")
 _PAGE = 500
 _DELIVERIES = 20
 _MANY = 100
@@ -73,7 +75,7 @@ class Verification:
     patience: float = 3.0
     """Seconds for which what does not fit is looked at again."""
     advance: Callable[[int], None] = lambda count: None
-    checked: dict[str, int] = field(default_factory=lambda: {"receipts": 0, "files": 0, "deliveries": 0, "jobs": 0})
+    checked: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_PARTS, 0))
     _found: int = 0
 
     def total(self) -> int:
@@ -87,6 +89,7 @@ class Verification:
         # that is looked for again.
         yield from self._part("files", _Part(self._files(), self._strangers))
         yield from self._part("files", _Part(iter([self.spool.unshown()]), self._unshown))
+        yield from self._part("outbox", _Part(iter([in_outbox(self.outbox)]), self._in_no_delivery))
         yield from self._part("receipts", _Part(self._ids(receipt, _PAGE), self._receipts))
         yield from self._part("deliveries", _Part(self._ids(delivery, _DELIVERIES), self._deliveries))
         yield from self._part("jobs", _Part(self._ids(job, _PAGE), self._jobs))
@@ -100,7 +103,7 @@ class Verification:
                 wrong = part.check(list(dict.fromkeys(subject for subject, _ in wrong)))
             self.checked[name] += len(some)
             self._found += len(wrong)
-            if name != "files":
+            if name not in ("files", "outbox"):
                 self.advance(len(some))
             yield from (discrepancy for _, discrepancy in wrong)
 
@@ -187,6 +190,14 @@ class Verification:
             missing = without_row(connection, left)
         what, remedy = "it was kept and has no row", "a node that starts indexes it"
         return [(one, Discrepancy(subject=one, what=what, remedy=remedy)) for one in left if one in missing]
+
+    def _in_no_delivery(self, names: Sequence[str]) -> list[tuple[str, Discrepancy]]:
+        what, remedy = "this file of the outbox belongs to no delivery", "nothing of the node's: look at it, remove it"
+        found = []
+        for name, file in strays(self.database, self.outbox, names):
+            subject = f"outbox/{ascii(str(file.relative_to(self.outbox)))[1:-1]}"
+            found.append((name, Discrepancy(subject=subject, what=what, remedy=remedy)))
+        return found
 
     # ---- what waits, and what is over -----------------------------------------------------------------
 

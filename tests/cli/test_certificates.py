@@ -84,11 +84,21 @@ def test_a_whole_chain_that_was_taken_from_the_ledger_is_found(left: Left) -> No
     assert dicom_node("verify", "--config", left.rules, "--json").json["register"] in ran.out
 
 
-def test_complete_names_certificates_that_are_not_among_the_files(left: Left) -> None:
-    ran = verify(left, "--complete", left.rules.parent / "out")
-    assert ran.code == 1, "the one of the archive's route lies in no folder"
-    assert "is not among the files" in ran.out
+def test_complete_names_certificates_that_are_not_among_the_files(left: Left, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    ran = verify(left, "--complete", tmp_path / "empty")
+    assert ran.code == 1
+    assert ran.out.count("is not among the files") == 1, "the one of the share"
+    facts = dicom_node("verify", "--complete", tmp_path / "empty", "--config", left.rules, "--json").json
+    assert [len(facts[key]) for key in ("missing", "not_looked_for")] == [1, 1]
     assert dicom_node("verify", "--complete", "--config", left.rules).code == 2
+
+
+def test_complete_says_what_lies_in_no_folder_and_exits_by_the_rest(left: Left) -> None:
+    ran = verify(left, "--complete", left.rules.parent / "out")
+    assert ran.code == 0, "the other one is of the archive's route, and lies nowhere"
+    assert "not looked for: 1 certificates of what went to an application entity" in ran.out
+    assert "is not among the files" not in ran.out
 
 
 def test_explain_names_the_certificate(left: Left) -> None:

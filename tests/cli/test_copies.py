@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from node.service import build
+from node.spool import Presence
 from tests import make
 from tests.cli.command import dicom_node
 from tests.cli.conftest import Left
@@ -126,6 +127,21 @@ def test_a_backup_is_made_beside_a_running_node_and_a_restore_is_refused(tmp_pat
     assert "stop the node first" in ran.err
 
 
+def test_who_is_to_stop_the_node_reads_its_name_and_not_those_of_its_receivers(left: Left, tmp_path: Path) -> None:
+    assert dicom_node("backup", tmp_path / "copy", "--config", left.rules).code == 0
+    run = left.rules.parent / "data" / "run"
+    node, *receivers = (Presence(run, name) for name in ("host-1-abc", "host-1-abc-r1", "host-1-abc-r2"))
+    try:
+        ran = dicom_node("restore", tmp_path / "copy", "--config", left.rules)
+        assert (ran.code, ran.err) == (1, "stop the node first: host-1-abc is running on this data\n")
+        node.close()
+        ran = dicom_node("restore", tmp_path / "copy", "--config", left.rules)
+        assert (ran.code, "host-1-abc-r1, host-1-abc-r2 are running" in ran.err) == (1, True)
+    finally:
+        for one in (node, *receivers):
+            one.close()
+
+
 def test_a_restore_into_an_empty_folder_brings_the_spool_and_the_secret(left: Left, tmp_path: Path) -> None:
     assert dicom_node("backup", tmp_path / "copy", "--config", left.rules).code == 0
     fresh = tmp_path / "fresh"
@@ -157,6 +173,39 @@ def test_a_damaged_backup_is_refused_and_changes_nothing(left: Left, tmp_path: P
     assert ran.code == 2
     assert "damaged" in ran.err
     assert states(left.rules) == before
+
+
+def overwrite(path: Path, begin: int, count: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(begin)
+        file.write(b"\xff" * count)
+
+
+@pytest.mark.parametrize("begin", [0, 4096], ids=["its beginning", "its middle"])
+def test_a_restore_puts_a_damaged_database_aside(left: Left, tmp_path: Path, begin: int) -> None:
+    data = left.rules.parent / "data"
+    assert dicom_node("backup", tmp_path / "copy", "--config", left.rules).code == 0
+    overwrite(data / "node.db", begin, (data / "node.db").stat().st_size - begin - 4096)
+    there = (data / "node.db").read_bytes()
+    ran = dicom_node("ledger", "--config", left.rules)
+    assert ran.code != 0
+
+    back = dicom_node("restore", tmp_path / "copy", "--config", left.rules)
+    assert back.code == 0, back.err
+    (aside,) = data.glob("damaged-*")
+    assert str(aside) in back.err
+    assert (aside / "node.db").read_bytes() == there
+    assert states(left.rules) == {"delivered": 3, "held": 2, "unrouted": 1}
+
+
+def test_a_damaged_database_stays_where_it_is_when_the_backup_is_damaged_too(left: Left, tmp_path: Path) -> None:
+    data, tables = left.rules.parent / "data", tmp_path / "copy" / "tables.jsonl.gz"
+    assert dicom_node("backup", tmp_path / "copy", "--config", left.rules).code == 0
+    overwrite(data / "node.db", 0, 4096)
+    tables.write_bytes(tables.read_bytes()[:-40])
+    assert dicom_node("restore", tmp_path / "copy", "--config", left.rules).code == 2
+    assert list(data.glob("damaged-*")) == []
+    assert (data / "node.db").exists()
 
 
 def test_pseudonyms_and_secrets_come_back_with_the_rest_on_a_new_disk(left: Left, tmp_path: Path) -> None:

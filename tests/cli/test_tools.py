@@ -136,6 +136,45 @@ def test_send_says_which_were_refused_and_exits_with_1(ct: Path, tmp_path: Path)
     assert "0xA700" in ran.json["failed"][0][1]
 
 
+@pytest.mark.parametrize("left", [0, 200, 400, 701, -1])
+def test_send_goes_on_behind_a_file_that_is_cut_off_and_exits_with_1(tmp_path: Path, left: int) -> None:
+    series = make.ct_series(3, rows=8, columns=8)
+    make.write_all(series, tmp_path / "study")
+    first, cut, last = sorted((tmp_path / "study").iterdir())
+    cut.write_bytes(cut.read_bytes()[:left])
+    with Recorder() as archive:
+        path = rules(tmp_path, archive.port)
+        ran = dicom_node("send", "archive", tmp_path / "study", "--config", path)
+        received = archive.wait_for(2)
+    assert [one.sop_instance for one in received] == [read_file(each).SOPInstanceUID for each in (first, last)]
+    assert ran.code == 1
+    assert ran.out == "2 of 3 instances delivered to archive\n"
+    assert ran.err.startswith(f"{cut}: not sent: ")
+
+
+def test_send_goes_on_behind_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make.write_all(make.ct_series(2, rows=8, columns=8), tmp_path / "study")
+    closed, read = min((tmp_path / "study").iterdir()), Path.read_bytes
+
+    def reading(path: Path) -> bytes:
+        if path == closed:  # root may read what nobody may
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", reading)
+    with Recorder() as archive:
+        ran = dicom_node("send", "archive", tmp_path / "study", "--config", rules(tmp_path, archive.port), "--json")
+    assert (ran.code, ran.json["delivered"]) == (1, 1)
+    assert ran.json["failed"] == [[str(closed), "not sent: it cannot be read: Permission denied"]]
+
+
+def test_send_takes_destinations_alone_and_names_no_peer(ct: Path, tmp_path: Path) -> None:
+    with Recorder() as pacs:
+        ran = dicom_node("send", "pacs", ct, "--config", rules(tmp_path, pacs.port))
+    assert (ran.code, pacs.received) == (2, [])
+    assert ran.err.endswith("there are: archive, share\n")
+
+
 def test_send_of_nothing_exits_with_1_and_of_a_path_that_is_not_there_with_2(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     path = rules(tmp_path, free_port())

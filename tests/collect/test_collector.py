@@ -341,6 +341,21 @@ def test_a_unit_without_a_route_is_unrouted(kit: Kit) -> None:
     assert kit.balance() == {"unrouted": 1}
 
 
+def test_the_log_names_units_without_a_route_where_one_could_have_taken_them(
+    kit: Kit, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A route of series has nothing to do with studies: that it does not take them is no news."""
+    caplog.set_level(logging.INFO, "node.collect")
+    kit.rules("routes: [{name: mr, when: {Modality: MR}, steps: [drop]}]")
+    kit.index(make.instance())
+    kit.close()
+    (line,) = [each for each in caplog.messages if "no route" in each]
+    assert line.startswith("series ")
+    assert {each["state"] for each in kit.rows(unit)} == {"complete"}
+    (study,) = [each["id"] for each in kit.rows(unit) if each["kind"] == "study"]
+    assert kit.rows(completion, completion.c.unit == study), "explain has it still"
+
+
 def test_headers_are_read_only_of_units_that_a_route_works_on(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     read, members = list[int](), units.members
 

@@ -42,6 +42,27 @@ def faults(when: Any) -> list[tuple[str, str]]:
         ("StudyDescription: {exists: maybe}", "StudyDescription.exists", "true or false"),
         ("StudyDescription: {not: {not: x}}", "StudyDescription.not", "not inside a not"),
         ("RequestAttributesSequence: x", "RequestAttributesSequence", "is a sequence"),
+        ("RequestAttributesSequence: {regex: x}", "RequestAttributesSequence", "name an element in it"),
+        ("RequestAttributesSequence: {not: x}", "RequestAttributesSequence", "{exists: true}"),
+        ("PixelData: x", "PixelData", "ask {exists: true}, or for what describes them"),
+        ("PixelData: {regex: x}", "PixelData", "which the index does not keep"),
+        ("PixelData: {gt: 3}", "PixelData", "which the index does not keep"),
+        ("PixelData: {not: x}", "PixelData", "which the index does not keep"),
+        ("PixelData: {exists: true, regex: x}", "PixelData", "which the index does not keep"),
+        ("FloatPixelData: 1.5", "FloatPixelData", "which the index does not keep"),
+        ("'(7FE0,0010)': x", "(7FE0,0010)", "which the index does not keep"),
+        ("not: {PixelData: x}", "not.PixelData", "which the index does not keep"),
+        ("every: {ICCProfile: x}", "every.ICCProfile", "which the index does not keep"),
+        ("IconImageSequence.PixelData: x", "IconImageSequence.PixelData", "which the index does not keep"),
+        ("PixelData.Rows: 3", "PixelData.Rows", "PixelData: {exists: true}"),
+        ("EncapsulatedDocument: '%PDF*'", "EncapsulatedDocument", "SOPClassUID"),
+        ("TransferSyntaxUID: 1.2.840.10008.1.2", "TransferSyntaxUID", "no part of the data set"),
+        ("MediaStorageSOPClassUID: CTImageStorage", "MediaStorageSOPClassUID", "write SOPClassUID"),
+        ("SourceApplicationEntityTitle: CT1", "SourceApplicationEntityTitle", "write calling_ae"),
+        ("'(0000,0100)': 1", "(0000,0100)", "no part of the data set"),
+        ("'(0008,0000)': 4", "(0008,0000)", "the length of a group"),
+        ("DataSetTrailingPadding: {exists: false}", "DataSetTrailingPadding", "behind the pixel data"),
+        ("DigitalSignaturesSequence: {exists: true}", "DigitalSignaturesSequence", "behind the pixel data"),
         ("Modality.StudyDescription: x", "Modality.StudyDescription", "only a sequence"),
         ("sender: ct1", "sender", "not an address"),
         ("called_ae: {gt: 3}", "called_ae.gt", "has no order"),
@@ -58,6 +79,22 @@ def test_a_mistake_is_found_at_its_place_with_what_to_write(when: str, place: st
     found = faults(read(when).data)
     assert found[0][0] == place
     assert said in found[0][1]
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "PixelData: {exists: true}",
+        "PixelData: {not: {exists: true}}",
+        "not: {PixelData: {exists: true}}",
+        "RequestAttributesSequence: {exists: false}",
+        "IconImageSequence.PixelData: {exists: true}",
+        "'(0019,\"GEMS_ACQU_01\",0c)': x",
+        "SmallestImagePixelValue: 0",
+    ],
+)
+def test_what_the_index_can_tell_may_be_asked(when: str) -> None:
+    compile_when(read(when).data)
 
 
 def test_all_mistakes_are_found_at_once() -> None:

@@ -194,3 +194,35 @@ def test_a_database_of_version_2_gets_tables_for_certificates(database_url: str,
             assert (made.number, made.new) == (1, True)
         with database.reader.connect() as connection:
             assert report.of_chain(connection, KEYS, made.chain) == (1, [])
+
+
+def test_what_a_version_did_not_have_yet_in_its_first_days_is_added_after_a_copy(
+    database_url: str, tmp_path: Path
+) -> None:
+    """The same number, and another schema: what development made of version 2 before it was final."""
+    with opened(database_url, tmp_path) as database:
+        prepare(database.durable, tmp_path)
+        complete = columns(database)
+        with database.durable.begin() as connection:
+            connection.exec_driver_sql("DROP INDEX node_parcel_waiting")
+            connection.exec_driver_sql("DROP TABLE node_asked_item")
+            connection.exec_driver_sql("ALTER TABLE node_parcel DROP COLUMN disclosure")
+        prepare(database.durable, tmp_path)
+        assert columns(database) == complete
+        assert "node_parcel_waiting" in {
+            each["name"] for each in sa.inspect(database.durable).get_indexes("node_parcel")
+        }
+        assert len(list(tmp_path.glob("before-schema-*"))) == 1
+        prepare(database.durable, tmp_path)
+        assert len(list(tmp_path.glob("before-schema-*"))) == 1, "once"
+
+
+def test_what_it_lacks_and_nobody_can_know_is_refused_by_name(database_url: str, tmp_path: Path) -> None:
+    with opened(database_url, tmp_path) as database:
+        prepare(database.durable, tmp_path)
+        with database.durable.begin() as connection:
+            connection.exec_driver_sql("DROP INDEX node_certificate_job")
+            connection.exec_driver_sql("ALTER TABLE node_certificate DROP COLUMN about")
+        with pytest.raises(ConfigurationError, match=r"lacks node_certificate\.about: a program from before"):
+            prepare(database.durable, tmp_path)
+        assert "about" not in columns(database)["node_certificate"]

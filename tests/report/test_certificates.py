@@ -168,9 +168,14 @@ def test_a_document_or_an_inner_part_that_was_changed_in_the_ledger_is_found(
 def test_which_certificates_are_not_among_some_files_is_told(kit: Kit, issued: list[Certificate]) -> None:
     """Of one job's four the last is in force: it certified the same work anew."""
     with kit.database.reader.connect() as connection:
-        assert certificates.missing(connection, {(CHAIN, 1)}) == [(CHAIN, 4)]
-        assert certificates.missing(connection, {(CHAIN, 4)}) == []
+        found = certificates.absent(connection, {(CHAIN, 1)})
+        assert (found.missing, found.nowhere) == ([], [(CHAIN, 4)]), "no folder has any of them"
         assert set(heads(connection)) == {CHAIN}
+    kit.write(sa.update(certificate).where(number(4)).values(job=None))  # as `process` makes them, with its file
+    with kit.database.reader.connect() as connection:
+        found = certificates.absent(connection, {(CHAIN, 3)})
+        assert (found.missing, found.nowhere) == ([(CHAIN, 4)], [])
+        assert certificates.absent(connection, {(CHAIN, 3), (CHAIN, 4)}).missing == []
 
 
 def test_a_chain_that_ended_with_a_rotation_is_whole_and_so_is_the_register(

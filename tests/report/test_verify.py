@@ -118,6 +118,18 @@ BREAKS: dict[str, tuple[Callable[[World], Any], str, Callable[[World], str]]] = 
     "a byte of a file that waits is flipped": (
         lambda w: flip(w.parcel("b")), "is not what its step made", lambda w: w.to["b"]
     ),
+    "a file that no row knows is in a delivery's folder": (
+        lambda w: w.parcel("b").with_name("stranger.dcm").write_bytes(b"x"), "belongs to no delivery",
+        lambda w: f"outbox/{w.parcel('b').parent.name}/stranger.dcm",
+    ),
+    "a file that no row knows is in the outbox": (
+        lambda w: (w.kit.outbox.root / "stranger.dcm").write_bytes(b"x"), "belongs to no delivery",
+        lambda w: "outbox/stranger.dcm",
+    ),
+    "a folder that no row knows is in the outbox": (
+        lambda w: make.write(make.instance(), w.kit.outbox.root / "0123456789abcdef01234567" / "a" / "stranger.dcm"),
+        "belongs to no delivery", lambda w: "outbox/0123456789abcdef01234567/a/stranger.dcm",
+    ),
     "the row of a file that waits is gone": (
         lambda w: sa.delete(parcel).where(parcel.c.delivery == w.to["b"], parcel.c.number == 1),
         "waits in it for b, and no file of it does", lambda w: w.to["b"],
@@ -225,5 +237,5 @@ def test_it_counts_what_it_checked_and_tells_its_progress(working: Kit) -> None:
         advance=seen.append,
     )  # fmt: skip
     assert list(one.discrepancies()) == []
-    assert one.checked == {"receipts": 4, "files": 4, "deliveries": 3, "jobs": 2}
+    assert one.checked == {"receipts": 4, "files": 4, "outbox": 3, "deliveries": 3, "jobs": 2}
     assert sum(seen) == one.total() == 9
