@@ -65,3 +65,15 @@ class TryAgain(NodeError):
         self.after = after
         """Seconds until then, where it is known what is waited for."""
         super().__init__(why)
+
+
+def lacking(error: BaseException) -> str:
+    """What the machine has no more of at this moment, where that is all that went wrong; else empty.
+
+    Python says of threads that cannot be started by the text of a RuntimeError alone, also within an executor.
+    """
+    if isinstance(error, MemoryError):
+        return "there is no memory left"
+    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        return "the system gives no more threads"
+    return ""

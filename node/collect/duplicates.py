@@ -110,7 +110,11 @@ class Duplicates:
     def begin(self) -> int:
         """Have what is unjudged decided in the background, where it holds up no unit but its own. Returns 0."""
         if self.busy.acquire(blocking=False):
-            threading.Thread(target=self._in_background, name="duplicates", daemon=True).start()
+            try:
+                threading.Thread(target=self._in_background, name="duplicates", daemon=True).start()
+            except RuntimeError:  # the system gives no more threads; else nobody would compare any more
+                self.busy.release()
+                raise
         return 0
 
     def _in_background(self) -> None:

@@ -195,7 +195,14 @@ class Committer:
                     self._busy.discard(key)
         if not claimed:  # another process has it in its hands
             return now + _ELSEWHERE
-        threading.Thread(target=self._sending, args=(key, send), name=f"{key[0]} {key[1]}", daemon=True).start()
+        thread = threading.Thread(target=self._sending, args=(key, send), name=f"{key[0]} {key[1]}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system gives no more threads; its claim stays, and this process tries again
+            log.warning("%s %d could not be sent: %s", *key, error)
+            with self._lock:
+                self._busy.discard(key)
+            return now + 1.0
         return None
 
     def _sending(self, key: tuple[str, int], send: Callable[[], None]) -> None:

@@ -21,7 +21,7 @@ from node.deliver.base import Parcel, Result, Target
 from node.deliver.folder import FolderTarget
 from node.deliver.recording import Recording, at_once, side_by_side
 from node.engine.runs import DONE, STOP, Outcome
-from node.errors import CannotSucceed, TryAgain
+from node.errors import CannotSucceed, TryAgain, lacking
 from node.index import Database, jobs
 from node.index.generations import earlier_deliveries
 from node.outbox import Delivery, Outbox, Waiting
@@ -87,6 +87,8 @@ class Courier:
         except CannotSucceed as error:
             return self._hold(delivery, str(error))
         except Exception as error:  # worker loop: a bug holds this delivery, and the others go on
+            if lack := lacking(error):
+                return self._later(delivery, destination, lack)
             # Without the error's text, which may quote what was in a data set.
             log.error("delivery %s: %s\n%s", key, type(error).__name__, "".join(format_tb(error.__traceback__)))
             return self._hold(delivery, f"a fault in the node ({type(error).__name__}); see its log")

@@ -105,6 +105,13 @@ def _advice(error: sa.exc.DatabaseError) -> str:
     return ""
 
 
+def damage(error: Exception) -> str:
+    """What SQLite says of a file that is not whole any more, and what to do; empty for every other error."""
+    if isinstance(error, sa.exc.DatabaseError) and _advice(error) == f" ({_DAMAGED})":
+        return f"{error.orig} ({_DAMAGED})"
+    return ""
+
+
 def database_clock(connection: sa.Connection) -> datetime:
     """Now, UTC, by the clock that all processes share; milliseconds on SQLite, microseconds on PostgreSQL.
 

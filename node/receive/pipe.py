@@ -6,6 +6,7 @@ descriptor of a connection.
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import socket
 import struct
@@ -93,7 +94,11 @@ class Return:
 
 @dataclass(slots=True)
 class Pipe:
-    """One end. `send` from any thread, `receive` from one. Raises OSError when the other end is gone."""
+    """One end. `send` from any thread, `receive` from one. Raises OSError when the other end is gone.
+
+    A message that went out in part, or not at all, may have been rows or an association that comes back, and what
+    follows it would be taken for its rest: such a pipe is cut, so that both ends know.
+    """
 
     connection: socket.socket
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -101,13 +106,21 @@ class Pipe:
     _descriptors: deque[int] = field(default_factory=deque)
 
     def send(self, message: Message, descriptor: int = -1) -> None:
-        data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-        data = _LENGTH.pack(len(data)) + data
-        with self._lock:
-            if descriptor >= 0:
-                # With the first bytes of its message, so that it is there when the message is.
-                data = data[socket.send_fds(self.connection, [data], [descriptor]) :]
-            self.connection.sendall(data)
+        try:
+            data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+            data = _LENGTH.pack(len(data)) + data
+            with self._lock:
+                if descriptor >= 0:
+                    # With the first bytes of its message, so that it is there when the message is.
+                    data = data[socket.send_fds(self.connection, [data], [descriptor]) :]
+                self.connection.sendall(data)
+        except (OSError, MemoryError):  # ENOBUFS and ENOMEM too, with which the other end lives on
+            self._cut()
+            raise
+
+    def _cut(self) -> None:
+        with contextlib.suppress(OSError):  # it is cut already
+            self.connection.shutdown(socket.SHUT_RDWR)
 
     def offer(self, message: Message) -> bool:
         """Send a short message if the other end has room for it now, and nobody else is sending; never waits."""

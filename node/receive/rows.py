@@ -14,6 +14,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from node.dicom.header import pack
+from node.index.database import damage
 from node.index.intake import Intake
 from node.model import UID, Arrival, Identity, Origin, ReceiptId
 from node.spool import Kept, Presence, Spool
@@ -61,8 +62,8 @@ def _record_one(intake: Intake, arrival: Arrival) -> None:
 
 def _away(error: Exception) -> bool:
     """Whether the database is at fault, and not what was to be written."""
-    broken = isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated
-    return broken or isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError))
+    broken = isinstance(error, sa.exc.DBAPIError) and (error.connection_invalidated or damage(error))
+    return bool(broken) or isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError))
 
 
 def nameless(receipt: ReceiptId, path: str, size: int, received: datetime, why: str) -> Arrival:
@@ -98,6 +99,8 @@ class RowWriter:
     _queue: queue.SimpleQueue[_Waiting | None] = field(default_factory=queue.SimpleQueue)
     _thread: threading.Thread | None = None
     _stopping: threading.Event = field(default_factory=threading.Event)
+    _damaged: bool = False
+    """That the database is damaged was said."""
 
     def put(self, kept: Kept, arrival: Arrival, indexed: Callable[[int], None] | None = None) -> None:
         """`indexed` is told how many were committed, where another process has acknowledged it."""
@@ -162,15 +165,24 @@ class RowWriter:
             log.warning("%d instances cannot be given their place in the spool: %s", len(group), error.strerror)
             return False
         except sa.exc.SQLAlchemyError as error:
-            cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-            log.warning("the database is away, instances wait for their rows: %s", type(cause).__name__)
+            self._say_away(error)
             return False
         except Exception:  # worker loop: a bug must not end indexing; the instances are in the spool
             log.exception("%d rows could not be written; tried again", len(group))
             return False
         for indexed, count in Counter(indexed for _, _, indexed in group).items():
             indexed(count)
+        self._damaged = False
         self.written += len(group)
         self.reach("after the rows")
         self.committed(len(group))
         return True
+
+    def _say_away(self, error: sa.exc.SQLAlchemyError) -> None:
+        if why := damage(error):
+            if not self._damaged:  # tried again every second: a person has to act, and one line says how
+                self._damaged = True
+                log.error("the database is damaged, instances are kept in the spool and wait for their rows: %s", why)
+            return
+        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        log.warning("the database is away, instances wait for their rows: %s", type(cause).__name__)

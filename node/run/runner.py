@@ -24,7 +24,7 @@ from node.config import thaw
 from node.crosswalk import Crosswalk, mark
 from node.engine.engine import Engine
 from node.engine.runs import DONE, STOP, Outcome
-from node.errors import CannotSucceed, TryAgain
+from node.errors import CannotSucceed, TryAgain, lacking
 from node.index import Database, jobs
 from node.index.announced import announced
 from node.index.jobs import Job
@@ -119,6 +119,9 @@ class Runner:
         except sa.exc.OperationalError:
             raise
         except Exception as error:  # worker loop: a bug holds this job, and the others go on
+            if lack := lacking(error):
+                log.warning("job %s: %s: tried again in %g s: %s", job.id, _named(job, number), _AGAIN, lack)
+                return Outcome("again", _AGAIN)
             return self._hold(job, f"{_named(job, number)}: {_bug(error)}", number, error)
 
     def _step(self, job: Job, number: int) -> Outcome:

@@ -184,6 +184,23 @@ def test_comparing_does_not_keep_who_asks_for_it(working: Kit) -> None:
     assert Counter(working.receipts().values()) == {"superseded": 3, "current": 3}
 
 
+def test_a_thread_that_cannot_be_started_does_not_end_comparing(working: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    policy(working, "newest")
+    working.index(image())
+    working.index(changed(image(), KVP=80))
+    duplicates = working.duplicates()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none_left)
+        with pytest.raises(RuntimeError, match="new thread"):
+            duplicates.begin()  # the loop says so, and asks again
+    duplicates.begin()
+    assert duplicates.busy.acquire(timeout=30)
+    assert Counter(working.receipts().values()) == {"superseded": 1, "current": 1}
+
+
 def test_compare_names_what_differs_and_no_values(working: Kit) -> None:
     a, b = working.arrival(image()), working.arrival(changed(image(), PatientName="Other^Invented", KVP=80))
     found = compare(working.spool.where(a.path), working.spool.where(b.path))

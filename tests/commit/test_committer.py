@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -249,6 +250,22 @@ def test_a_bug_in_sending_leaves_it_to_the_next_round(kit: Kit, loop: Round, cap
     loop.once()
     assert "could not be sent" in caplog.text
     loop.fails = None
+    loop.once()
+    assert state(kit) == ["answered"]
+
+
+def test_a_report_without_a_thread_is_sent_when_there_is_one(
+    kit: Kit, loop: Round, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    delivered(kit)
+    recorded(kit, [ORIGINAL])
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none_left)
+        loop.once()
+    assert "could not be sent: can't start new thread" in caplog.text
     loop.once()
     assert state(kit) == ["answered"]
 

@@ -461,7 +461,7 @@ def test_a_bug_in_a_target_holds_the_delivery_and_says_no_values(
 @pytest.mark.parametrize(
     ("error", "verdict", "state"),
     [(CannotSucceed("no context fits"), "stop", "held"), (TryAgain("away"), "again", "waiting"),
-     (OSError(5, "Input/output error"), "again", "waiting")],
+     (OSError(5, "I/O error"), "again", "waiting"), (RuntimeError("can't start new thread"), "again", "waiting")],
 )  # fmt: skip
 def test_what_a_target_raises_goes_its_way(working: Kit, error: Exception, verdict: str, state: str) -> None:
     key, _ = put(working, to(free_port()), make.ct_series(1))

@@ -107,6 +107,29 @@ def test_the_end_of_the_other_side_is_none_and_then_an_error() -> None:
             one.send(("too late",))
 
 
+def test_a_message_that_cannot_go_out_cuts_the_pipe_since_it_may_have_been_rows() -> None:
+    with both_ends() as (one, two):
+        one.send(("rows", 1))
+        one.connection.settimeout(0.05)  # as where the kernel has no memory: the other end is there, and reads later
+        with pytest.raises(TimeoutError):
+            one.send(("rows", b"x" * (4 << 20)))
+        assert two.receive() == ("rows", 1)
+        assert two.receive() is None, "the other end must know that something is missing"
+        with pytest.raises(OSError, match="roken pipe"):
+            one.send(("back", 1))
+
+
+def test_a_message_for_which_there_is_no_memory_cuts_the_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(*_: object) -> bytes:
+        raise MemoryError
+
+    with both_ends() as (one, two):
+        monkeypatch.setattr("node.receive.pipe.pickle.dumps", none_left)
+        with pytest.raises(MemoryError):
+            one.send(("rows", 1))
+        assert two.receive() is None
+
+
 def test_an_association_keeps_what_is_known_of_it_there_and_back() -> None:
     session = Session(Origin(calling_ae="CT1", called_ae="NODE", sender="10.0.0.1"))
     session.contributed["NODE/1.2.3"] = None

@@ -172,6 +172,28 @@ def test_a_database_that_is_locked_holds_up_no_sender_and_gets_its_rows_later(
         until(lambda: len(rows(database)) == 6, "the rows are there")
 
 
+def test_a_damaged_database_is_said_once_with_what_to_do_and_no_row_is_blamed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with opened("sqlite", tmp_path) as database:
+        database.close()
+        whole = (tmp_path / "node.db").read_bytes()
+        page = int.from_bytes(whole[16:18], "big")
+        (tmp_path / "node.db").write_bytes(whole[:page] + b"\xff" * (len(whole) - page))
+        with writer(database, tmp_path) as one:
+            one.put(arrival(1))
+            one.put(arrival(2))
+            until(lambda: "the database is damaged" in caplog.text, "the writer has tried")
+            one.put(arrival(3))
+            until(one.rows._queue.empty, "it has tried again")
+            database.close()
+            (tmp_path / "node.db").write_bytes(whole)
+            until(lambda: len(rows(database)) == 3, "the rows are there")
+    said = [r.getMessage() for r in caplog.records if r.name == "node.index" and r.levelno >= logging.WARNING]
+    assert [line for line in said if "malformed" in line and "`dicom-node restore` a backup" in line] == said
+    assert len(said) == 1
+
+
 def test_a_database_that_went_away_for_long_takes_the_backlog_in_parts(tmp_path: Path) -> None:
     """More rows than one statement may have values."""
     with opened("sqlite", tmp_path) as database:
