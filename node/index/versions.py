@@ -49,7 +49,15 @@ def _to_3(connection: sa.Connection) -> None:
     metadata.create_all(connection, tables=[certificate, certificate_head])
 
 
-MIGRATIONS: Mapping[int, Migration] = {2: _to_2, 3: _to_3}
+def _to_4(connection: sa.Connection) -> None:
+    """Who asks a source and who pulls, so that what a dead process was doing is done by another at once."""
+    for table in (reading, pull):
+        # From version 1 or 2 the table was made a moment ago, as it is today.
+        if "claimed" not in {column["name"] for column in sa.inspect(connection).get_columns(table.name)}:
+            connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN claimed TEXT NOT NULL DEFAULT ''")
+
+
+MIGRATIONS: Mapping[int, Migration] = {2: _to_2, 3: _to_3, 4: _to_4}
 """Version -> what brings the schema from the one before to it. Version 1 is made, not migrated to."""
 
 

@@ -115,6 +115,10 @@ class Presence:
         """Of `live` those that are no receivers of another."""
         return tuple(mark for mark in self.live() if not _RECEIVER.search(mark.process))
 
+    def others(self) -> frozenset[str]:
+        """The names of `nodes` beside this one."""
+        return frozenset(mark.process for mark in self.nodes()) - {self.process}
+
     def dead(self) -> tuple[str, ...]:
         """Processes that left a mark and live no more. What they acknowledged last may not be indexed."""
         return tuple(p.stem for p in sorted(self.folder.glob("*.mark")) if p.stem != self.process and _free(p))
