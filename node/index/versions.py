@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from node.errors import ConfigurationError
 from node.index.copies import dump
+from node.index.database import insert
 from node.index.schema import (
     VERSION,
     asked,
@@ -27,6 +29,8 @@ from node.index.schema import (
     reading,
     receipt,
 )
+
+_MADE = "folder "
 
 log = logging.getLogger("node.index")
 
@@ -138,6 +142,21 @@ def _version(connection: sa.Connection) -> int | None:
 
 def read_meta(connection: sa.Connection, key: str) -> str | None:
     return connection.scalar(sa.select(meta.c.value).where(meta.c.key == key))
+
+
+def read_made(connection: sa.Connection) -> set[str]:
+    """Folders of destinations that were made once, by whichever node on this database and under whichever rules."""
+    keys = connection.scalars(sa.select(meta.c.key).where(meta.c.key.startswith(_MADE, autoescape=True)))
+    # One list of all was the note of an older program, which may still be running beside this one.
+    return {key.removeprefix(_MADE) for key in keys} | set(json.loads(read_meta(connection, "folders") or "[]"))
+
+
+def note_made(connection: sa.Connection, folders: Iterable[str]) -> None:
+    """For good: rules that do not name a folder today may do so tomorrow, or on another node."""
+    for folder in sorted(folders):
+        connection.execute(
+            insert(connection, meta).values(key=f"{_MADE}{folder}", value="made").on_conflict_do_nothing()
+        )
 
 
 def write_meta(connection: sa.Connection, key: str, value: str) -> None:
