@@ -42,7 +42,8 @@ def test_a_question_that_is_asked_again_says_that_nobody_waits_for_the_one_befor
         assert [(one.failed, one.claimed) for one in readings.past(connection, OF)] == [(True, "dead"), (False, "b")]
         # It lived after all: its answer counts.
         readings.answer(connection, OF, 1, 3.0, study=4, series={}, instances={})
-        assert [(one.answered, one.failed) for one in readings.past(connection, OF)][0] == (True, False)
+        first, _ = readings.past(connection, OF)
+        assert (first.answered, first.failed) == (True, False)
 
 
 def begin(
