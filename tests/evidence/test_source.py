@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -151,3 +152,21 @@ def test_what_we_refuse_did_not_come() -> None:
 def test_an_archive_without_retrieval_says_so() -> None:
     with Archive(FIVE, models=("find",)) as archive, pytest.raises(TryAgain, match="no C-MOVE"):
         source(archive.port).move(STUDY, {SERIES: None}, "NODE")
+
+
+@pytest.mark.parametrize("what", ["C-FIND", "C-MOVE", "C-GET"])
+def test_one_that_never_comes_to_an_end_is_left(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    monkeypatch.setattr("node.evidence.source._MOST_SECONDS", 0.3)
+    monkeypatch.setattr("node.evidence.source._MOST_UNMOVED", 0.3)
+    wanted = {SERIES: [str(FIVE[0].SOPInstanceUID)]}
+    began = time.monotonic()
+    with Archive(FIVE, pending=True) as archive:
+        one = source(archive.port)
+        with pytest.raises(TryAgain, match="did not come to an end|nothing comes of it"):
+            if what == "C-FIND":
+                read(archive)
+            elif what == "C-MOVE":
+                one.move(STUDY, wanted, "NODE")
+            else:
+                one.get(STUDY, wanted, [(make.CT_IMAGE, "1.2.840.10008.1.2")], lambda *_: 0)
+    assert time.monotonic() - began < 15
