@@ -159,14 +159,13 @@ def test_one_that_never_comes_to_an_end_is_left(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr("node.evidence.source._MOST_SECONDS", 0.3)
     monkeypatch.setattr("node.evidence.source._MOST_UNMOVED", 0.3)
     wanted = {SERIES: [str(FIVE[0].SOPInstanceUID)]}
+    asking: dict[str, Callable[[Source, Archive], object]] = {
+        "C-FIND": lambda _, archive: read(archive),
+        "C-MOVE": lambda one, _: one.move(STUDY, wanted, "NODE"),
+        "C-GET": lambda one, _: one.get(STUDY, wanted, [(make.CT_IMAGE, "1.2.840.10008.1.2")], lambda *_: 0),
+    }
     began = time.monotonic()
-    with Archive(FIVE, pending=True) as archive:
-        one = source(archive.port)
-        with pytest.raises(TryAgain, match="did not come to an end|nothing comes of it"):
-            if what == "C-FIND":
-                read(archive)
-            elif what == "C-MOVE":
-                one.move(STUDY, wanted, "NODE")
-            else:
-                one.get(STUDY, wanted, [(make.CT_IMAGE, "1.2.840.10008.1.2")], lambda *_: 0)
+    ends = pytest.raises(TryAgain, match=r"did not come to an end|nothing comes of it")
+    with Archive(FIVE, pending=True) as archive, ends:
+        asking[what](source(archive.port), archive)
     assert time.monotonic() - began < 15
