@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import shutil
 import threading
@@ -27,7 +26,7 @@ from node.errors import NodeError
 from node.evidence.asker import Asker
 from node.healing import heal
 from node.index import Database
-from node.index.versions import read_meta, write_meta
+from node.index.versions import note_made, read_made
 from node.pool import Pool, Room
 from node.receive.folder import FolderIntake
 from node.receive.marks import publish
@@ -49,8 +48,6 @@ from node.spool import Presence, Spool, set_apart
 
 log = logging.getLogger("node")
 
-_FOLDERS = "folders"
-"""Key in node_meta: the folders of the destinations in force, made once and never again."""
 _STARTING = 10.0
 """Seconds in which receiver processes should have started; the node receives without those that have not."""
 _UNTIL_QUIET = 2.0
@@ -264,15 +261,13 @@ def _make_folders(database: Database, config: Config) -> None:
     """Of new destinations only, also after a restart: a folder that was there before and is gone may be a share that
     is not mounted, and a folder made in its place would take the files."""
     with database.reader.connect() as connection:
-        noted = read_meta(connection, _FOLDERS)
-    before: set[str] = set(json.loads(noted or "[]"))
+        before = read_made(connection)
     there = set()
     for name, destination in config.destinations.items():
         if destination.folder is None:
             continue
         path = str(destination.folder)
         if path in before:
-            there.add(path)
             if not destination.folder.is_dir():
                 log.warning("destination %s: its folder is gone; create it, or mount what belongs there", name)
             continue
@@ -282,9 +277,8 @@ def _make_folders(database: Database, config: Config) -> None:
         except OSError as error:
             # A share that is away must not keep the node from receiving; what is for it waits.
             log.warning("destination %s: its folder cannot be made: %s", name, error.strerror)
-    if there != before:
-        with database.durable.begin() as connection:
-            write_meta(connection, _FOLDERS, json.dumps(sorted(there)))
+    with database.durable.begin() as connection:
+        note_made(connection, there)
 
 
 def _concurrent(config: Config) -> Callable[[str], int | None]:

@@ -99,6 +99,13 @@ class Retention:
         if not ids:
             return 0
         with self.database.durable.begin() as connection:
+            # Under the locks of the rows, so that nobody is told meanwhile that they are here (`still_spooled`).
+            ids = connection.scalars(
+                sa.select(receipt.c.id)
+                .where(receipt.c.id.in_(ids), receipt.c.path.is_not(None))
+                .order_by(receipt.c.id)
+                .with_for_update(key_share=True)
+            ).all()
             ids = _over(connection, ids, self.config())  # again: a late arrival may need it since
             rows = connection.execute(sa.select(receipt.c.id, receipt.c.path).where(receipt.c.id.in_(ids))).all()
             connection.execute(sa.update(receipt).where(receipt.c.id.in_(ids)).values(path=None, header=None))

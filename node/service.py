@@ -333,8 +333,8 @@ def _asker(ground: _Ground, keeper: Keeper) -> Asker:
 
     rules = ground.rules
     return Asker(
-        database=ground.database, config=rules.current, wake=ground.wake.set,
-        pulls=Pulls(database=ground.database, config=rules.current, keep=keep),
+        database=ground.database, presence=ground.presence, config=rules.current, wake=ground.wake.set,
+        pulls=Pulls(database=ground.database, presence=ground.presence, config=rules.current, keep=keep),
     )  # fmt: skip
 
 

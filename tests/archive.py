@@ -12,6 +12,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom.dimse_primitives import C_GET, C_MOVE
 from pynetdicom.sop_class import (
     StudyRootQueryRetrieveInformationModelFind,
     StudyRootQueryRetrieveInformationModelGet,
@@ -35,7 +36,8 @@ class Archive:
     answers with `refuse` alone, or with `says` as its counts. loose: ignores the series at IMAGE level.
     abort: the study whose C-FIND it answers with an A-ABORT. hang: does not answer a C-FIND before its end.
     grows: called before each C-FIND at STUDY level. to: the port that C-MOVE sends to. lost: SOP Instance UIDs that
-    it lists and cannot send. models: what it serves.
+    it lists and cannot send. models: what it serves. pending: answers each request with a status that says that more
+    answers follow, until its end or that of the association.
     """
 
     def __init__(
@@ -43,11 +45,12 @@ class Archive:
         lists: bool = True, refuse: int | None = None, hang: bool = False,
         grows: Callable[[Archive], None] | None = None, to: int = 0, lost: Sequence[str] = (),
         models: Sequence[str] = ("find", "move", "get"), poison: str = "", says: str | None = None,
-        loose: bool = False, abort: str = "",
+        loose: bool = False, abort: str = "", pending: bool = False,
     ) -> None:  # fmt: skip
         self.poison, self.says, self.loose, self.abort = poison, says, loose, abort
         self.instances, self.ae_title, self.to = list(instances), ae_title, to
         self.counts, self.wrong, self.lists, self.refuse, self.hang = counts, wrong, lists, refuse, hang
+        self.pending = pending
         self.grows, self.lost = grows, frozenset(lost)
         self.asked: list[tuple[str, str]] = []
         """(level, calling AE title) of each C-FIND."""
@@ -108,6 +111,9 @@ class Archive:
         with self._changed:
             self.asked.append((level, event.assoc.requestor.ae_title))
             self._changed.notify_all()
+        if self.pending:
+            while self._goes_on(event):
+                yield 0xFF00, self._answer(level, {"StudyInstanceUID": str(identifier.StudyInstanceUID)}, 1)
         if self.abort == str(identifier.StudyInstanceUID):
             event.assoc.abort()
             return
@@ -157,13 +163,28 @@ class Archive:
                 self.pulled.append(str(one.SOPInstanceUID))
                 yield 0xFF00, one
 
+    def _goes_on(self, event: Any) -> bool:
+        return not self._over.wait(0.02) and bool(event.assoc.is_established)
+
+    def _stay_pending(self, event: Any, response: C_MOVE | C_GET) -> None:
+        """pynetdicom itself says so after each instance only."""
+        while self._goes_on(event):
+            response.MessageIDBeingRespondedTo = event.message_id
+            response.AffectedSOPClassUID, response.Status = event.request.AffectedSOPClassUID, 0xFF00
+            response.NumberOfRemainingSuboperations = 1
+            event.assoc.dimse.send_msg(response, event.context.context_id)
+
     def _move(self, event: Any) -> Iterator[Any]:
+        if self.pending:
+            self._stay_pending(event, C_MOVE())
         yield "127.0.0.1", self.to
         sending = list(self._to_send(event.identifier))
         yield len(sending)
         yield from sending
 
     def _get(self, event: Any) -> Iterator[Any]:
+        if self.pending:
+            self._stay_pending(event, C_GET())
         sending = list(self._to_send(event.identifier))
         yield len(sending)
         yield from sending

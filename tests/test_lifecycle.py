@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import sys
 from pathlib import Path
@@ -10,7 +11,10 @@ from pathlib import Path
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
+from node.index.versions import write_meta
+from node.lifecycle import _make_folders
 from tests.flow.nodes import Site
+from tests.kit import Kit
 from tests.make import MR_IMAGE, instance
 from tests.peers import Instance, Sender
 from tests.pool import tasks
@@ -56,6 +60,25 @@ def test_a_restart_does_not_make_the_folder_of_a_share_that_is_away(
         site.rules(BEFORE.replace("./old", "./elsewhere"))
         with site.running():
             assert (site.folder / "elsewhere").is_dir()
+
+
+def test_nodes_with_other_rules_on_one_database_do_not_make_each_other_forget_a_folder(kit: Kit) -> None:
+    one, other = (kit.load(f"destinations: {{{name}: {{folder: ./{name}}}}}") for name in ("a", "b"))
+    for config in (one, other):
+        _make_folders(kit.database, config)
+    (kit.data / "a").rmdir()
+    (kit.data / "b").rmdir()
+    for config in (other, one):
+        _make_folders(kit.database, config)
+    assert not (kit.data / "a").exists()
+    assert not (kit.data / "b").exists()
+
+
+def test_a_folder_that_the_program_before_this_one_made_is_known(kit: Kit) -> None:
+    with kit.database.durable.begin() as connection:
+        write_meta(connection, "folders", json.dumps([str(kit.data / "a")]))
+    _make_folders(kit.database, kit.load("destinations: {a: {folder: ./a}}"))
+    assert not (kit.data / "a").exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="needs two processors")

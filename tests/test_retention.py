@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 import time
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from node.acts import Acts
+from node.commit.committer import Committer
+from node.commit.spooled import damaged
 from node.commitment import Committed, Proof
 from node.dicom.commitment import Reference
 from node.index import jobs
-from node.index.schema import commitment, delivery, job, obligation, receipt
+from node.index.schema import commitment, commitment_item, delivery, job, obligation, receipt
 from node.model import UID, Disclosure, ReceiptId
-from node.retention import Retention
+from node.retention import Retention, _over
 from node.run.results import job_folder
 from tests import make
 from tests.index.test_commitments import decided, recorded
@@ -189,6 +195,56 @@ def test_what_was_committed_from_the_spool_goes_when_a_person_drops_it(kit: Kit)
     acts = Acts(database=kit.database, engine=kit.engine, kinds=kit.config.routed, concurrent=lambda name: 1)
     assert acts.drop(one).lines == ("1 instances that were committed from the spool may go",)
     assert retention(kit).once()[0] == 1
+
+
+@pytest.mark.parametrize("removed", ["before it is decided", "after it is decided"])
+def test_retention_that_has_looked_and_a_request_for_commitment_do_not_pass_each_other(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch, removed: str
+) -> None:
+    """The worst moment: nobody wants it when retention looks, it is there when the request is judged. Either it is
+    committed and stays, or it goes and is not committed."""
+    route = "routes: [{name: r, when: {Modality: CT}, steps: [drop]}]"
+    kit.rules(STORED.format(data=kit.data, destination=FOLDER, more=route))
+    ct = make.instance()
+    (one,) = kit.index(ct)
+    kit.write(sa.update(receipt).values(state="duplicate"))
+    days_pass(kit, 100)
+    looked, judged, go_on = threading.Event(), threading.Event(), threading.Event()
+
+    def look_and_wait(*how: Any) -> list[str]:
+        over = _over(*how)
+        looked.set()
+        go_on.wait(20)
+        return over
+
+    def judge_and_wait(instances: Collection[UID]) -> Mapping[UID, str]:
+        found = damaged(kit.database, kit.spool, instances)
+        judged.set()
+        if removed == "before it is decided":
+            go_on.set()
+            removing.join(2)
+        return found
+
+    def ask() -> None:
+        with suppress(sa.exc.OperationalError):
+            recorded(kit, [Reference(UID(make.CT_IMAGE), UID(str(ct.SOPInstanceUID)))], proof=Proof.STORED)
+            Committer(
+                database=kit.database, presence=kit.presence, config=lambda: kit.config, here=lambda _: True,
+                tell=lambda *_: "there", ask=lambda *_: None, damaged=judge_and_wait,
+            ).once()  # fmt: skip
+
+    monkeypatch.setattr("node.retention._over", look_and_wait)
+    removing, asking = threading.Thread(target=retention(kit)._forget, args=([one],)), threading.Thread(target=ask)
+    removing.start()
+    assert looked.wait(10)
+    asking.start()
+    asking.join(0.5)  # it gets as far as the database lets it
+    go_on.set()
+    removing.join(30)
+    asking.join(30)
+    assert judged.is_set() or kit.database.durable.dialect.name == "sqlite"
+    committed = [row["state"] for row in kit.rows(commitment_item)] == ["committed"]
+    assert committed == (left(kit) == {one})
 
 
 def test_an_open_unit_keeps_its_members(kit: Kit) -> None:

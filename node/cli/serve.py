@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import logging
 import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from node.config import Config
+    from node.spool.alone import Alone
+
+log = logging.getLogger("node")
 
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # malloc.h of glibc
+_UNTIL_ENDED = 30.0
+"""Seconds for a node that is just stopping: longer than it takes to put down what it has in its hands."""
 
 
 def serve(path: Path) -> int:
@@ -30,12 +37,17 @@ def serve(path: Path) -> int:
     from node.config import load
     from node.report.log import configure
     from node.service import build
+    from node.spool.alone import Alone
     from node.steps import STEPS
 
     _give_memory_back()
     config = load(path, STEPS)
     configure(config.node.log)
     try:
+        # Held until this process ends, whatever it ends of.
+        alone = Alone(config.node.data / "run") if config.node.database.url == "sqlite" else None
+        if alone is not None and not _becomes_alone(alone, config.node.data, done):
+            return 0
         service = build(path, config=config)
     except OSError as error:
         print(_why(error, config), file=sys.stderr)
@@ -64,6 +76,28 @@ def serve(path: Path) -> int:
         sys.stdout.flush()
         os._exit(0)  # a thread that waits for a peer would keep the process alive for as long as that takes
     return 0
+
+
+def _becomes_alone(alone: Alone, data: Path, done: threading.Event) -> bool:
+    """Wait until no other node runs on a data folder; False when this one is to end before. Raises ConfigurationError.
+
+    SQLite is for one node. Two lose nothing on it, but each waits for the other's writes, and neither works ahead.
+    """
+    from node.errors import ConfigurationError
+
+    over, told = time.monotonic() + _UNTIL_ENDED, False
+    while others := alone.others():
+        if time.monotonic() > over:
+            raise ConfigurationError(
+                f"another node runs on {data} ({others}): stop it, or give this one a data folder of its own (`data`); "
+                "nodes that share the work need a PostgreSQL (`database`)"
+            )
+        if not told:
+            log.warning("another node still runs on %s (%s); waiting %.0f s for its end", data, others, _UNTIL_ENDED)
+            told = True
+        if done.wait(0.1):
+            return False
+    return True
 
 
 def _why(error: OSError, config: Config) -> str:

@@ -139,17 +139,20 @@ class Committer:
             for destination in found.destinations & titles.keys() if one.proof is Proof.DOWNSTREAM else ():
                 if not found.facts.committed:
                     places.setdefault(destination, []).append(item)
-        if one.proof is Proof.STORED:
-            self._look_at_files(items, verdicts, known)
+        here = self._look_at_files(items, verdicts, known) if one.proof is Proof.STORED else set()
         with self.database.durable.begin() as connection:
+            if here:
+                there = commitments.still_spooled(connection, one.id)
+                for number in (n for n in here if items[n].sop_instance not in there):
+                    del verdicts[number]  # retention took it since; judged anew at the next look
             commitments.decide(connection, one.id, verdicts)
             if places:
                 asking.ask(connection, one.id, places, titles, self.database.now(connection))
 
     def _look_at_files(
         self, items: Mapping[int, Reference], verdicts: dict[int, Verdict], known: Mapping[str, Proofs]
-    ) -> None:
-        """What is committed because it is here must be here."""
+    ) -> set[int]:
+        """What is committed because it is here must be here. Returns the numbers of such items."""
         here = {
             number: items[number].sop_instance
             for number, verdict in verdicts.items()
@@ -160,6 +163,7 @@ class Committer:
             if uid in flaws:
                 log.error("%s is not committed: %s; see `dicom-node ledger --verify`", uid, flaws[uid])
                 verdicts[number] = Failed(PROCESSING_FAILURE, f"in the spool {flaws[uid]}")
+        return {number for number, uid in here.items() if uid not in flaws}
 
     # ---- sending --------------------------------------------------------------------------------------
 

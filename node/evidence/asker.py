@@ -25,6 +25,7 @@ from node.index.known import known
 from node.index.readings import Subject
 from node.index.units import Open, Version, open_units
 from node.model import UnitKind
+from node.spool import Presence
 
 log = logging.getLogger("node.evidence")
 
@@ -36,6 +37,7 @@ class Asker:
     """Asks sources. `run` is its thread; `once` is one round, and `ask` what a source's own thread does."""
 
     database: Database
+    presence: Presence
     config: Callable[[], Config]
     pulls: Pulls
     wake: Callable[[], None]
@@ -84,6 +86,7 @@ class Asker:
         if config is not self._judged_by or len(self._others) > _REMEMBERED:
             self._others.clear()
             self._judged_by = config
+        others = self.presence.others()
         floor, at_most = config.complete.floor.total_seconds(), config.complete.at_most.total_seconds()
         with self.database.reader.connect() as connection:
             now = self.database.now(connection)
@@ -96,7 +99,7 @@ class Asker:
                 for peer in peers:
                     key = (peer.ae_title, one.unit.called_ae, one.study)
                     grouped.setdefault(key, (peer, []))[1].append(one)
-            found = [_question(connection, config, peer, key, units) for key, (peer, units) in grouped.items()]
+            found = [_question(connection, config, peer, key, units, others) for key, (peer, units) in grouped.items()]
         return sorted((q for q in found if q.due <= now), key=lambda q: q.due)
 
     # ---- asking ---------------------------------------------------------------------------------------
@@ -118,7 +121,8 @@ class Asker:
         if self._stop.is_set():
             return False
         with self.database.derived.begin() as connection:
-            return readings.claim(connection, question.subject, question.number, self.database.now(connection))
+            now = self.database.now(connection)
+            return readings.claim(connection, question.subject, question.number, now, self.presence.process)
 
     def _read(self, questions: Sequence[Question]) -> bool:
         """False when the source did not answer everything. What it did not answer is asked again after a pause, and
@@ -188,20 +192,29 @@ def _asked_for(config: Config, one: Open) -> list[Peer]:
 
 
 def _question(
-    connection: sa.Connection, config: Config, peer: Peer, key: tuple[str, str, str], units: Sequence[Open]
-) -> Question:
+    connection: sa.Connection, config: Config, peer: Peer, key: tuple[str, str, str], units: Sequence[Open],
+    others: Collection[str],
+) -> Question:  # fmt: skip
+    """
+    others   processes that live beside this one. What they do not ask, nobody does: this one has one thread for each
+             source, and what it asks is not due before that thread has ended.
+    """
     subject = Subject(peer=key[0], called_ae=key[1], study=key[2])
     asked = readings.past(connection, subject)
     last = max(one.unit.last for one in units)
     quiet = max(one.unit.last + policy_for(config, one.unit).quiet for one in units)
     due = next_question(
-        last.timestamp(), config.complete.floor.total_seconds(),
-        [Past(at=a.at, answered=a.answered, failed=a.failed) for a in asked],
+        last.timestamp(), config.complete.floor.total_seconds(), [_past(one, others) for one in asked],
         quiet.timestamp() if peer.pull is not None else None,
     )  # fmt: skip
     return Question(
         peer=peer, subject=subject, units=tuple(units), number=asked[-1].number + 1 if asked else 1, due=due
     )
+
+
+def _past(one: readings.Asked, others: Collection[str]) -> Past:
+    left = not one.answered and not one.failed and one.claimed not in ("", *others)
+    return Past(at=one.at, answered=one.answered, failed=one.failed, left=left)
 
 
 def _trace(error: BaseException) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 LEASE = 600.0
-"""After so long a process that asked and noted no answer is taken to be dead."""
+"""After so long a process that asked and noted no answer is taken to be dead, where nothing says whether it lives."""
 _FAILED_FIRST, _FAILED_MOST = 10.0, 600.0
 _MOST = 300.0
 """Longest pause between two answers, for a unit that stays incomplete for hours."""
@@ -19,6 +19,8 @@ class Past:
     at: float
     answered: bool
     failed: bool
+    left: bool = False
+    """Nobody waits for its answer any more: its process died, or could not note what came of it."""
 
 
 def next_question(last: float, floor: float, past: Sequence[Past], quiet: float | None = None) -> float:
@@ -32,12 +34,13 @@ def next_question(last: float, floor: float, past: Sequence[Past], quiet: float 
     if not past:
         return last + floor
     latest = past[-1]
-    if not latest.answered and not latest.failed:
+    if not (latest.answered or latest.failed or latest.left):
         return latest.at + LEASE
-    if latest.failed:
-        failures = next((n for n, one in enumerate(reversed(past)) if not one.failed), len(past))
+    if not latest.answered:
+        failures = next((n for n, one in enumerate(reversed(past)) if one.answered), len(past))
         pause = min(_FAILED_FIRST * (1 << min(failures - 1, 20)), _FAILED_MOST)
-        return max(last + floor, latest.at + pause)
+        # What was left says nothing of the source. Not without end: it may be what processes die of.
+        return max(last + floor, latest.at + (0.0 if latest.left and failures == 1 else pause))
     # What was answered before the latest instance came says nothing any more.
     since = sum(1 for one in past if one.answered and one.at >= last)
     if not since:

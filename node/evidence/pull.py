@@ -27,6 +27,7 @@ from node.index.known import known
 from node.index.readings import Subject
 from node.index.units import Open
 from node.model import UID, Origin
+from node.spool import Presence
 
 log = logging.getLogger("node.evidence")
 
@@ -60,6 +61,7 @@ class Pulls:
     it has more. Each pull is recorded; the same instances are asked for three times."""
 
     database: Database
+    presence: Presence
     config: Callable[[], Config]
     keep: Keep
 
@@ -74,7 +76,7 @@ class Pulls:
         with self.database.derived.begin() as connection:
             number = readings.begin_pull(
                 connection, question.subject, wanted, missing=missing, how=how, now=self.database.now(connection),
-                lease=LEASE, tries=_TRIES,
+                lease=LEASE, tries=_TRIES, process=self.presence.process, others=self.presence.others(),
             )  # fmt: skip
         if number is None:
             return False

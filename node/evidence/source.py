@@ -37,6 +37,9 @@ _MOST_COUNTED = 2**31 - 1
 """The largest value of an IS (PS3.5 6.2)."""
 _MOST_SECONDS = 120.0
 """For all questions about one study: a source that dribbles answers must not occupy us."""
+_MOST_UNMOVED = 600.0
+"""Of a C-MOVE or C-GET that is pending with the same counts: one instance of some gigabytes may take minutes. A source
+that never comes to an end would not be asked for anything else either."""
 _UIDS = 200
 """In one request: a list of UIDs is a value, and some peers limit its length."""
 _MOST_CONTEXTS = 126
@@ -101,6 +104,7 @@ class Source:
                     failed(study, str(error))
                 except TryAgain as error:
                     failed(study, str(error))
+                    association.abort()  # it is in the middle of something, and would not answer a release
                     return
                 else:
                     note(study, answer)
@@ -171,11 +175,15 @@ class Source:
         done = failed = 0
         for identifier in identifiers:
             send, *arguments = call(identifier)
-            status = Dataset()
+            status, moved, counts = Dataset(), time.monotonic(), ("",)
             for answered, _ in _responses(send, *arguments):
                 status = answered
                 if self.stop():
                     raise TryAgain("the node is stopping")
+                before, counts = counts, _suboperations(status)
+                moved = time.monotonic() if counts != before else moved
+                if time.monotonic() - moved > _MOST_UNMOVED:
+                    raise TryAgain(f"{self.remote} says that it goes on with the {what}, and nothing comes of it")
             code = status.get("Status")
             # 0xB000: sub-operations complete, one or more failures or warnings (PS3.4 Table C.4-2, C.4-3).
             if code not in (0x0000, 0xB000):
@@ -205,6 +213,12 @@ def _responses(send: Callable[..., Any], *arguments: Any) -> Iterator[tuple[Data
         yield from send(*arguments)
     except RuntimeError:
         yield Dataset(), None
+
+
+def _suboperations(status: Dataset) -> tuple[str, ...]:
+    """How far it says that it is (PS3.7 9.3.3.2, 9.3.4.2); the same every time where it does not say."""
+    kinds = ("Remaining", "Completed", "Failed", "Warning")
+    return tuple(str(status.get(f"NumberOf{kind}Suboperations")) for kind in kinds)
 
 
 def _identifiers(study: str, wanted: Wanted) -> list[Dataset]:

@@ -127,6 +127,21 @@ def waiting_items(connection: sa.Connection, of: int) -> dict[int, Reference]:
     return {number: Reference(UID(sop_class), UID(instance)) for number, sop_class, instance in rows}
 
 
+def still_spooled(connection: sa.Connection, of: int) -> set[str]:
+    """SOP Instance UIDs of waiting items of a request whose files the rows name now. They go on to do so until the
+    transaction ends: retention looks again when it has the locks of the rows, and finds what was decided."""
+    waiting = sa.select(commitment_item.c.sop_instance).where(
+        commitment_item.c.commitment == of, commitment_item.c.state == "waiting"
+    )
+    rows = connection.execute(
+        sa.select(receipt.c.sop_instance)
+        .where(receipt.c.sop_instance.in_(waiting), receipt.c.path.is_not(None), receipt.c.state != "dropped")
+        .order_by(receipt.c.id)
+        .with_for_update(read=True)
+    )
+    return {row.sop_instance for row in rows}
+
+
 def decide(connection: sa.Connection, of: int, verdicts: Mapping[int, Verdict]) -> None:
     """Note verdicts on items that still wait; those that say Wait change nothing."""
     groups: dict[tuple[str, int | None, str], list[int]] = {}

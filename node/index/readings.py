@@ -7,7 +7,7 @@ the one that inserts asks. None of it is synced: who lost it asks again.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,9 @@ import sqlalchemy as sa
 from node.index.database import insert
 from node.index.schema import pull, reading, receipt
 from node.model import UnitKind
+
+LEFT = "the process that began it died, or the database went away, before the answer was noted"
+"""What became of a question, or of a pull, that nobody waits for any more."""
 
 _LOOKED_AT = 30
 """Questions that the pause before the next one depends on."""
@@ -37,26 +40,38 @@ class Asked:
     at: float
     answered: bool
     failed: bool
+    claimed: str
+    """The process that asks, or asked; empty: not known."""
 
 
 def past(connection: sa.Connection, of: Subject) -> list[Asked]:
     """The latest questions, oldest first."""
     rows = connection.execute(
-        sa.select(reading.c.number, reading.c.at, reading.c.answer.is_not(None), reading.c.failure != "")
+        sa.select(
+            reading.c.number, reading.c.at, reading.c.answer.is_not(None), reading.c.failure != "", reading.c.claimed
+        )
         .where(*_is(reading, of))
         .order_by(reading.c.number.desc())
         .limit(_LOOKED_AT)
-    ).all()
-    return [Asked(number=r[0], at=r[1], answered=bool(r[2]), failed=bool(r[3])) for r in reversed(rows)]
+    ).all()  # fmt: skip
+    return [
+        Asked(number=r[0], at=r[1], answered=bool(r[2]), failed=bool(r[3]), claimed=r[4]) for r in reversed(rows)
+    ]  # fmt: skip
 
 
-def claim(connection: sa.Connection, of: Subject, number: int, now: float) -> bool:
-    """Take a question. False: another process has it."""
-    values = {"peer": of.peer, "called_ae": of.called_ae, "study": of.study, "number": number, "at": now}
+def claim(connection: sa.Connection, of: Subject, number: int, now: float, process: str) -> bool:
+    """Take a question. False: another process has it. The one before, where it is left, gets no answer any more."""
     made = connection.execute(
-        insert(connection, reading).values(**values).on_conflict_do_nothing().returning(reading.c.number)
+        insert(connection, reading)
+        .values(peer=of.peer, called_ae=of.called_ae, study=of.study, number=number, at=now, claimed=process)
+        .on_conflict_do_nothing()
+        .returning(reading.c.number)
     )
-    return made.first() is not None
+    if made.first() is None:
+        return False
+    before = (*_is(reading, of), reading.c.number == number - 1, reading.c.answer.is_(None), reading.c.failure == "")
+    connection.execute(sa.update(reading).where(*before).values(failure=LEFT))
+    return True
 
 
 def answer(
@@ -67,7 +82,7 @@ def answer(
     connection.execute(
         sa.update(reading)
         .where(*_is(reading, of), reading.c.number == number)
-        .values(answer=json.dumps(said), answered=now)
+        .values(answer=json.dumps(said), answered=now, failure="")
     )
 
 
@@ -87,24 +102,29 @@ def give_back(connection: sa.Connection, of: Subject, number: int) -> None:
 
 def begin_pull(
     connection: sa.Connection, of: Subject, wanted: Mapping[str, Sequence[str] | None], *, missing: int, how: str,
-    now: float, lease: float, tries: int,
+    now: float, lease: float, tries: int, process: str, others: Collection[str],
 ) -> int | None:  # fmt: skip
     """Take a pull. None when one goes on, or when the same was asked for so many times already.
 
-    lease   seconds after which one that is not finished belongs to a dead process
+    lease    seconds after which one that is not finished belongs to a dead process
+    process  this one, which pulls one thing after the other
+    others   those that live beside it
     """
     text = json.dumps(wanted, sort_keys=True)
     rows = connection.execute(
-        sa.select(pull.c.number, pull.c.at, pull.c.finished, pull.c.wanted).where(*_is(pull, of))
+        sa.select(pull.c.number, pull.c.at, pull.c.finished, pull.c.wanted, pull.c.claimed).where(*_is(pull, of))
     ).all()
-    if any(r.finished is None and r.at > now - lease for r in rows) or sum(r.wanted == text for r in rows) >= tries:
+    goes_on = [r for r in rows if r.finished is None and r.at > now - lease and r.claimed in ("", *others)]
+    if goes_on or sum(r.wanted == text for r in rows) >= tries:
         return None
+    for left in (r.number for r in rows if r.finished is None):
+        end_pull(connection, of, left, now, LEFT)
     number = max((r.number for r in rows), default=0) + 1
     made = connection.execute(
         insert(connection, pull)
         .values(
             peer=of.peer, called_ae=of.called_ae, study=of.study, number=number, at=now, how=how, missing=missing,
-            wanted=text,
+            wanted=text, claimed=process,
         )
         .on_conflict_do_nothing()
         .returning(pull.c.number)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-VERSION = 3
+VERSION = 4
 """Of this schema; `versions.py` brings older ones here and refuses newer ones."""
 
 BY_A_PERSON = "by a person"
@@ -362,6 +362,7 @@ reading = sa.Table(
     # JSON: {"study": count or null, "series": {UID: count or null}, "instances": {series: [UIDs]}}; null: none
     sa.Column("answer", sa.Text),
     sa.Column("failure", sa.Text, nullable=False, server_default=""),
+    sa.Column("claimed", sa.Text, nullable=False, server_default=""),  # the process that asks; '': an older program's
     sa.Index("node_reading_answered", "answered"),
 )
 
@@ -379,6 +380,7 @@ pull = sa.Table(
     sa.Column("wanted", sa.Text, nullable=False),  # JSON: {series: [UIDs], or null for all of it}
     sa.Column("finished", sa.Float),  # null while it goes on
     sa.Column("result", sa.Text, nullable=False, server_default=""),  # in words
+    sa.Column("claimed", sa.Text, nullable=False, server_default=""),  # the process that pulls
 )
 
 certificate = sa.Table(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 
 from node.errors import ConfigurationError
 from node.index.copies import dump
+from node.index.database import insert
 from node.index.schema import (
     VERSION,
     asked,
@@ -28,6 +30,8 @@ from node.index.schema import (
     reading,
     receipt,
 )
+
+_MADE = "folder "
 
 log = logging.getLogger("node.index")
 
@@ -50,7 +54,15 @@ def _to_3(connection: sa.Connection) -> None:
     metadata.create_all(connection, tables=[certificate, certificate_head])
 
 
-MIGRATIONS: Mapping[int, Migration] = {2: _to_2, 3: _to_3}
+def _to_4(connection: sa.Connection) -> None:
+    """Who asks a source and who pulls, so that what a dead process was doing is done by another at once."""
+    for table in (reading, pull):
+        # From version 1 or 2 the table was made a moment ago, as it is today.
+        if "claimed" not in {column["name"] for column in sa.inspect(connection).get_columns(table.name)}:
+            connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN claimed TEXT NOT NULL DEFAULT ''")
+
+
+MIGRATIONS: Mapping[int, Migration] = {2: _to_2, 3: _to_3, 4: _to_4}
 """Version -> what brings the schema from the one before to it. Version 1 is made, not migrated to."""
 
 
@@ -164,6 +176,21 @@ def _version(connection: sa.Connection) -> int | None:
 
 def read_meta(connection: sa.Connection, key: str) -> str | None:
     return connection.scalar(sa.select(meta.c.value).where(meta.c.key == key))
+
+
+def read_made(connection: sa.Connection) -> set[str]:
+    """Folders of destinations that were made once, by whichever node on this database and under whichever rules."""
+    keys = connection.scalars(sa.select(meta.c.key).where(meta.c.key.startswith(_MADE, autoescape=True)))
+    # One list of all was the note of an older program, which may still be running beside this one.
+    return {key.removeprefix(_MADE) for key in keys} | set(json.loads(read_meta(connection, "folders") or "[]"))
+
+
+def note_made(connection: sa.Connection, folders: Iterable[str]) -> None:
+    """For good: rules that do not name a folder today may do so tomorrow, or on another node."""
+    for folder in sorted(folders):
+        connection.execute(
+            insert(connection, meta).values(key=f"{_MADE}{folder}", value="made").on_conflict_do_nothing()
+        )
 
 
 def write_meta(connection: sa.Connection, key: str, value: str) -> None:

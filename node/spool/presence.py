@@ -101,19 +101,15 @@ class Presence:
 
     def live(self) -> tuple[Seen, ...]:
         """The marks of every live process, this one among them."""
-        marks = []
-        # Asked many times a second while instances come: without paths, and each mark is opened once.
-        for name in sorted(os.listdir(self.folder)):  # noqa: PTH208
-            process = name.removesuffix(_MARK)
-            if process != name:
-                seen = _look(f"{self.folder}/{name}", process, own=process == self.process)
-                if seen is not None:
-                    marks.append(seen)
-        return tuple(marks)
+        return _live(self.folder, self.process)
 
     def nodes(self) -> tuple[Seen, ...]:
         """Of `live` those that are no receivers of another."""
-        return tuple(mark for mark in self.live() if not _RECEIVER.search(mark.process))
+        return _nodes(self.live())
+
+    def others(self) -> frozenset[str]:
+        """The names of `nodes` beside this one."""
+        return frozenset(mark.process for mark in self.nodes()) - {self.process}
 
     def dead(self) -> tuple[str, ...]:
         """Processes that left a mark and live no more. What they acknowledged last may not be indexed."""
@@ -134,6 +130,27 @@ class Presence:
                 self._path.unlink(missing_ok=True)
             descriptor, self._file = self._file, -1
             os.close(descriptor)
+
+
+def living(folder: Path) -> tuple[str, ...]:
+    """The nodes whose marks are in a folder, seen by a process that has none there."""
+    return tuple(mark.process for mark in _nodes(_live(folder, "")))
+
+
+def _live(folder: Path, own: str) -> tuple[Seen, ...]:
+    marks = []
+    # Asked many times a second while instances come: without paths, and each mark is opened once.
+    for name in sorted(os.listdir(folder)):  # noqa: PTH208
+        process = name.removesuffix(_MARK)
+        if process != name:
+            seen = _look(f"{folder}/{name}", process, own=process == own)
+            if seen is not None:
+                marks.append(seen)
+    return tuple(marks)
+
+
+def _nodes(marks: Iterable[Seen]) -> tuple[Seen, ...]:
+    return tuple(mark for mark in marks if not _RECEIVER.search(mark.process))
 
 
 def _free(path: Path) -> bool:

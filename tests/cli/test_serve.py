@@ -4,12 +4,17 @@ import json
 import os
 import signal
 import socket
+import threading
 import time
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from node.cli.serve import _becomes_alone
+from node.errors import ConfigurationError
+from node.spool.alone import Alone
 from tests import make
 from tests.cli.command import dicom_node, program, serving
 from tests.peers import free_port, send
@@ -103,6 +108,45 @@ def test_a_folder_that_cannot_be_made_is_named_and_ends_with_2(tmp_path: Path, k
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (2, "")
     assert err.splitlines()[-1] == f"{in_the_way} cannot be used: File exists"
+
+
+def test_a_second_node_on_a_sqlite_database_waits_for_the_end_of_the_first(tmp_path: Path) -> None:
+    path = rules(tmp_path)
+    with serving(path) as (first, _):
+        second = program("serve", "--config", path)
+        assert second.stderr is not None
+        assert second.stdout is not None
+        said = second.stderr.readline()
+        assert f"another node still runs on {tmp_path / 'data'}" in said
+        assert f"-{first.pid}-" in said, "which one"
+        first.send_signal(signal.SIGTERM)
+        assert second.stdout.readline().startswith("dicom-node ready")
+        assert first.wait(30) == 0
+        second.send_signal(signal.SIGTERM)
+        second.communicate(timeout=30)
+    assert second.returncode == 0
+
+
+def test_a_second_node_that_is_told_to_end_while_it_waits_ends_with_0(tmp_path: Path) -> None:
+    path = rules(tmp_path)
+    with serving(path):
+        second = program("serve", "--config", path)
+        assert second.stderr is not None
+        assert "another node still runs" in second.stderr.readline()
+        second.send_signal(signal.SIGTERM)
+        assert second.communicate(timeout=30)[0] == ""
+    assert second.returncode == 0
+
+
+def test_a_second_node_on_a_sqlite_database_is_refused_when_the_first_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.cli.serve._UNTIL_ENDED", 0.2)
+    run = tmp_path / "data" / "run"
+    with closing(Alone(run)) as first, closing(Alone(run)) as second:
+        assert first.others() == ""
+        with pytest.raises(ConfigurationError, match=r"another node runs on .*/data .*need a PostgreSQL"):
+            _becomes_alone(second, tmp_path / "data", threading.Event())
 
 
 def test_broken_rules_end_with_2_before_anything_is_made(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import closing
 
 import pytest
 import sqlalchemy as sa
@@ -13,8 +14,10 @@ from node.config import Config
 from node.errors import Refused
 from node.evidence.asker import Asker
 from node.evidence.pull import Pulls
+from node.index.readings import LEFT
 from node.index.schema import completion, reading, unit
 from node.model import UID, Origin
+from node.spool import Presence
 from tests import make
 from tests.archive import Archive
 from tests.kit import Kit
@@ -34,13 +37,16 @@ def rules(kit: Kit, port: int, *, unit: str = "") -> Config:
     return kit.config
 
 
-def asker(kit: Kit, woken: threading.Event | None = None) -> Asker:
+def asker(kit: Kit, woken: threading.Event | None = None, presence: Presence | None = None) -> Asker:
     def keep(data: memoryview, syntax: UID, origin: Origin, sop_class: UID, instance: UID) -> None:
         raise Refused(0xA700, "nothing is pulled here")
 
     return Asker(
-        database=kit.database, config=lambda: kit.config, wake=(woken or threading.Event()).set,
-        pulls=Pulls(database=kit.database, config=lambda: kit.config, keep=keep),
+        database=kit.database, presence=presence or kit.presence, config=lambda: kit.config,
+        wake=(woken or threading.Event()).set,
+        pulls=Pulls(
+            database=kit.database, presence=presence or kit.presence, config=lambda: kit.config, keep=keep
+        ),
     )  # fmt: skip
 
 
@@ -296,6 +302,43 @@ def test_of_several_processes_one_asks(kit: Kit) -> None:
             thread.join()
         assert len(archive.asked) == 2
     assert len(kit.rows(reading)) == 1
+
+
+def test_a_question_of_a_process_that_died_is_taken_up_at_once_and_one_of_a_live_one_is_left_to_it(kit: Kit) -> None:
+    sent = make.ct_series(3)
+    with Archive(sent) as archive:
+        rules(kit, archive.port)
+        kit.index(*sent)
+        kit.age(1)
+        with closing(Presence(kit.data / "run", "other")) as other:
+            one = asker(kit, presence=other)
+            (question,) = one.questions()
+            assert one._claim(question)
+            assert asker(kit).questions() == []
+        ask(kit, 2)
+        kit.collector().once()
+    assert series(kit) == ["find: 3 instances, as many as CT1 counted twice (C-FIND)"]
+    assert [row["failure"] for row in kit.rows(reading)] == [LEFT, "", ""]
+
+
+def test_what_the_database_did_not_take_is_asked_again_by_the_same_process(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = make.ct_series(3)
+
+    def away(*_: object, **__: object) -> None:
+        raise sa.exc.OperationalError("", {}, Exception())
+
+    with Archive(sent) as archive:
+        rules(kit, archive.port)
+        kit.index(*sent)
+        kit.age(1)
+        with monkeypatch.context() as patched:
+            patched.setattr("node.evidence.asker.readings.answer", away)
+            ask(kit)
+        ask(kit, 2)
+        kit.collector().once()
+    assert series(kit) == ["find: 3 instances, as many as CT1 counted twice (C-FIND)"]
 
 
 def test_the_loop_goes_on_after_an_outage_and_ends(kit: Kit, caplog: pytest.LogCaptureFixture) -> None:

@@ -18,6 +18,10 @@ def failed(at: float) -> Past:
     return Past(at=at, answered=False, failed=True)
 
 
+def left(at: float) -> Past:
+    return Past(at=at, answered=False, failed=False, left=True)
+
+
 def due(*past: Past, quiet: float | None = None, last: float = LAST) -> float:
     return next_question(last, FLOOR, past, quiet)
 
@@ -56,6 +60,14 @@ def test_one_that_fails_is_asked_more_and_more_seldom() -> None:
 
 def test_a_question_without_an_answer_is_somebody_elses_until_it_must_be_dead() -> None:
     assert due(answered(1005), Past(at=1010, answered=False, failed=False)) == 1010 + LEASE
+
+
+def test_what_a_dead_process_left_is_asked_at_once_unless_it_dies_of_it() -> None:
+    assert due(left(1010)) == 1010
+    assert due(answered(1005), left(1010)) == 1010
+    assert due(answered(1005), left(1010), last=1012) == 1017, "an instance came since"
+    assert due(failed(1010), left(1020)) == 1040
+    assert due(*(failed(1000 + n) for n in range(20)), left(1030)) == 1630
 
 
 pasts = st.lists(st.tuples(st.floats(0, 2000), st.sampled_from([(True, False), (False, True), (False, False)])))

@@ -55,8 +55,11 @@ class Getting:
 
     def ask(self, times: int = 1) -> None:
         one = Asker(
-            database=self.kit.database, config=lambda: self.kit.config, wake=threading.Event().set,
-            pulls=Pulls(database=self.kit.database, config=lambda: self.kit.config, keep=self.keep),
+            database=self.kit.database, presence=self.kit.presence, config=lambda: self.kit.config,
+            wake=threading.Event().set,
+            pulls=Pulls(
+                database=self.kit.database, presence=self.kit.presence, config=lambda: self.kit.config, keep=self.keep
+            ),
         )  # fmt: skip
         for _ in range(times):
             while not (due := one.questions()):

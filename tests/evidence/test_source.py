@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -151,3 +152,20 @@ def test_what_we_refuse_did_not_come() -> None:
 def test_an_archive_without_retrieval_says_so() -> None:
     with Archive(FIVE, models=("find",)) as archive, pytest.raises(TryAgain, match="no C-MOVE"):
         source(archive.port).move(STUDY, {SERIES: None}, "NODE")
+
+
+@pytest.mark.parametrize("what", ["C-FIND", "C-MOVE", "C-GET"])
+def test_one_that_never_comes_to_an_end_is_left(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    monkeypatch.setattr("node.evidence.source._MOST_SECONDS", 0.3)
+    monkeypatch.setattr("node.evidence.source._MOST_UNMOVED", 0.3)
+    wanted = {SERIES: [str(FIVE[0].SOPInstanceUID)]}
+    asking: dict[str, Callable[[Source, Archive], object]] = {
+        "C-FIND": lambda _, archive: read(archive),
+        "C-MOVE": lambda one, _: one.move(STUDY, wanted, "NODE"),
+        "C-GET": lambda one, _: one.get(STUDY, wanted, [(make.CT_IMAGE, "1.2.840.10008.1.2")], lambda *_: 0),
+    }
+    began = time.monotonic()
+    ends = pytest.raises(TryAgain, match=r"did not come to an end|nothing comes of it")
+    with Archive(FIVE, pending=True) as archive, ends:
+        asking[what](source(archive.port), archive)
+    assert time.monotonic() - began < 15

@@ -90,6 +90,24 @@ def test_a_study_over_associations_senders_and_processes_is_one_unit(postgresql_
     assert sum(level == "STUDY" for level, _ in source.asked) == len(readings)
 
 
+@pytest.mark.full
+def test_what_a_process_was_asking_when_it_was_killed_the_other_asks_within_seconds(postgresql_site: Site) -> None:
+    site = postgresql_site
+    with Recorder(ae_title="DEST") as to, Archive(SENT, hang=True) as source:
+        site.rules(RULES, port=source.port, to=to.port, quiet="10m", more="", title="ARCHIVE")
+        with site.process() as dying:
+            send(dying.port, SENT, calling_ae="CT1")
+            source.wait_until_asked()
+            with site.process() as living:
+                source.hang = False
+                began = time.monotonic()
+                dying.kill()
+                assert site.settled(4) == {"delivered": 4}
+                assert time.monotonic() - began < 25, "and not after a lease of ten minutes"
+                assert living.lives
+    assert evidence(site) == [EVIDENCE]
+
+
 @pytest.mark.parametrize("how", [pytest.param("move", marks=pytest.mark.full), "get"])
 def test_orthanc_counts_and_heals(sqlite_site: Site, tmp_path: Path, how: str) -> None:
     installed("Orthanc")

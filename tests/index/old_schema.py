@@ -24,7 +24,17 @@ def make_version_1(database: Database) -> None:
 
 
 def make_version_2(database: Database) -> None:
-    _make(database, _without(SINCE_3), "2")
+    _make(database, _claimed_by_nobody(_without(SINCE_3)), "2")
+
+
+def make_version_3(database: Database) -> None:
+    _make(database, _claimed_by_nobody(_without(())), "3")
+
+
+def _claimed_by_nobody(old: sa.MetaData) -> sa.MetaData:
+    for name in ("node_reading", "node_pull"):
+        old.tables[name]._columns.remove(old.tables[name].c.claimed)
+    return old
 
 
 def _without(names: Sequence[str]) -> sa.MetaData:

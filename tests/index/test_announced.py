@@ -24,7 +24,7 @@ def answered(kit: Kit, number: int, called: str = "NODE", **series: int) -> None
     of = Subject(peer="PACS", called_ae=called, study=STUDY)
     names = {"series": SERIES, "other": OTHER}
     with kit.database.durable.begin() as connection:
-        assert readings.claim(connection, of, number, float(number))
+        assert readings.claim(connection, of, number, float(number), "kit")
         counts = {names[name]: count for name, count in series.items()}
         readings.answer(connection, of, number, float(number), study=None, series=counts, instances={})
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from node.index import readings
-from node.index.readings import Subject
+from node.index.readings import LEFT, Subject
 from node.index.schema import pull
 from node.model import UnitKind
 from tests import make
@@ -14,15 +16,17 @@ OF = Subject(peer="CT1", called_ae="NODE", study="1.2")
 
 def test_a_question_is_taken_once(kit: Kit) -> None:
     with kit.database.derived.begin() as connection:
-        assert readings.claim(connection, OF, 1, 10.0)
-        assert not readings.claim(connection, OF, 1, 11.0)
-        assert [(one.number, one.at, one.answered) for one in readings.past(connection, OF)] == [(1, 10.0, False)]
+        assert readings.claim(connection, OF, 1, 10.0, "a")
+        assert not readings.claim(connection, OF, 1, 11.0, "b")
+        assert [(one.number, one.at, one.answered, one.claimed) for one in readings.past(connection, OF)] == [
+            (1, 10.0, False, "a")
+        ]
 
 
 def test_answers_and_failures_are_told_apart(kit: Kit) -> None:
     with kit.database.derived.begin() as connection:
         for number in (1, 2, 3):
-            readings.claim(connection, OF, number, float(number))
+            readings.claim(connection, OF, number, float(number), "a")
         readings.answer(connection, OF, 1, 1.5, study=None, series={"1.3": 4}, instances={})
         readings.fail(connection, OF, 2, "it is dead")
         found = readings.past(connection, OF)
@@ -31,10 +35,24 @@ def test_answers_and_failures_are_told_apart(kit: Kit) -> None:
     assert [(one["instances"], one["failure"]) for one in told] == [(4, ""), (None, "it is dead"), (None, "")]
 
 
-def begin(kit: Kit, now: float, wanted: dict[str, list[str] | None]) -> int | None:
+def test_a_question_that_is_asked_again_says_that_nobody_waits_for_the_one_before(kit: Kit) -> None:
+    with kit.database.derived.begin() as connection:
+        readings.claim(connection, OF, 1, 1.0, "dead")
+        readings.claim(connection, OF, 2, 2.0, "b")
+        assert [(one.failed, one.claimed) for one in readings.past(connection, OF)] == [(True, "dead"), (False, "b")]
+        # It lived after all: its answer counts.
+        readings.answer(connection, OF, 1, 3.0, study=4, series={}, instances={})
+        first, _ = readings.past(connection, OF)
+        assert (first.answered, first.failed) == (True, False)
+
+
+def begin(
+    kit: Kit, now: float, wanted: dict[str, list[str] | None], *, process: str = "a", others: Collection[str] = ("b",)
+) -> int | None:
     with kit.database.derived.begin() as connection:
         return readings.begin_pull(
-            connection, OF, wanted, missing=1, how="C-MOVE", now=now, lease=600.0, tries=2
+            connection, OF, wanted, missing=1, how="C-MOVE", now=now, lease=600.0, tries=2, process=process,
+            others=others,
         )  # fmt: skip
 
 
@@ -45,12 +63,18 @@ def end(kit: Kit, number: int) -> None:
 
 def test_one_pull_at_a_time_and_so_many_of_the_same(kit: Kit) -> None:
     assert begin(kit, 1.0, {"1.3": ["a"]}) == 1
-    assert begin(kit, 2.0, {"1.3": ["b"]}) is None, "one goes on"
+    assert begin(kit, 2.0, {"1.3": ["b"]}, process="b", others=("a",)) is None, "one goes on"
     end(kit, 1)
     assert begin(kit, 3.0, {"1.3": ["a"]}) == 2
     assert begin(kit, 700.0, {"1.3": ["a"]}) is None, "twice"
-    assert begin(kit, 700.0, {"1.3": ["b"]}) == 3, "whoever pulled the second time is dead"
-    assert [row["result"] for row in kit.rows(pull)] == ["1 sent", "", ""]
+    assert begin(kit, 700.0, {"1.3": ["b"]}, process="b", others=("a",)) == 3, "whoever pulled the second time hangs"
+    assert [row["result"] for row in kit.rows(pull)] == ["1 sent", LEFT, ""]
+
+
+def test_what_a_dead_process_was_pulling_another_pulls_at_once(kit: Kit) -> None:
+    assert begin(kit, 1.0, {"1.3": ["a"]}, process="dead") == 1
+    assert begin(kit, 2.0, {"1.3": ["a"]}, process="a", others=("b",)) == 2
+    assert [(row["finished"], row["result"]) for row in kit.rows(pull)] == [(2.0, LEFT), (None, "")]
 
 
 def test_what_came_of_a_study_says_what_may_come(kit: Kit) -> None:

@@ -16,7 +16,7 @@ from node.certificate.keys import Keys
 from node.certificate.statement import digest
 from node.errors import ConfigurationError
 from node.index import Database, certificates, connect
-from node.index.schema import VERSION, job, metadata, parcel
+from node.index.schema import VERSION, job, metadata, parcel, reading
 from node.index.versions import check, prepare, read_meta, write_meta
 from node.report import certificates as report
 from tests.index import old_schema
@@ -226,3 +226,20 @@ def test_what_it_lacks_and_nobody_can_know_is_refused_by_name(database_url: str,
         with pytest.raises(ConfigurationError, match=r"lacks node_certificate\.about: a program from before"):
             prepare(database.durable, tmp_path)
         assert "about" not in columns(database)["node_certificate"]
+
+
+def test_a_database_of_version_3_says_of_nothing_who_asked(database_url: str, tmp_path: Path) -> None:
+    with opened(database_url, tmp_path) as database:
+        old_schema.make_version_3(database)
+        insert = "INSERT INTO node_reading (peer, called_ae, study, number, at) VALUES ('P', 'N', '1.2', 1, 1.0)"
+        with database.durable.begin() as connection:
+            connection.exec_driver_sql(insert)
+        prepare(database.durable, tmp_path)
+        migrated = columns(database)
+        with database.durable.begin() as connection:
+            # A process of the older program may still be running: it goes on writing as it did.
+            connection.exec_driver_sql(insert.replace("1, 1.0", "2, 1.0"))
+            assert connection.scalars(sa.select(reading.c.claimed)).all() == ["", ""]
+            metadata.drop_all(connection)
+        prepare(database.durable, tmp_path)
+        assert migrated == columns(database)

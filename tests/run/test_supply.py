@@ -44,7 +44,7 @@ def test_a_job_is_told_what_others_counted_also_after_anonymize(working: Kit) ->
     (key,) = working.close()
     of = Subject(peer="PACS", called_ae="NODE", study=series[0].StudyInstanceUID)
     with working.database.durable.begin() as connection:
-        readings.claim(connection, of, 1, 1.0)
+        readings.claim(connection, of, 1, 1.0, "kit")
         readings.answer(connection, of, 1, 1.0, study=None, series={series[0].SeriesInstanceUID: 4}, instances={})
     working.run(key)
     assert "fewer_than_announced: 3 of 4 instances: PACS counted (C-FIND)" in working.reasons(key).pop()
