@@ -19,7 +19,7 @@ from typing import Any
 from pynetdicom import AE, evt
 from pynetdicom.presentation import PresentationContext, build_context
 
-from node.config import Node
+from node.config import Address, Node
 from node.dicom.part10 import IMPLEMENTATION_VERSION_NAME
 from node.dicom.uids import IMPLEMENTATION_CLASS_UID, is_storage, name_of
 from node.model import UID, Origin
@@ -114,7 +114,7 @@ class Receiver:
             why = error.strerror or str(error)
             if error.errno == errno.EADDRINUSE and {("::", address[1]), ("0.0.0.0", address[1])} <= set(addresses):
                 why += "; [::] takes IPv4 too, so leave 0.0.0.0 out"
-            raise OSError(error.errno, why, "{}:{}".format(*address)) from error
+            raise OSError(error.errno, why, str(Address(*address))) from error
         for server in self._servers:
             name = f"listen {server.server_address[1]}"
             threading.Thread(target=server.serve_forever, args=(_LISTENING,), name=name, daemon=True).start()

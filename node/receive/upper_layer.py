@@ -384,16 +384,17 @@ class UpperLayer(DULServiceProvider):
         if not count:
             self.event_queue.put("Evt17")
             return
-        self._pace.note(count, time.monotonic(), middle=self._in_the_middle())
-        if self._tell_apart(buffer[:count]) or self._in_the_middle():
+        middle, said = self._in_the_middle(), self._tell_apart(buffer[:count])
+        self._pace.note(said, time.monotonic(), middle=middle)
+        if said:
             self._idle_timer.restart()
 
-    def _tell_apart(self, data: memoryview) -> bool:
-        """Give everyone what is theirs of the bytes that came. False: they say nothing, as PDUs without fragments."""
-        said = False
+    def _tell_apart(self, data: memoryview) -> int:
+        """Give everyone what is theirs of the bytes that came. Returns how many were of messages and not of heads."""
+        said = 0
         try:
             for part in self._splitter.feed(data):
-                said = True
+                said += len(part.data)
                 if isinstance(part, Fragment):
                     if self.listener is None or not self.listener.fragment(part):
                         self._indicate(p_data(part.context_id, part.control, part.data))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -177,3 +178,15 @@ def test_an_image_that_breaks_off_before_its_pixel_data_is_refused_as_it_was(tmp
     assert refused.value.status == 0xC000
     assert not shelf.leftovers()
     assert not shelf.kept()
+
+
+def test_what_no_peer_sends_by_c_store_may_be_of_any_class(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.keeper = replace(shelf.keeper, sop_classes=lambda: ["1.2.840.10008.5.1.4.1.1.4"])
+    shelf.keeper.keep(SMALL.data, UID(EXPLICIT), ORIGIN)
+    arriving = shelf.keeper.begin(UID(EXPLICIT), ORIGIN, Command(sop_class=UID(CT), sop_instance=UID("1.2")))
+    arriving.write(SMALL.data)
+    with pytest.raises(Refused, match="node: sop_classes does not list") as refused:
+        arriving.keep()
+    assert refused.value.status == 0x0122
+    assert len(shelf.kept()) == 1
