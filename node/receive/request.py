@@ -17,9 +17,10 @@ _FIXED = struct.Struct(">HH16s16s32s")
 _HEAD = struct.Struct(">BBH")
 _APPLICATION, _CONTEXT, _USER_INFORMATION = 0x10, 0x20, 0x50
 _CONTEXT_PARTS = (0x30, 0x40)
-_VERSION_NAME, _IDENTITY = 0x55, 0x58
+_ROLES, _VERSION_NAME, _IDENTITY = 0x54, 0x55, 0x58
 _USER_PARTS = range(0x51, 0x59)
 """From the maximum length to the user identity (PS3.7 D.3.3)."""
+_LONGEST_UID = 64 + 1  # some pad it
 _KINDS = range(1, 6)
 """Of a user identity (PS3.7 Table D.3-14)."""
 
@@ -87,13 +88,18 @@ def _context(value: bytes) -> bytes:
         raise Unreadable("an association request with a presentation context of less than 4 bytes")
     if not value[0] & 1:
         raise Unreadable(f"an association request whose presentation context ID {value[0]} is not odd")
-    return value[:4] + b"".join(_item(part, what) for part, what in _items(value[4:]) if part in _CONTEXT_PARTS)
+    parts = [(part, what) for part, what in _items(value[4:]) if part in _CONTEXT_PARTS]
+    if any(len(what) > _LONGEST_UID for _, what in parts):
+        raise Unreadable(f"an association request whose presentation context {value[0]} names what is no UID")
+    return value[:4] + b"".join(_item(part, what) for part, what in parts)
 
 
 def _wanted(part: int, value: bytes) -> bool:
     """Whether an item of the user information is to be read."""
     if part == _VERSION_NAME:  # up to 16 characters, and says nothing that is needed (PS3.7 D.3.3.2.2)
         return len(value) <= 16 and value.isascii() and value.decode("ascii").isprintable()
+    if part == _ROLES:  # without it the roles are as they are by default (PS3.7 D.3.3.4)
+        return all(role in (0, 1) for role in value[-2:])
     if part == _IDENTITY:
         return bool(value) and value[0] in _KINDS
     return part in _USER_PARTS

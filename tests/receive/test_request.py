@@ -61,6 +61,7 @@ UNUSUAL = [
     pytest.param(request(user=USER + item(0x59, b"\0\0")), id="an answer to a user identity"),
     pytest.param(request(user=USER + item(0x55, b"Version 4.20 of the software")), id="a long version name"),
     pytest.param(request(user=USER + item(0x55, b"V\xe94")), id="a version name that is not ASCII"),
+    pytest.param(request(user=USER + item(0x54, b"\0\3" + b"1.2" + b"\5\7")), id="roles that are none"),
     pytest.param(request(user=USER + identity(9, b"joe")), id="a user identity of a kind that is not known"),
     pytest.param(
         request(contexts=item(0x20, b"\1\0\0\0" + item(0x30, VERIFICATION.encode()) + item(0x40, IMPLICIT)
@@ -99,6 +100,10 @@ def test_what_is_unusual_in_a_request_keeps_nobody_out(
         (request(called=b"\0" * 16), "whose called AE title is empty; set it there"),
         (request(contexts=item(0x20, b"\2\0\0\0" + CONTEXT[8:])), "whose presentation context ID 2 is not odd"),
         (request(contexts=item(0x20, b"\1")), "a presentation context of less than 4 bytes"),
+        (
+            request(contexts=CONTEXT + item(0x20, b"\3\0\0\0" + item(0x30, b"1" * 70))),
+            "whose presentation context 3 names what is no UID",
+        ),
         (request(user=USER + b"\x58\0\0\xff"), "whose item of type 0x58 is longer than what is there"),
         (request(more=b"\0"), "with bytes behind its last item"),
         (b"\1\0\0\0\0\4NODE", "an association request of 4 bytes, which is less than it begins with"),
