@@ -204,6 +204,7 @@ class Service:
         config = self.rules.current()
         _make_folders(self.database, config)
         self.engine.allow(_limits(config))
+        self.receiver.rules_changed()
         if self.receivers is not None:
             self.receivers.recall_lent()
         self.wake.set()

@@ -223,7 +223,7 @@ def _keeper(ground: _Ground, rows: RowWriter) -> Keeper:
     return Keeper(
         spool=ground.spool, presence=ground.presence, hand_on=rows.put, reach=ground.reach,
         watermark=ground.watermark,
-        largest=lambda: rules.current().node.limits.instance,
+        largest=lambda: rules.current().node.limits.instance, sop_classes=lambda: rules.current().node.sop_classes,
         charset=lambda origin: rules.current().charset_of(origin),
     )  # fmt: skip
 
@@ -240,8 +240,12 @@ def _receivers(ground: _Ground, rows: RowWriter) -> Receivers:
     rules = ground.rules
 
     def terms(origin: Origin) -> Terms:
-        limits = rules.current().node.limits
-        return Terms(largest=limits.instance, keep_free=limits.keep_free, charset=rules.current().charset_of(origin))
+        config = rules.current()
+        limits = config.node.limits
+        return Terms(
+            largest=limits.instance, keep_free=limits.keep_free, charset=config.charset_of(origin),
+            sop_classes=config.node.sop_classes,
+        )  # fmt: skip
 
     return Receivers(
         data=rules.current().node.data, process=ground.presence.process, sessions=ground.sessions, terms=terms,

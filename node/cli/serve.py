@@ -34,7 +34,7 @@ def serve(path: Path) -> int:
     hung_up = done if sys.stdin is not None and sys.stdin.isatty() else again
     signal.signal(signal.SIGHUP, lambda *_: hung_up.set())
 
-    from node.config import load
+    from node.config import Address, load
     from node.report.log import configure
     from node.service import build
     from node.spool.alone import Alone
@@ -65,7 +65,7 @@ def serve(path: Path) -> int:
     # Headers are many small objects without cycles, associations are rings of objects: a look at the young is rare, and
     # a look at all comes soon after it. With Python's 10 and 10 none came in ten minutes of short associations.
     gc.set_threshold(50_000, 2, 2)
-    addresses = ", ".join(f"{host}:{port}" for host, port in service.listening)
+    addresses = ", ".join(str(Address(*each)) for each in service.listening)
     print(f"dicom-node ready: {'/'.join(config.node.ae_title)} on {addresses}, data in {config.node.data}", flush=True)
     while not done.wait(1.0):
         # The system may hand a signal to any thread, and Python runs its handler only when this one wakes up.
@@ -106,7 +106,7 @@ def _why(error: OSError, config: Config) -> str:
     what = error.strerror or str(error)
     if error.filename is None:
         return f"node: status: cannot listen on {config.node.status}: {what}"
-    if error.filename in [f"{one.address.host}:{one.address.port}" for one in config.node.listen]:
+    if error.filename in [str(one.address) for one in config.node.listen]:
         return f"node: listen: cannot listen on {error.filename}: {what}"
     return f"{error.filename} cannot be used: {what}"
 

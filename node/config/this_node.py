@@ -153,7 +153,8 @@ class Node(Section):
     senders: Literal["anyone", "peers"] = "anyone"
     """Who may send: anyone, or only those in `peers`. Must be written when `listen` is not loopback."""
     sop_classes: UidNames = ()
-    """Storage SOP classes that are accepted, by UID or keyword (`CTImageStorage`); default: all."""
+    """Storage SOP classes that C-STORE may bring, by UID or keyword (`CTImageStorage`), in whichever presentation
+    context; default: all."""
     transfer_syntaxes: UidNames = ()
     """Transfer syntaxes that are accepted, by UID or keyword (`ExplicitVRLittleEndian`); default: all."""
     limits: Limits = Limits()

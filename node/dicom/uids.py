@@ -131,6 +131,12 @@ def name_of(uid: str) -> str:
     return entry[0] if entry else uid
 
 
+def full_name(uid: str) -> str:
+    """The UID and, where the standard has one, its name: `1.2.840.10008.1.1 (Verification SOP Class)`."""
+    name = name_of(uid)
+    return uid if name == uid else f"{uid} ({name})"
+
+
 def _described(uid: str, name: str) -> TransferSyntax:
     video = uid.startswith((f"{_PREFIX}.4.10", f"{_PREFIX}.7."))
     referenced = uid in _JPIP or uid.startswith(f"{_PREFIX}.7.")

@@ -5,7 +5,7 @@ Pure, but that a passcode is read where rules.yaml says it is."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
 
 from node.config import Config, Peer
@@ -21,7 +21,9 @@ class User:
 
     kind: int
     name: bytes
-    passcode: bytes = b""
+    passcode: bytes = field(default=b"", repr=False)
+    asks: bool = False
+    """For an answer that confirms it."""
 
 
 USER, USER_AND_PASSCODE = 1, 2
@@ -33,11 +35,15 @@ class Caller:
     """Who asks for an association: what its request says, and its connection."""
 
     origin: Origin
+    secured: bool = False
+    """It came under TLS."""
     certificate: Certificate | None = None
     """Verified; None without TLS, and where it showed none."""
     user: User | None = None
 
 
+_SHOWN = 4
+"""Names or addresses in a line."""
 CALLED_AE = (1, 1, 7)
 CALLING_AE = (1, 1, 3)
 NO_IDENTITY = (1, 2, 1)
@@ -58,7 +64,7 @@ def admit(config: Config, caller: Caller, places: Sequence[Place], settled: floa
     peers = list(config.peers_of([origin]))
     if config.node.senders == "peers" and not peers:
         why = f'"{origin.calling_ae}" at {origin.sender} is none of peers, and node: senders says peers'
-        return Reject(*CALLING_AE, "calling_ae", why)
+        return Reject(*CALLING_AE, "calling_ae", why + _nearly(config, origin))
     vouched = _vouched(config, caller)
     if isinstance(vouched, Reject):
         return vouched
@@ -66,6 +72,17 @@ def admit(config: Config, caller: Caller, places: Sequence[Place], settled: floa
     if isinstance(found, Full):
         return Reject(*LOCAL_LIMIT, found.limit, found.why)
     return Admitted(found.instead_of, identified=vouched)
+
+
+def _nearly(config: Config, origin: Origin) -> str:
+    """What is nearest to the sender among the peers, behind the line that it is none of them."""
+    title = origin.calling_ae
+    same = [peer for peer in config.peers.values() if peer.ae_title == title]
+    if same:
+        hosts = [str(one.network_address) if one.num_addresses == 1 else str(one) for peer in same for one in peer.host]
+        return f"; the host of its peer is {', '.join(hosts[:_SHOWN])}{' and others' * (len(hosts) > _SHOWN)}"
+    other = next((peer for peer in config.peers.values() if peer.ae_title.casefold() == title.casefold()), None)
+    return f'; peers has "{other.ae_title}", and AE titles differ by case' if other is not None else ""
 
 
 def _vouched(config: Config, caller: Caller) -> bool | Reject:
@@ -93,7 +110,13 @@ def _certified(peer: Peer, caller: Caller) -> Reject | None:
     shown = caller.certificate
     if peer.certificate is None or (shown is not None and shown.answers_to(peer.certificate)):
         return None
-    other = f"the SHA-256 of the one it showed is {shown.sha256}" if shown else "it showed none"
+    if shown is not None:
+        names = ", ".join(sorted(shown.names)[:_SHOWN]) or "nobody"
+        other = f"it showed that of {names} (SHA-256 {shown.sha256}); where that is right, name it there"
+    elif caller.secured:
+        other = "it showed none; give it one that `ca` of node: listen vouches for"
+    else:
+        other = "it came without TLS; have it send to an address of node: listen that has tls"
     why = f'"{peer.ae_title}" is admitted only with the certificate that its peer names; {other}'
     return Reject(*CALLING_AE, "certificate", why)
 

@@ -23,7 +23,7 @@ from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
 from node.model import UID
-from node.receive.admission import User, plain
+from node.receive.admission import Caller, User, plain
 from node.receive.bell import Ringing
 from node.receive.pdata import COMMAND, LAST, LONGEST_PDU, p_data
 from node.receive.unasked import Unasked
@@ -103,10 +103,9 @@ class Server(ThreadedAssociationServer):
         """What a connection is called in `unasked`."""
         return self.server_address, client_address
 
-    def asked(self, client_address: Any) -> None:
-        """The connection is counted no more."""
-        if self.unasked is not None:
-            self.unasked.leave(self.called(client_address))
+    def asked(self, client_address: Any) -> bool:
+        """The connection is counted no more. False: it was not, as when it was ended to make room and that is said."""
+        return self.unasked is None or self.unasked.leave(self.called(client_address))
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """One line, where Python prints twenty: who connects again and again would fill the log with them."""
@@ -163,13 +162,15 @@ class Acceptance(Association):
 
     dul: UpperLayer
 
-    def __init__(self, ae: Any, acceptor: Acceptor, asked: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, ae: Any, acceptor: Acceptor, asked: Callable[[], bool] = lambda: True) -> None:
         self._bell = threading.Event()  # first: super() sets time-outs, which ring it
         super().__init__(ae, "acceptor")
         self._told = acceptor
+        self.caller: Caller | None = None
+        """Who asked for it."""
         self.asked = asked
-        """To be called when its request is here."""
-        self.dul = UpperLayer(self, on_end=self.wake, unasked=acceptor.not_asked)
+        """To be called when its request is here, or will not be. False: why is said already."""
+        self.dul = UpperLayer(self, on_end=self.wake, unasked=self._not_asked)
         self.dul.to_user_queue = Ringing(self.wake)
         self.dimse.msg_queue = Ringing(self.wake)
         # Once more: these are set on the upper layer, and super() had set them on its own.
@@ -182,6 +183,10 @@ class Acceptance(Association):
             self._handlers.update(_ASKED)
         self.bind(evt.EVT_DIMSE_RECV, standard_dimse_recv_handler)
         self.bind(evt.EVT_DIMSE_SENT, standard_dimse_sent_handler)
+
+    def _not_asked(self, address: str, why: str) -> None:
+        if self.asked():
+            self._told.not_asked(address, why)
 
     def wake(self) -> None:
         """There is something to look at: a message, or the end of the upper layer."""
@@ -310,8 +315,8 @@ class Handler(RequestHandler):
         else:
             self._asked()
 
-    def _asked(self) -> None:
-        self.server.asked(self.client_address)
+    def _asked(self) -> bool:
+        return self.server.asked(self.client_address)
 
     def _secured(self, certificates: Certificates) -> bool:
         try:
@@ -322,7 +327,8 @@ class Handler(RequestHandler):
             self.request = secure(self.request, certificates.context(), _HANDSHAKE)
         except OSError as error:
             self.request.close()
-            self.acceptor.not_secured(str(self.client_address[0]), error)
+            if self._asked():
+                self.acceptor.not_secured(str(self.client_address[0]), error)
             return False
         return True
 
@@ -351,10 +357,10 @@ class Handler(RequestHandler):
         return association
 
 
-def certificate_of(association: Any) -> Certificate | None:
-    """The one that the sender showed; None without TLS too."""
+def certificate_of(association: Any) -> tuple[bool, Certificate | None]:
+    """Whether it is under TLS, and the certificate that the sender showed there."""
     connection = association.dul.socket and association.dul.socket.socket
-    return Certificate.of(connection) if isinstance(connection, Channel) else None
+    return (True, Certificate.of(connection)) if isinstance(connection, Channel) else (False, None)
 
 
 def user_of(association: Any) -> User | None:
@@ -362,7 +368,10 @@ def user_of(association: Any) -> User | None:
     item = association.requestor.user_identity
     if item is None:
         return None
-    return User(kind=item.user_identity_type, name=item.primary_field or b"", passcode=item.secondary_field or b"")
+    return User(
+        kind=item.user_identity_type, name=item.primary_field or b"", passcode=item.secondary_field or b"",
+        asks=bool(item.positive_response_requested),
+    )  # fmt: skip
 
 
 def confirm_user(association: Any) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from node.config import Node
 from node.dicom.negotiation import choose
-from node.dicom.uids import is_storage, name_of
+from node.dicom.uids import full_name, is_storage, name_of
 from node.model import UID
 
 VERIFICATION = UID("1.2.840.10008.1.1")
@@ -26,9 +26,9 @@ def decide(node: Node, sop_class: str, proposed: Sequence[UID]) -> UID | Decline
     if sop_class == VERIFICATION:
         return choose(proposed) or Declined("transfer_syntax", _none_fits(sop_class, proposed))
     if not is_storage(sop_class):
-        return Declined("sop_class", f"proposed {_named(sop_class)}, which is no storage class")
+        return Declined("sop_class", f"proposed {full_name(sop_class)}, which is no storage class")
     if node.sop_classes and sop_class not in node.sop_classes:
-        return Declined("sop_class", f"proposed {_named(sop_class)}; node: sop_classes does not list it")
+        return Declined("sop_class", f"proposed {full_name(sop_class)}; node: sop_classes does not list it")
     allowed = [uid for uid in proposed if not node.transfer_syntaxes or uid in node.transfer_syntaxes]
     chosen = choose(allowed)
     if chosen is not None:
@@ -40,11 +40,6 @@ def decide(node: Node, sop_class: str, proposed: Sequence[UID]) -> UID | Decline
         "transfer_syntax",
         f"proposed {', '.join(proposed)} for {name_of(sop_class)}; node: transfer_syntaxes does not list {its}",
     )
-
-
-def _named(uid: str) -> str:
-    name = name_of(uid)
-    return uid if name == uid else f"{uid} ({name})"
 
 
 def _none_fits(sop_class: str, proposed: Sequence[UID]) -> str:

@@ -14,7 +14,13 @@ from typing import Protocol
 
 from node.dicom import command as dimse
 from node.dicom.encoding import Malformed
-from node.dicom.status import DOES_NOT_MATCH, INVALID_INSTANCE, PROCESSING_FAILURE, SUCCESS
+from node.dicom.status import (
+    DOES_NOT_MATCH,
+    INVALID_INSTANCE,
+    PROCESSING_FAILURE,
+    SOP_CLASS_NOT_SUPPORTED,
+    SUCCESS,
+)
 from node.dicom.uids import tolerable_uid, valid_uid
 from node.errors import Refused
 from node.model import UID, Identity, Origin
@@ -246,7 +252,8 @@ class Conversation:
         try:
             identity = self._keep(storing)
         except Refused as error:
-            if not error.said:
+            # Of a SOP class that is not listed one line is enough, whatever comes of it.
+            if not error.said and (error.status != SOP_CLASS_NOT_SUPPORTED or session.first(str(error))):
                 log.warning("instance of %s at %s refused: %s", session.origin.calling_ae, session.origin.sender, error)
             self.told.refused(session.origin, error.status)
             return error.status

@@ -7,15 +7,15 @@ the status to answer, and leaves no trace on the disk.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from node.dicom.encoding import Malformed
 from node.dicom.header import Reading, read_header
 from node.dicom.identity import agree, begin_as_data, identify, study_and_series
-from node.dicom.status import CANNOT_UNDERSTAND, OUT_OF_RESOURCES
-from node.dicom.uids import transfer_syntax
+from node.dicom.status import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, SOP_CLASS_NOT_SUPPORTED
+from node.dicom.uids import full_name, transfer_syntax
 from node.errors import Refused
 from node.model import UID, Arrival, Identity, Origin
 from node.receive.watermark import Promise, Watermark
@@ -44,10 +44,17 @@ class Keeper:
     charset: Callable[[Origin], str | None]
     """The character set of a peer whose data sets name none."""
     reach: Callable[[str], None]
+    sop_classes: Callable[[], Collection[str]] = tuple
+    """Those that C-STORE may bring; empty for all. A presentation context is accepted for one of them, and a sender
+    may put another one into it."""
 
     def begin(self, transfer_syntax: UID, origin: Origin, command: Command) -> Arriving:
         """Start to take one instance whose bytes come by and by. Never raises: what refuses it is said at its end."""
-        return Arriving(self, transfer_syntax, origin, command)
+        arriving, listed = Arriving(self, transfer_syntax, origin, command), self.sop_classes()
+        if listed and command.sop_class not in listed:
+            why = f"it is of {full_name(command.sop_class)}, which node: sop_classes does not list"
+            arriving.refuse(Refused(SOP_CLASS_NOT_SUPPORTED, why))
+        return arriving
 
     def keep(
         self, data: bytes | memoryview, transfer_syntax: UID, origin: Origin, command: Command | None = None
@@ -64,7 +71,7 @@ class Keeper:
         if command is None:
             identity = identify(self.read(data, transfer_syntax, origin).header, transfer_syntax)
             command = Command(sop_class=identity.sop_class, sop_instance=identity.sop_instance)
-        arriving = self.begin(transfer_syntax, origin, command)
+        arriving = Arriving(self, transfer_syntax, origin, command)
         try:
             arriving.write(data)
             return arriving.keep()
@@ -118,6 +125,10 @@ class Arriving:
         except Refused as error:
             self._refused = error
             self.discard()
+
+    def refuse(self, why: Refused) -> None:
+        """Before anything is written: nothing will be, and `keep` raises it."""
+        self._refused = why
 
     def keep(self) -> tuple[Kept, Identity]:
         """The data set is over. Returns when it is on stable storage and counted: then success may be answered.

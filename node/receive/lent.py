@@ -27,7 +27,8 @@ from node.receive.turns import Turns
 log = logging.getLogger("node.receive")
 
 PAUSE = 0.25
-"""Seconds after which an association on which nothing comes goes back."""
+"""Seconds after which an association on which no message comes goes back."""
+_TOO_LITTLE = "too little in the middle of a message"
 _SHARE = 1 << 20
 """Bytes after which others have their turn, when one comes without end."""
 
@@ -44,6 +45,10 @@ class Lent:
     bell: Bell = field(default_factory=Bell)
     _splitter: Splitter = field(default_factory=Splitter)
     _pace: Pace = field(default_factory=Pace)
+    _said: int = 0
+    """Bytes of messages in what came last: heads, and PDUs and fragments with nothing in them, say nothing."""
+    _heard: float = field(default_factory=time.monotonic)
+    """When any came."""
     _command: tuple[int, bytes] | None = None
     _broken: str = ""
     _gone: bool = False
@@ -126,7 +131,7 @@ class Lent:
                 if between:
                     return self._back()
                 if self._pace.too_slow(time.monotonic()):
-                    return self._back(broken="too little in the middle of a message")
+                    return self._back(broken=_TOO_LITTLE)
                 continue
             except OSError:
                 count = 0
@@ -136,20 +141,34 @@ class Lent:
             if taken >= _SHARE:
                 taken = 0
                 self.turns.pass_on()
-            self._pace.note(count, time.monotonic(), middle=not between)
             if (back := self._take(conversation, buffer[:count])) is not None:
                 return back
+            now = time.monotonic()
+            self._pace.note(self._said, now, middle=not between)
+            if self._said:
+                self._heard = now
+            elif self._splitter.between and not conversation.busy:
+                if self._pause() <= 0:
+                    return self._back()
+            elif self._pace.too_slow(now):
+                return self._back(broken=_TOO_LITTLE)
+
+    def _pause(self) -> float:
+        """Seconds that are left for the next message to come."""
+        return self._heard + PAUSE - time.monotonic()
 
     def _readable(self, between: bool) -> bool:
         if not between:
             acknowledge(self.connection)
-        patience = PAUSE if between else max(0.0, self._pace.remaining(time.monotonic()))
+        patience = max(0.0, self._pause() if between else self._pace.remaining(time.monotonic()))
         return self.bell.wait(self.connection.fileno(), patience * 1000 + 1)
 
     def _take(self, conversation: Conversation, data: memoryview) -> Return | None:
         """Tell apart what came; a Return when it is to be answered by the node."""
+        self._said = 0
         try:
             for part in self._splitter.feed(data):
+                self._said += len(part.data)
                 if not isinstance(part, Fragment):
                     return self._back(pdu=part.data, rest=self._behind(data))
                 if not conversation.fragment(part):

@@ -12,6 +12,7 @@ import socket
 import struct
 import threading
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -66,6 +67,8 @@ class Loan:
     keep_free: int
     charset: str | None
     """Of data sets of this sender that name none."""
+    sop_classes: Collection[str] = ()
+    """As the keeper's."""
 
     @property
     def origin(self) -> Origin:

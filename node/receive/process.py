@@ -126,7 +126,14 @@ class Process:
         connection.settimeout(STALLED)
         self.keep_free = loan.keep_free
         self.lent[loan.number] = lent = Lent(loan, connection, self._turns)
-        threading.Thread(target=self._serve, args=(lent,), name=f"association {loan.number}", daemon=True).start()
+        thread = threading.Thread(target=self._serve, args=(lent,), name=f"association {loan.number}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system gives no more threads
+            del self.lent[loan.number]
+            connection.close()
+            lent.bell.close()
+            self.pipe.send(("full", loan.number, str(error)))
 
     def _serve(self, lent: Lent) -> None:
         told = Told(
@@ -143,6 +150,7 @@ class Process:
         return Keeper(
             spool=self.spool, presence=self.presence, hand_on=self._hand_on, watermark=self._watermark,
             largest=lambda: loan.largest, charset=lambda origin: loan.charset, reach=lambda point: None,
+            sop_classes=lambda: loan.sop_classes,
         )  # fmt: skip
 
     def _hand_on(self, kept: Kept, arrival: Arrival) -> None:

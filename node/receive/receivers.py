@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,7 +33,7 @@ from node.spool import Kept
 log = logging.getLogger("node.receive")
 
 _AGAIN = 30.0
-"""Seconds after a process could not be started, or died, before another one is."""
+"""Seconds after a process could not be started, or died, before another one is; or before a full one gets more."""
 _HUNG = 60.0
 """Seconds without a word from a process that was asked. The thread that answers touches no disk."""
 _SILENT = 5.0
@@ -64,6 +64,7 @@ class Terms:
     largest: int
     keep_free: int
     charset: str | None
+    sop_classes: Collection[str] = ()
 
 
 @dataclass(slots=True)
@@ -80,11 +81,13 @@ class _One:
     """Since when it owes an answer, on the monotonic clock."""
     told: bool = False
     """That it is asked: one that does not read has no room for the question either."""
+    full_until: float = 0.0
+    """It had no thread for one more; on the monotonic clock."""
 
-    def silent(self, now: float) -> bool:
-        """It has not answered for a while."""
+    def takes(self, now: float) -> bool:
+        """Whether it gets one more association."""
         asked = self.asked  # whoever hears it answer forgets it at any moment
-        return asked is not None and now - asked > _SILENT
+        return self.ready and now >= self.full_until and (asked is None or now - asked <= _SILENT)
 
     def indexed(self, count: int) -> None:
         with contextlib.suppress(OSError):
@@ -139,7 +142,7 @@ class Receivers:
                 return False
             self._start_all()
             now = time.monotonic()
-            ready = [one for one in self._ones if one.ready and not one.silent(now)]
+            ready = [one for one in self._ones if one.takes(now)]
             if not ready:
                 return False
             session = self.sessions.lend(layer.key)
@@ -222,7 +225,7 @@ class Receivers:
         terms = self.terms(session.origin)
         return Loan(
             number=number, session=session, contexts=layer.contexts, largest=terms.largest,
-            keep_free=terms.keep_free, charset=terms.charset,
+            keep_free=terms.keep_free, charset=terms.charset, sop_classes=terms.sop_classes,
         )  # fmt: skip
 
     def _start_all(self) -> None:
@@ -312,6 +315,8 @@ class Receivers:
                     layer = one.lent.pop(number)
                 self.sessions.back(layer.key, back.session)
                 layer.give_back(back)
+            case ("full", number, why):
+                self._full(one, number, why)
             case ("refused", origin, status):
                 self.told.refused(origin, status)
             case ("line", name, level, text):
@@ -321,6 +326,16 @@ class Receivers:
                     self.watermark.look_again()
             case ("ready",):
                 self._share_with(one)
+
+    def _full(self, one: _One, number: int, why: str) -> None:
+        """It could not take one, and nothing of it is read: that goes on here, or in another process."""
+        with self._lock:
+            one.full_until = time.monotonic() + _AGAIN
+            layer = one.lent.pop(number)
+        log.warning("a receiver process takes no more associations for %.0f s: %s; the node receives them itself, see "
+                    "the limit of threads and memory it runs under", _AGAIN, why)  # fmt: skip
+        self.sessions.back(layer.key, None)
+        layer.give_back(Return(session=None, splitter=Splitter()))
 
     def _share_with(self, one: _One) -> None:
         """It is ready: half of what the busiest has comes back, and will be lent to this one."""

@@ -19,7 +19,7 @@ from typing import Any
 from pynetdicom import AE, evt
 from pynetdicom.presentation import PresentationContext, build_context
 
-from node.config import Node
+from node.config import Address, Node
 from node.dicom.part10 import IMPLEMENTATION_VERSION_NAME
 from node.dicom.uids import IMPLEMENTATION_CLASS_UID, is_storage, name_of
 from node.model import UID, Origin
@@ -49,6 +49,8 @@ log = logging.getLogger("node.receive")
 
 _NOTHING = UID("2.25.0")
 """Stands for the syntax of a context that gets none: nobody proposes it, so the answer is "not supported"."""
+_UNKNOWN = UID("2.25.1")
+"""Stands for what a context without any proposes: it is never ours."""
 _PDU = 1 << 20
 """Largest PDU we ask for. None is held in memory, and an instance in fewer of them is written in fewer pieces."""
 _LISTENING = 0.1
@@ -114,7 +116,7 @@ class Receiver:
             why = error.strerror or str(error)
             if error.errno == errno.EADDRINUSE and {("::", address[1]), ("0.0.0.0", address[1])} <= set(addresses):
                 why += "; [::] takes IPv4 too, so leave 0.0.0.0 out"
-            raise OSError(error.errno, why, "{}:{}".format(*address)) from error
+            raise OSError(error.errno, why, str(Address(*address))) from error
         for server in self._servers:
             name = f"listen {server.server_address[1]}"
             threading.Thread(target=server.serve_forever, args=(_LISTENING,), name=name, daemon=True).start()
@@ -164,7 +166,9 @@ class Receiver:
             called_ae=str(request.called_ae_title).strip(),
             sender=plain(str(association.requestor.address)),
         )
-        caller = Caller(origin=origin, certificate=certificate_of(association), user=user_of(association))
+        secured, certificate = certificate_of(association)
+        caller = Caller(origin=origin, secured=secured, certificate=certificate, user=user_of(association))
+        association.caller = caller
         verdict = self.sessions.enter(association, origin, lambda places: self._admit(caller, places))
         if isinstance(verdict, Reject):
             self.told.turned_away("association", verdict.reason)
@@ -177,6 +181,12 @@ class Receiver:
             return
         if verdict.identified:
             confirm_user(association)
+        elif caller.user is not None and caller.user.asks:
+            self.lines.say(
+                origin.sender, (origin.calling_ae, "confirm"),
+                f"{origin.calling_ae} at {origin.sender} asks to have its user identity confirmed, and no identity is "
+                "set in its peer: one that insists ends the association; set it, or take that out there",
+            )  # fmt: skip
         if verdict.instead_of is not None:
             self._make_room(verdict.instead_of, origin)
         association.network_timeout = self.idle(origin)
@@ -184,6 +194,22 @@ class Receiver:
         for context in request.presentation_context_definition_list:
             self._propose(context, origin, accepted)
         association.acceptor.supported_contexts = [self._supported(sop, ts) for sop, ts in accepted.items()]
+
+    def rules_changed(self) -> None:
+        """Whoever would not be let in any more goes: one that a receiver process has, after the instance in flight.
+        Limits hold for newcomers, but for the time after which an association is idle."""
+        for place in self.sessions.places():
+            association: Any = place.key
+            verdict, origin = self.admit(association.caller, ()), place.origin
+            if isinstance(verdict, Reject):
+                self.told.turned_away("ended", "rules")
+                text = (
+                    f"association of {origin.calling_ae} at {origin.sender} ended, as the rules changed: {verdict.why}"
+                )
+                self.lines.say(origin.sender, (origin.calling_ae, origin.called_ae, "rules"), text)
+                end(association)
+            else:
+                association.network_timeout = self.idle(origin)
 
     def not_secured(self, address: str, error: OSError) -> None:
         """As Acceptor says."""
@@ -247,6 +273,8 @@ class Receiver:
         known = accepted.setdefault(sop_class, [])
         if isinstance(decided, Declined):
             chosen = _NOTHING
+            if not proposed:  # pynetdicom fails over a context that names none
+                context.transfer_syntax = [_UNKNOWN]
         else:
             chosen = decided
             context.transfer_syntax = [chosen]

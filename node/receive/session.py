@@ -14,6 +14,8 @@ from node.model import Identity, Origin
 from node.receive.irregular import Irregular
 from node.receive.places import Admitted, Place, Reject
 
+_LINES = 100
+"""Lines that are not said twice about one association; a sender that makes up more is not worth one."""
 _REMEMBERED = 500
 """Units that an association is known to contribute to; a day-long one forgets the oldest."""
 
@@ -49,6 +51,8 @@ class Session:
     irregular: Irregular = field(default_factory=Irregular)
     arriving: Belongs | None = None
     """What it is in the middle of; its first instance is of a unit that it has not contributed to yet."""
+    said: set[str] = field(default_factory=set)
+    """Lines about it that are not repeated."""
     last_call: bool = False
     """The node stops: the instance in flight is answered, the next one is not."""
 
@@ -59,6 +63,13 @@ class Session:
             self.contributed.move_to_end(key)
         while len(self.contributed) > _REMEMBERED:
             self.contributed.popitem(last=False)
+
+    def first(self, line: str) -> bool:
+        """Whether this line is said for the first time."""
+        if line in self.said or len(self.said) >= _LINES:
+            return False
+        self.said.add(line)
+        return True
 
     def coming(self) -> set[str]:
         """Units of the instance that is arriving."""
@@ -166,6 +177,7 @@ class Sessions:
             if session is not None:
                 if returned is not None:
                     session.contributed, session.irregular = returned.contributed, returned.irregular
+                    session.said = returned.said
                 session.phase, session.since, session.last_call = Phase.IDLE, time.monotonic(), False
             self._tell()
 

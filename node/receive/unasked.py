@@ -74,13 +74,15 @@ class Unasked:
             why = f"{self.most} connections had asked for no association yet, most of them from there"
             self.ended(goes.address, why)
 
-    def leave(self, key: Hashable) -> None:
-        """It asked, or is over."""
+    def leave(self, key: Hashable) -> bool:
+        """It asked, or is over. False: it was not there any more, as after it was ended for another one."""
         with self._left:
             one = self._there.pop(key, None)
-            if one is not None:
-                one.connection.close()
-                self._left.notify()
+            if one is None:
+                return False
+            one.connection.close()
+            self._left.notify()
+            return True
 
     def end_all(self) -> None:
         """The node stops."""

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from pynetdicom.dul import DULServiceProvider
 
+from node.receive.admission import plain
 from node.receive.bell import Bell, Ringing
 from node.receive.buffers import Buffers
 from node.receive.goodbye import Goodbye
@@ -27,6 +28,7 @@ from node.receive.pace import Pace
 from node.receive.pdata import COMMAND, LAST, Fragment, Splitter, Unreadable, begins_to_store, p_data
 from node.receive.pipe import Return
 from node.receive.quick import acknowledge
+from node.receive.request import readable
 from node.receive.timer import SteadyTimer
 from node.receive.whole import read_pdu
 from node.tls import Channel
@@ -96,11 +98,10 @@ class UpperLayer(DULServiceProvider):
         self._messages = Ringing(self._ring)
         self.artim_timer: SteadyTimer = SteadyTimer(30)
         self._idle_timer = SteadyTimer(60)
-        self._splitter, self._pace = Splitter(), Pace()
+        self._splitter, self._pace, self._buffers = Splitter(), Pace(), Buffers()
         self.lender: Lender | None = None
         self._lent = self._recalled = False
         self._returned: queue.SimpleQueue[Return] = queue.SimpleQueue()
-        self._buffers = Buffers()
         self._goodbye = Goodbye()
 
     def _ring(self) -> None:
@@ -283,8 +284,8 @@ class UpperLayer(DULServiceProvider):
             self._no_request(read.why)
         if read.event:
             self.event_queue.put(read.event)
-        elif not self._indicate(read.pdu):
-            self._no_request("its association request cannot be read")
+        elif why := self._indicate(read.pdu):
+            self._no_request(why)
 
     def _no_request(self, why: str) -> None:
         if self.state_machine.current_state == WAITING:
@@ -312,9 +313,7 @@ class UpperLayer(DULServiceProvider):
 
     def _patience(self) -> float | None:
         """Milliseconds after which something has to be looked at though nothing happened."""
-        waits = []
-        if self.artim_timer.running:
-            waits.append(self.artim_timer.remaining)
+        waits = [self.artim_timer.remaining] if self.artim_timer.running else []
         if self._in_the_middle():
             acknowledge(self.socket and self.socket.socket)
             waits.append(self._pace.remaining(time.monotonic()))
@@ -340,16 +339,17 @@ class UpperLayer(DULServiceProvider):
         if not count:
             self.event_queue.put("Evt17")
             return
-        self._pace.note(count, time.monotonic(), middle=self._in_the_middle())
-        if self._tell_apart(buffer[:count]) or self._in_the_middle():
+        middle, said = self._in_the_middle(), self._tell_apart(buffer[:count])
+        self._pace.note(said, time.monotonic(), middle=middle)
+        if said:
             self._idle_timer.restart()
 
-    def _tell_apart(self, data: memoryview) -> bool:
-        """Give everyone what is theirs of the bytes that came. False: they say nothing, as PDUs without fragments."""
-        said = False
+    def _tell_apart(self, data: memoryview) -> int:
+        """Give everyone what is theirs of the bytes that came. Returns how many were of messages and not of heads."""
+        said = 0
         try:
             for part in self._splitter.feed(data):
-                said = True
+                said += len(part.data)
                 if isinstance(part, Fragment):
                     if self.listener is None or not self.listener.fragment(part):
                         self._indicate(p_data(part.context_id, part.control, part.data))
@@ -367,16 +367,16 @@ class UpperLayer(DULServiceProvider):
         log.warning("%s sent %s; its association is aborted", self._peer(), what)
         self.event_queue.put("Evt19")
 
-    def _indicate(self, pdu: bytes) -> bool:
-        """The way that everything goes in pynetdicom: decoded, then an event for the state machine. False: no PDU."""
+    def _indicate(self, pdu: bytes) -> str:
+        """The way that everything goes in pynetdicom: decoded, then an event for the state machine. Why not, or ""."""
         try:
-            decoded, event = self._decode_pdu(bytearray(pdu))
-        except Exception:  # whatever bytes make pynetdicom raise, they are no PDU
+            decoded, event = self._decode_pdu(bytearray(readable(pdu)))
+        except Exception as error:  # whatever bytes make pynetdicom raise, they are no PDU
             self.event_queue.put("Evt19")
-            return False
+            return f"it sent {error}" if isinstance(error, Unreadable) else "its association request cannot be read"
         self._recv_pdu.put(decoded)
         self.event_queue.put(event)
-        return True
+        return ""
 
     def refuse_message(self) -> None:
         """What came is no message: abort, as for a PDU that is none (PS3.8 9.2, AA-8)."""
@@ -396,11 +396,10 @@ class UpperLayer(DULServiceProvider):
         self.send_now(_ABORT)
         if self.socket is not None:
             self.socket._shutdown_socket()
-        self.assoc._kill = True
-        self._kill_thread = True
+        self.assoc._kill = self._kill_thread = True
         nothing: Any = None
         self.to_user_queue.put(nothing)
 
     def _peer(self) -> str:
         address = self.assoc.requestor.address_info
-        return str(address.address) if address is not None else "a peer"
+        return plain(str(address.address)) if address is not None else "a peer"

@@ -26,6 +26,9 @@ _VERIFIED = {
     9: "; look at the clocks, here and where it was made",
     10: "; give it a new one",
     23: "; give it a new one",
+    26: "; give it one for client authentication (extended key usage clientAuth, key usage digitalSignature)",
+    **dict.fromkeys((66, 67), "; RSA keys need 2048 bits or more"),
+    68: "; have it signed with SHA-256 or better",
 }
 """By X509_V_ERR_... of OpenSSL."""
 

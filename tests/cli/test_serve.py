@@ -89,6 +89,17 @@ def test_health_and_metrics_answer_on_the_address_that_status_names(tmp_path: Pa
             assert b"dicom_node_jobs 0.0" in answer.read()
 
 
+def test_an_ipv6_address_is_shown_as_it_is_written_in_the_rules(tmp_path: Path) -> None:
+    with serving(rules(tmp_path, listen="[::]:0", senders="anyone")) as (_, ready):
+        shown = ready.split(" on ")[1].split(",")[0]
+    assert shown.startswith("[::]:")
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as taken:
+        address = f"[::1]:{taken.getsockname()[1]}"
+        process = program("serve", "--config", rules(tmp_path, listen=address))
+        _, err = process.communicate(timeout=60)
+    assert err.splitlines()[-1] == f"node: listen: cannot listen on {address}: Address already in use"
+
+
 @pytest.mark.parametrize("what", ["listen", pytest.param("status", marks=pytest.mark.full)])
 def test_a_port_that_is_in_use_is_said_and_ends_with_2(tmp_path: Path, what: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:

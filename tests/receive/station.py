@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -78,8 +78,12 @@ class Shelf:
                 promised=getattr(self, "promised", None),
             ),
             largest=lambda: self.largest, charset=lambda origin: self.charset,
-            reach=lambda point: self.reach(point),
+            reach=lambda point: self.reach(point), sop_classes=self._listed,
         )  # fmt: skip
+
+    def _listed(self) -> Sequence[str]:
+        """SOP classes that C-STORE may bring; all where it is empty."""
+        return ()
 
     def _shelve(self, kept: Kept, arrival: Arrival) -> None:
         if self.shows:
@@ -147,7 +151,9 @@ class Station(Shelf):
         if self.processes:
             self.receivers = Receivers(
                 data=self.data, process=self.process, count=lambda: self.processes, sessions=self.sessions,
-                terms=lambda origin: Terms(largest=self.largest, keep_free=self.keep_free, charset=self.charset),
+                terms=lambda origin: Terms(
+                    largest=self.largest, keep_free=self.keep_free, charset=self.charset, sop_classes=self._listed()
+                ),
                 hand_on=self._index, told=told, watermark=self.keeper.watermark, promised=self.promised,
             )  # fmt: skip
         self.receiver = Receiver(
@@ -157,6 +163,9 @@ class Station(Shelf):
             certificates={} if self.certificates is None else {("127.0.0.1", 0): self.certificates},
         )  # fmt: skip
         self.port = self.receiver.start([("127.0.0.1", 0)])[0][1]
+
+    def _listed(self) -> Sequence[str]:
+        return self.config.node.sop_classes
 
     def _index(self, kept: Kept, arrival: Arrival, indexed: Callable[[int], None]) -> None:
         self.by.append(kept.slot.parent.name)

@@ -9,6 +9,7 @@ from node.errors import ConfigurationError
 from node.model import Origin
 from node.receive.admission import CALLED_AE, CALLING_AE, LOCAL_LIMIT, Caller, admit, idle_limit, plain
 from node.receive.places import Admitted, Place, Reject
+from node.tls import Certificate
 from tests import make
 from tests.peers import VERIFICATION, Gone, Instance, Rejected, Sender, send
 from tests.receive.station import config_of, station, until
@@ -207,3 +208,75 @@ def test_a_peer_that_is_refused_again_and_again_is_one_line(tmp_path: Path, capl
                 send(node.port, [make.instance()], called_ae="OTHER")
         assert node.turned_away == [("association", "called_ae")] * 5
     assert len([one for one in caplog.records if "refused" in one.getMessage()]) == 1
+
+
+@pytest.mark.parametrize(
+    ("who", "hint"),
+    [
+        (origin(sender="10.1.2.4"), "; the host of its peer is 10.1.2.3, 10.5.0.0/16"),
+        (origin("ct1"), '; peers has "CT1", and AE titles differ by case'),
+        (origin("CT9"), "senders says peers"),
+    ],
+)
+def test_who_is_none_of_peers_is_told_which_is_nearest(who: Origin, hint: str) -> None:
+    peers = "ct1: {ae_title: CT1, host: [10.1.2.3, 10.5.0.0/16]}"
+    assert why(judged("senders: peers", who, peers=peers)).endswith(hint)
+
+
+def test_a_peer_that_has_many_hosts_is_told_some() -> None:
+    peers = f"ct1: {{ae_title: CT1, host: {[f'10.1.2.{number}' for number in range(9)]}}}"
+    assert why(judged("senders: peers", origin(sender="::1"), peers=peers)).endswith("10.1.2.3 and others")
+
+
+@pytest.mark.parametrize(
+    ("secured", "certificate", "hint"),
+    [
+        (False, None, "it came without TLS; have it send to an address of node: listen that has tls"),
+        (True, None, "it showed none; give it one that `ca` of node: listen vouches for"),
+        (
+            True,
+            Certificate("ab" * 32, frozenset({"b.example", "a.example"})),
+            f"it showed that of a.example, b.example (SHA-256 {'ab' * 32}); where that is right, name it there",
+        ),
+    ],
+)
+def test_a_certificate_that_does_not_come_is_a_line_that_says_what_to_change(
+    secured: bool, certificate: Certificate | None, hint: str
+) -> None:
+    tls = "listen: {address: 127.0.0.1:0, tls: {certificate: a.pem, key: a.key, ca: ca.pem}}"
+    config = config_of(tls, "ct1: {ae_title: CT1, host: 10.1.2.3, certificate: ct1.example}")
+    verdict = admit(config, Caller(origin=origin(), secured=secured, certificate=certificate), [])
+    assert codes(verdict) == CALLING_AE
+    assert why(verdict) == f'"CT1" is admitted only with the certificate that its peer names; {hint}'
+
+
+@pytest.mark.parametrize("processes", [0, 1])
+def test_a_peer_that_is_taken_out_of_the_rules_loses_its_open_association_and_no_other_does(
+    tmp_path: Path, processes: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, two = (f"ct{number}: {{ae_title: CT{number}, host: 127.0.0.1}}" for number in (1, 2))
+    with (
+        station(tmp_path, config=config_of("senders: peers", f"{one}\n{two}"), processes=processes) as node,
+        Sender(node.port, EVERYTHING, calling_ae="CT1") as first,
+        Sender(node.port, EVERYTHING, calling_ae="CT2") as second,
+    ):
+        while node.receivers is not None and not node.by:
+            assert first.store(make.instance()) == 0
+        node.receiver.rules_changed()
+        assert [first.store(make.instance()), second.store(make.instance())] == [0, 0]
+        node.config = config_of("senders: peers", two)
+        node.receiver.rules_changed()
+        with pytest.raises(Gone):
+            first.status()
+        assert [second.store(make.instance()), second.echo()] == [0, 0]
+        assert node.turned_away == [("ended", "rules")]
+    assert 'association of CT1 at 127.0.0.1 ended, as the rules changed: "CT1" at 127.0.0.1 is none of' in caplog.text
+
+
+def test_a_shorter_idle_time_holds_for_the_associations_that_are_open(tmp_path: Path) -> None:
+    with station(tmp_path) as node, Sender(node.port, EVERYTHING) as sender:
+        assert sender.echo() == 0
+        node.idle = 0.3
+        node.receiver.rules_changed()
+        with pytest.raises(Gone):
+            sender.status()

@@ -14,7 +14,7 @@ from node.model import UID
 from tests import make
 from tests.dicom.datasets import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT
 from tests.peers import VERIFICATION, Instance, Sender
-from tests.receive.station import config_of, content_of, station
+from tests.receive.station import config_of, content_of, station, until
 
 CT, MR = make.CT_IMAGE, make.MR_IMAGE
 JPEG, JPEG_LOSSLESS = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.70"
@@ -179,3 +179,36 @@ def test_lists_narrow_what_is_accepted_and_each_refusal_is_a_line_that_says_what
 def test_a_list_of_what_does_not_exist_is_refused_at_load(text: str, error: str) -> None:
     with pytest.raises(ConfigurationError, match=error):
         config_of(text)
+
+
+@pytest.mark.parametrize("processes", [0, 1])
+def test_an_instance_of_a_class_that_is_not_listed_is_refused_in_whichever_context_it_comes(
+    tmp_path: Path, processes: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    us, mr = make.instance("1.2.840.10008.5.1.4.1.1.6.1"), make.instance("1.2.840.10008.5.1.4.1.1.4")
+    with (
+        station(tmp_path, config=config_of(LISTS), processes=processes) as node,
+        Sender(node.port, [(CT, [EXPLICIT])]) as sender,
+    ):
+        sent = []
+        while node.receivers is not None and not node.by:
+            sent.append(sender.store(make.instance()))
+        assert [sender.store(one, context=1) for one in (us, us, us)] == [0x0122] * 3
+        # Another class than its context's, which is listed too, is kept.
+        assert [sender.store(one, context=1) for one in (mr, make.instance())] == [0, 0]
+        sender.release()
+        node.until_nobody_is_here()
+        until(lambda: len(node.received) == len(sent) + 2 and len(node.refused) == 3, "each is told")
+        assert node.refused == [0x0122] * 3
+        assert node.leftovers() == []
+    lines = [record.getMessage() for record in caplog.records if record.levelname != "INFO"]
+    assert lines == [
+        "instance of SENDER at 127.0.0.1 refused: it is of 1.2.840.10008.5.1.4.1.1.6.1 (Ultrasound Image Storage), "
+        "which node: sop_classes does not list"
+    ]
+
+
+def test_without_a_list_every_class_is_kept_in_whichever_context_it_comes(tmp_path: Path) -> None:
+    us = make.instance("1.2.840.10008.5.1.4.1.1.6.1")
+    with station(tmp_path) as node, Sender(node.port, [(CT, [EXPLICIT])]) as sender:
+        assert sender.store(us, context=1) == 0

@@ -10,7 +10,7 @@ from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from node.config import DestinationTls, Identity, Secret
 from node.deliver.dicom import DicomTarget
 from node.errors import TryAgain
-from node.receive.admission import NO_IDENTITY
+from node.receive.admission import NO_IDENTITY, User
 from tests.peers import Rejected, Sender
 from tests.receive.station import config_of, station
 from tests.receive.test_dcmtk import dcmtk
@@ -146,3 +146,17 @@ def _files(folder: Path) -> list[Path]:
     from tests import make
 
     return make.write_all(make.ct_series(1), folder / "in")
+
+
+def test_who_wants_its_user_confirmed_where_none_is_asked_for_is_a_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """DCMTK's storescu with --pos-response ends such an association, and says so to nobody but its own user."""
+    with station(tmp_path, config=config_of("", PEERS)) as node:
+        for item in (user(2, "joe", "simsim", asks=True), user(2, "joe", "simsim")):
+            with Sender(node.port, calling_ae="CT3", user=item) as sender:
+                assert sender.echo() == 0
+                assert sender.confirmed is None
+    assert caplog.text.count("CT3 at 127.0.0.1 asks to have its user identity confirmed, and no identity is set") == 1
+    assert "simsim" not in caplog.text
+    assert "simsim" not in repr(User(kind=2, name=b"joe", passcode=b"simsim"))

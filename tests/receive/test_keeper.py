@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -275,3 +276,15 @@ def test_what_has_come_counts_as_used_and_what_may_come_as_promised(
         assert shelf.keeper.watermark._coming() == promised - arriving.size
     arriving.discard()
     assert shelf.keeper.watermark._coming() == 0
+
+
+def test_what_no_peer_sends_by_c_store_may_be_of_any_class(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.keeper = replace(shelf.keeper, sop_classes=lambda: ["1.2.840.10008.5.1.4.1.1.4"])
+    shelf.keeper.keep(SMALL.data, UID(EXPLICIT), ORIGIN)
+    arriving = shelf.keeper.begin(UID(EXPLICIT), ORIGIN, Command(sop_class=UID(CT), sop_instance=UID("1.2")))
+    arriving.write(SMALL.data)
+    with pytest.raises(Refused, match="node: sop_classes does not list") as refused:
+        arriving.keep()
+    assert refused.value.status == 0x0122
+    assert len(shelf.kept()) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -136,6 +137,39 @@ def test_without_a_thread_to_spare_the_node_receives_itself(
         assert receivers is not None
         receivers._not_before = 0.0  # a while later
         until(lambda: sender.store(INSTANCE) == SUCCESS and bool(set(node.by) - {"one"}), "a process takes part")
+
+
+def test_a_process_that_gets_no_thread_gives_the_association_back_and_lives(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with station(tmp_path, processes=1) as node:
+        warm(node)
+        receivers = node.receivers
+        assert receivers is not None
+        (one,) = receivers._ones
+        pid, before = one.process.pid, resource.prlimit(one.process.pid, resource.RLIMIT_AS)
+        with Sender(node.port, CONTEXTS) as first, Sender(node.port, CONTEXTS) as sender:
+            first.begin(INSTANCE, only=100)  # which has the one thread there is
+            until(lambda: len(one.lent) == 1, "it is lent")
+            # Less than the stack of a thread more than it has.
+            resource.prlimit(pid, resource.RLIMIT_AS, (_address_space(pid) + (4 << 20), before[1]))
+            assert [sender.store(each) for each in instances(20)] == [SUCCESS] * 20
+            resource.prlimit(pid, resource.RLIMIT_AS, before)
+            assert one.process.poll() is None
+            one.full_until = 0.0  # a while later
+            until(lambda: sender.store(INSTANCE) == SUCCESS and len(one.lent) == 2, "the same process takes part again")
+            sender.release()
+            first.raw(first.p_data(1, 0x02, INSTANCE.data[100:]))
+            assert first.status() == SUCCESS
+            first.release()
+        assert receivers._ones == [one]
+    assert caplog.text.count("takes no more associations for 30 s: can't start new thread") == 1
+    assert "ended" not in caplog.text
+
+
+def _address_space(pid: int) -> int:
+    """Bytes."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
 
 
 def test_several_at_once_are_shared_between_the_processes(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 import threading
 from collections.abc import Sequence
 
@@ -143,3 +144,17 @@ def test_the_first_instance_of_an_association_is_received_for_its_unit_as_soon_a
     assert sessions.receiving(0.0) == {"NODE/1.2", "NODE/1.2.1"}
     session.arriving = None
     assert sessions.receiving(0.0) == set()
+
+
+def test_a_line_about_an_association_is_said_once_wherever_it_is_served() -> None:
+    sessions = Sessions()
+    sessions.enter("one", ORIGIN, lambda places: Admitted())
+    lent = sessions.lend("one")
+    assert lent is not None
+    returned = pickle.loads(pickle.dumps(lent))
+    assert [returned.first(line) for line in ("a", "b", "a")] == [True, True, False]
+    sessions.back("one", returned)
+    session = sessions.session("one")
+    assert session is not None
+    assert [session.first(line) for line in ("a", "b", "c")] == [False, False, True]
+    assert sum(session.first(str(number)) for number in range(1000)) < 100

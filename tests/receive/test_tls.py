@@ -75,6 +75,19 @@ def test_a_client_that_is_silent_in_its_handshake_blocks_nobody_and_is_cut_off(
     assert "did not finish the TLS handshake in time" in caplog.text
 
 
+def test_a_handshake_that_is_ended_to_make_room_is_counted_once(tmp_path: Path, authority: Authority) -> None:
+    sender = authority.sender(authority.issue("ct1"))
+    with secure_station(tmp_path, authority) as node, contextlib.ExitStack() as stack:
+        node.receiver.unasked.most, node.receiver.unasked.grace = 5, 0.05
+        for _ in range(20):
+            half = stack.enter_context(socket.create_connection(("127.0.0.1", node.port), timeout=10))
+            half.sendall(b"\x16\x03\x01")
+        with Sender(node.port, CONTEXTS, tls=sender) as one:
+            assert one.echo() == 0
+            until(lambda: len(node.turned_away) >= 15, "room is made")
+        assert set(node.turned_away) == {("association", "unasked")}
+
+
 def test_the_node_stops_at_once_while_a_handshake_is_open(tmp_path: Path, authority: Authority) -> None:
     with (
         secure_station(tmp_path, authority) as node,

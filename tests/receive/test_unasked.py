@@ -101,7 +101,7 @@ def test_many_silent_connections_keep_no_sender_out(tmp_path: Path, caplog: pyte
         with Sender(node.port, CONTEXTS) as sender:
             assert sender.echo() == 0
             until(lambda: len(node.receiver.unasked) <= 10, "no more than that wait")
-        assert ("association", "unasked") in node.turned_away
+        assert set(node.turned_away) == {("association", "unasked")}, "each that is ended is counted once"
     assert "connection of 127.0.0.1 closed: 10 connections had asked for no association yet" in caplog.text
     assert len(node.receiver.unasked) == 0, "those that are over are forgotten"
 
@@ -112,7 +112,10 @@ def test_many_silent_connections_keep_no_sender_out(tmp_path: Path, caplog: pyte
         (b"\x16\x03\x01\x02\x00\x01", "it speaks TLS, and this port does not"),
         (b"GET / HTTP/1.1\r\n\r\n", "it speaks no DICOM"),
         (b"\x01\x00\x00\x00\x00\x44half", "it went away in the middle of its association request"),
-        (b"\x01\x00\x00\x00\x00\x04abcd", "its association request cannot be read"),
+        (
+            b"\x01\x00\x00\x00\x00\x04abcd",
+            "it sent an association request of 4 bytes, which is less than it begins with",
+        ),
         (b"\x01\x00\xff\xff\xff\xff", "its association request cannot be read: a PDU of 4294967295 bytes"),
     ],
 )

@@ -75,6 +75,35 @@ def test_who_sends_nothing_but_empty_pdus_is_idle(tmp_path: Path) -> None:
         assert node.sessions.count() == 0
 
 
+def test_who_sends_heads_in_pieces_and_nothing_else_is_idle(tmp_path: Path) -> None:
+    head = struct.pack(">BBL", 0x04, 0, 0)
+    with station(tmp_path, idle=0.6) as node, Sender(node.port, CONTEXTS) as sender:
+        with pytest.raises((Gone, OSError)):  # noqa: PT012  # which of the sends fails is the network's choice
+            for _ in range(25):
+                for piece in (head[:3], head[3:]):
+                    sender.raw(piece)
+                    threading.Event().wait(0.1)
+            sender.status()
+        assert node.sessions.count() == 0
+
+
+def test_fragments_with_nothing_in_them_are_no_progress_of_a_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "Pace", lambda: Pace(window=0.4, least=1000))
+    with station(tmp_path) as node, Sender(node.port, CONTEXTS) as sender:
+        sender.begin(INSTANCE, only=0)
+        empty = sender.p_data(1, 0x00, b"") * 20
+        with pytest.raises((Gone, OSError)):  # noqa: PT012  # which of the sends fails is the network's choice
+            for _ in range(100):
+                sender.raw(empty)
+                threading.Event().wait(0.02)
+            sender.status()
+        node.until_nobody_is_here()
+        assert node.leftovers() == []
+    assert "too slowly" in caplog.text
+
+
 def test_a_sender_that_drips_loses_its_place_and_leaves_no_trace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -34,6 +34,9 @@ def test_each_failure_says_what_is_wrong_on_the_other_side(error: OSError, text:
     [
         (20, "not accepted: what OpenSSL says; `tls: ca` has not who issued it: add that, or give it one of yours"),
         (10, "not accepted: what OpenSSL says; give it a new one"),
+        (26, "; give it one for client authentication (extended key usage clientAuth, key usage digitalSignature)"),
+        (66, "; RSA keys need 2048 bits or more"),
+        (68, "; have it signed with SHA-256 or better"),
         (1, "not accepted: what OpenSSL says"),
     ],
 )
