@@ -84,10 +84,14 @@ class _One:
     full_until: float = 0.0
     """It had no thread for one more; on the monotonic clock."""
 
+    def silent(self, now: float) -> bool:
+        """It has not answered for a while."""
+        asked = self.asked  # whoever hears it answer forgets it at any moment
+        return asked is not None and now - asked > _SILENT
+
     def takes(self, now: float) -> bool:
         """Whether it gets one more association."""
-        asked = self.asked  # whoever hears it answer forgets it at any moment
-        return self.ready and now >= self.full_until and (asked is None or now - asked <= _SILENT)
+        return self.ready and now >= self.full_until and not self.silent(now)
 
     def indexed(self, count: int) -> None:
         with contextlib.suppress(OSError):
