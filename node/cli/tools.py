@@ -210,18 +210,23 @@ def _whole(path: Path) -> Sniffed | NotAnInstance | str:
 
     A peer may take what is cut off as if it were all, or end the association with all the others on it.
     """
-    from node.dicom.sniff import NotAnInstance, sniff_bytes
+    from mmap import ACCESS_READ, mmap
+
+    from node.dicom.sniff import NotAnInstance, sniff
     from node.dicom.wholeness import cut_off
 
     try:
-        data = path.read_bytes()
+        found = sniff(path)
+        with path.open("rb") as file:
+            if isinstance(found, NotAnInstance):
+                head = file.read(132)
+                meant = not head or head[128:] == b"DICM"
+                return found.reason if meant and not found.dicomdir else found
+            # Mapped: it may be larger than memory. Not closed by hand, what reads it may still hold a view of it.
+            mapped = mmap(file.fileno(), 0, access=ACCESS_READ)
+            return cut_off(mapped, found.transfer_syntax, found.dataset_offset) or found
     except OSError as error:
         return f"it cannot be read: {error.strerror}"
-    found = sniff_bytes(data)
-    if isinstance(found, NotAnInstance):
-        meant = not data or data[128:132] == b"DICM"
-        return found.reason if meant and not found.dicomdir else found
-    return cut_off(data, found.transfer_syntax, found.dataset_offset) or found
 
 
 def _forbidden(path: Path, found: Sniffed, accepts: Disclosure | None) -> str:

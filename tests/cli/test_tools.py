@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom import dcmread as read_file
@@ -154,14 +155,14 @@ def test_send_goes_on_behind_a_file_that_is_cut_off_and_exits_with_1(tmp_path: P
 
 def test_send_goes_on_behind_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make.write_all(make.ct_series(2, rows=8, columns=8), tmp_path / "study")
-    closed, read = min((tmp_path / "study").iterdir()), Path.read_bytes
+    closed, opening = min((tmp_path / "study").iterdir()), Path.open
 
-    def reading(path: Path) -> bytes:
+    def opened(path: Path, *how: Any, **more: Any) -> Any:
         if path == closed:  # root may read what nobody may
             raise PermissionError(13, "Permission denied", str(path))
-        return read(path)
+        return opening(path, *how, **more)
 
-    monkeypatch.setattr(Path, "read_bytes", reading)
+    monkeypatch.setattr(Path, "open", opened)
     with Recorder() as archive:
         ran = dicom_node("send", "archive", tmp_path / "study", "--config", rules(tmp_path, archive.port), "--json")
     assert (ran.code, ran.json["delivered"]) == (1, 1)
