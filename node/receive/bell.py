@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import select
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +26,18 @@ class Bell:
     def heard(self) -> None:
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self.descriptor)
+
+    def wait(self, descriptor: int, milliseconds: float | None) -> bool:
+        """Until it rings, something can be read from `descriptor` (-1: from nothing), or so long has passed; None is
+        for ever. True when there is something to read. What rang is heard."""
+        poll = select.poll()
+        poll.register(self.descriptor, select.POLLIN)
+        if descriptor >= 0:
+            poll.register(descriptor, select.POLLIN)
+        ready = {one for one, _ in poll.poll(milliseconds)}
+        if self.descriptor in ready:
+            self.heard()
+        return descriptor in ready
 
     def close(self) -> None:
         with self._lock:

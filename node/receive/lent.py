@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import select
 import socket
 import time
 from dataclasses import dataclass, field, replace
@@ -159,16 +158,10 @@ class Lent:
         return self._heard + PAUSE - time.monotonic()
 
     def _readable(self, between: bool) -> bool:
-        poll = select.poll()
-        poll.register(self.connection, select.POLLIN)
-        poll.register(self.bell.descriptor, select.POLLIN)
         if not between:
             acknowledge(self.connection)
         patience = max(0.0, self._pause() if between else self._pace.remaining(time.monotonic()))
-        ready = {descriptor for descriptor, _ in poll.poll(patience * 1000 + 1)}
-        if self.bell.descriptor in ready:
-            self.bell.heard()
-        return self.connection.fileno() in ready
+        return self.bell.wait(self.connection.fileno(), patience * 1000 + 1)
 
     def _take(self, conversation: Conversation, data: memoryview) -> Return | None:
         """Tell apart what came; a Return when it is to be answered by the node."""

@@ -10,10 +10,8 @@ What the listener does not want goes the way that it always went.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import queue
-import select
 import socket
 import threading
 import time
@@ -25,21 +23,19 @@ from pynetdicom.dul import DULServiceProvider
 from node.receive.admission import plain
 from node.receive.bell import Bell, Ringing
 from node.receive.buffers import Buffers
+from node.receive.goodbye import Goodbye
 from node.receive.pace import Pace
 from node.receive.pdata import COMMAND, LAST, Fragment, Splitter, Unreadable, begins_to_store, p_data
 from node.receive.pipe import Return
 from node.receive.quick import acknowledge
 from node.receive.request import readable
 from node.receive.timer import SteadyTimer
+from node.receive.whole import read_pdu
 from node.tls import Channel
 
 log = logging.getLogger("node.receive")
 
 WAITING, ESTABLISHED, CLOSING = "Sta2", "Sta6", "Sta13"
-_TYPES = range(0x01, 0x08)
-"""Of PDUs (PS3.8 9.3)."""
-_TLS = 0x16
-"""First byte of a TLS handshake (RFC 8446 5.1)."""
 OUR_TURN = frozenset({"Sta3", "Sta8"})
 """It asked for an association, or for its release, and we have not answered. What it says before that is left in
 the socket: waiting for the rest of it would keep the answer back that it waits for."""
@@ -47,9 +43,6 @@ _ABORT = bytes.fromhex("07 00 00000004 0000 02 00")
 """A-ABORT by the service provider, reason not specified (PS3.8 9.3.8)."""
 _PEEK = 1 << 10
 """Bytes by which a message is known before it is read: a C-STORE request has some 200."""
-_GOODBYE = 1.0
-"""Seconds that a peer has to close when it was told the end; after them its first silence ends the connection. ARTIM
-alone would let it hold its place for thirty (PS3.8 9.1.5)."""
 
 
 class Listener(Protocol):
@@ -109,7 +102,7 @@ class UpperLayer(DULServiceProvider):
         self.lender: Lender | None = None
         self._lent = self._recalled = False
         self._returned: queue.SimpleQueue[Return] = queue.SimpleQueue()
-        self._closes: float | None = None
+        self._goodbye = Goodbye()
 
     def _ring(self) -> None:
         if threading.get_ident() != self.ident:
@@ -275,54 +268,24 @@ class UpperLayer(DULServiceProvider):
                 self._read(connection)
 
     def _see_off(self, connection: Any) -> None:
-        """It was aborted, rejected or released: we say no more, and nothing that still comes matters (PS3.8 AA-6).
-
-        The peer is left to close (PS3.8 9.2, Sta13), and what it sends before that is read: a connection closed under
-        bytes that nobody read is reset, and a reset may take our last PDU from a peer that has not read it. It is not
-        parsed, nor decrypted: what stands behind an abort may have no end.
-        """
-        if self._closes is None:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_WR)
-            self._closes = time.monotonic() + _GOODBYE
-        if not self._sleep(connection, max(0.0, self._closes - time.monotonic()) * 1000):
-            if time.monotonic() >= self._closes and self.socket is not None:
+        """It was aborted, rejected or released: the peer is left to close."""
+        self._goodbye.begin(connection)
+        if not self._sleep(connection, self._goodbye.remaining * 1000):
+            if not self._goodbye.remaining and self.socket is not None:
                 self.socket.close()
-            return
-        try:
-            count = socket.socket.recv_into(connection, self._room())
-        except InterruptedError:
-            return
-        except OSError:
-            count = 0
-        if not count:
+        elif self._goodbye.heard(connection, self._room()):
             self.event_queue.put("Evt17")
 
     def _read_pdu_data(self) -> None:
         """As pynetdicom's; but of what is no PDU there is a line that says from whom, and none that does not."""
         connection: Any = self.socket
-        pdu, length = b"", 0
-        try:
-            pdu = bytes(connection.recv(6))
-            if len(pdu) == 6 and pdu[0] in _TYPES:
-                length = int.from_bytes(pdu[2:])
-                pdu += connection.recv(length)
-        except TimeoutError:
-            self._no_request("not the whole of its association request came in time")
-            self.event_queue.put("Evt17")
-        except OSError as error:
-            self._no_request(f"its association request cannot be read: {error}")
-            self.event_queue.put("Evt17")
-        else:
-            if len(pdu) >= 6 and pdu[0] not in _TYPES:
-                self._no_request("it speaks TLS, and this port does not" if pdu[0] == _TLS else "it speaks no DICOM")
-                self.event_queue.put("Evt19")
-            elif len(pdu) < 6 + length:
-                if pdu:  # else a probe that only connects
-                    self._no_request("it went away in the middle of its association request")
-                self.event_queue.put("Evt17")
-            elif why := self._indicate(pdu):
-                self._no_request(why)
+        read = read_pdu(connection.recv)
+        if read.why:
+            self._no_request(read.why)
+        if read.event:
+            self.event_queue.put(read.event)
+        elif why := self._indicate(read.pdu):
+            self._no_request(why)
 
     def _no_request(self, why: str) -> None:
         if self.state_machine.current_state == WAITING:
@@ -342,18 +305,11 @@ class UpperLayer(DULServiceProvider):
 
     def _sleep(self, connection: Any, milliseconds: float | None) -> bool:
         """Wait for at most so long; True when there is something to read."""
-        poll = select.poll()
-        poll.register(self._bell.descriptor, select.POLLIN)
         number = connection.fileno() if connection is not None else -1
-        if number >= 0:
-            poll.register(number, select.POLLIN)
-        elif connection is not None:
+        if number < 0 and connection is not None:
             self.event_queue.put("Evt17")
             return False
-        ready = {descriptor for descriptor, _ in poll.poll(milliseconds)}
-        if self._bell.descriptor in ready:
-            self._bell.heard()
-        return number in ready
+        return self._bell.wait(number, milliseconds)
 
     def _patience(self) -> float | None:
         """Milliseconds after which something has to be looked at though nothing happened."""

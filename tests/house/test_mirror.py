@@ -72,7 +72,6 @@ ELSEWHERE = {
     "imaging.reading": "tests/imaging/test_weighting.py",
     "imaging.values": "tests/imaging/test_gate.py",
     "receive.asked": "tests/receive/test_services.py",
-    "receive.bell": "tests/receive/test_upper_layer.py",
     "receive.timer": "tests/receive/test_upper_layer.py",
     # with a node and real processes
     "receive.process": "tests/receive/test_receivers.py",

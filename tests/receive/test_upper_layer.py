@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from node.receive import goodbye
 from node.receive import upper_layer as module
 from node.receive.bell import Bell, Ringing
 from node.receive.pace import Pace
@@ -263,7 +264,7 @@ def test_a_message_that_pynetdicom_cannot_read_is_answered_with_an_abort(tmp_pat
 def test_a_peer_that_still_sends_reads_our_last_pdu_and_the_end_without_a_reset(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
-    monkeypatch.setattr(module, "_GOODBYE", 30.0)
+    monkeypatch.setattr(goodbye, "GOODBYE", 30.0)
     pdu, answer = {"release": (0x05, 0x06), "abort": (0x7F, 0x07)}[end]
     with station(tmp_path) as node, Sender(node.port, CONTEXTS) as sender:
         sender.raw(struct.pack(">BBLL", pdu, 0, 4, 0))
@@ -282,7 +283,7 @@ def test_a_peer_that_still_sends_reads_our_last_pdu_and_the_end_without_a_reset(
 def test_a_peer_that_does_not_close_after_the_end_loses_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_GOODBYE", 0.1)
+    monkeypatch.setattr(goodbye, "GOODBYE", 0.1)
     with station(tmp_path) as node, Sender(node.port, CONTEXTS) as sender:
         sender.raw(struct.pack(">BBLL", 0x05, 0, 4, 0))
         assert sender.pdu()[0] == 0x06
