@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import re
@@ -67,6 +68,7 @@ class Certificates:
         self._context = server_context(tls)
         self.broken = ""
         """Why the files as they are now are not in use; empty when they are."""
+        self._say_if_over()
 
     def context(self) -> ssl.SSLContext:
         """The one in force, looked at anew: to be asked at each handshake."""
@@ -87,6 +89,15 @@ class Certificates:
             return
         self.broken, self._stamps = "", stamps
         log.info("certificate %s was read anew", self.tls.certificate)
+        self._say_if_over()
+
+    def _say_if_over(self) -> None:
+        """It is used all the same: not every sender looks."""
+        with contextlib.suppress(ConfigurationError):
+            end = expiry(self.tls.certificate)
+            if end.timestamp() < self._clock():
+                log.warning("certificate %s ended on %s; senders will not accept it, give the node a new one",
+                            self.tls.certificate, end.date())  # fmt: skip
 
     def _files(self) -> Iterator[Path]:
         yield from (self.tls.certificate, self.tls.key)

@@ -124,3 +124,19 @@ def test_what_is_no_certificate_is_named(tmp_path: Path) -> None:
 def test_no_bytes_make_the_reader_fail_in_another_way(der: bytes) -> None:
     with contextlib.suppress(ValueError, IndexError):
         assert not_after(der).tzinfo is UTC
+
+
+def test_our_own_certificate_that_is_over_is_a_line_at_the_start_and_when_it_is_taken_up(
+    authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    tls, now = authority.listening(), [time.time()]
+    certificates = Certificates(tls, clock=lambda: now[0])
+    replace(tls, authority.issue("renewed", "DNS:localhost", days=30))
+    certificates.context()
+    assert "ended" not in caplog.text
+    now[0] += 31 * 86_400
+    replace(tls, authority.issue("renewed", "DNS:localhost", days=20))
+    certificates.context()
+    Certificates(tls, clock=lambda: now[0])
+    line = f"certificate {tls.certificate} ended on {expiry(tls.certificate).date()}; senders will not accept it"
+    assert caplog.text.count(line) == 2
