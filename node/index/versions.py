@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -72,6 +74,10 @@ def prepare(
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('dicom-node schema'))"))
         found = _version(connection)
         if found is None:
+            # A new database numbers units from 1 again. What a job of an older one left under the same name, of the
+            # same receipts, would be taken for done, and is not in this one.
+            with contextlib.suppress(FileNotFoundError):
+                shutil.rmtree(data / "work")
             metadata.create_all(connection)
             connection.execute(sa.insert(meta).values(key="schema", value=str(version)))
             return
