@@ -172,6 +172,8 @@ class RowWriter:
             return False
         for indexed, count in Counter(indexed for _, _, indexed in group).items():
             indexed(count)
+        if self.damaged:  # a read that was cut looks like a damaged page, once
+            log.warning("the database takes rows again")
         self.damaged = ""
         self.written += len(group)
         self.reach("after the rows")

@@ -7,7 +7,6 @@ from tests.house.sources import MODULES, ROOT
 ELSEWHERE = {
     # only values and words
     "model": "tests/dicom/test_header.py",
-    "errors": "tests/config/test_load.py",
     "complete.facts": "tests/complete/test_sources.py",
     "deliver.base": "tests/deliver/test_dicom.py",
     # driven through the target, over sockets
