@@ -108,6 +108,7 @@ def build(
     sessions = ground.sessions
     room = Room(ground.pool.processes, sessions.count)
     rows = _rows(ground, intake, room)
+    ground.health.damaged = lambda: rows.damaged
     keeper = _keeper(ground, rows)
     commitments = _commitments(ground)
     # An injected disk, clock or point is in this process alone.

@@ -23,6 +23,7 @@ from node.deliver.recording import Recording, at_once, side_by_side
 from node.engine.runs import DONE, STOP, Outcome
 from node.errors import CannotSucceed, TryAgain, lacking
 from node.index import Database, jobs
+from node.index.database import damage
 from node.index.generations import earlier_deliveries
 from node.outbox import Delivery, Outbox, Waiting
 from node.retry import next_try
@@ -87,7 +88,7 @@ class Courier:
         except CannotSucceed as error:
             return self._hold(delivery, str(error))
         except Exception as error:  # worker loop: a bug holds this delivery, and the others go on
-            if lack := lacking(error):
+            if lack := lacking(error) or damage(error):
                 return self._later(delivery, destination, lack)
             # Without the error's text, which may quote what was in a data set.
             log.error("delivery %s: %s\n%s", key, type(error).__name__, "".join(format_tb(error.__traceback__)))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -85,6 +87,10 @@ def prepare(
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('dicom-node schema'))"))
         found = _version(connection)
         if found is None:
+            # A new database numbers units from 1 again. What a job of an older one left under the same name, of the
+            # same receipts, would be taken for done, and is not in this one.
+            with contextlib.suppress(FileNotFoundError):
+                shutil.rmtree(data / "work")
             metadata.create_all(connection)
             connection.execute(sa.insert(meta).values(key="schema", value=str(version)))
             return

@@ -99,8 +99,8 @@ class RowWriter:
     _queue: queue.SimpleQueue[_Waiting | None] = field(default_factory=queue.SimpleQueue)
     _thread: threading.Thread | None = None
     _stopping: threading.Event = field(default_factory=threading.Event)
-    _damaged: bool = False
-    """That the database is damaged was said."""
+    damaged: str = ""
+    """Why the database takes no rows until a person acts; empty when it takes them, or may in a while."""
 
     def put(self, kept: Kept, arrival: Arrival, indexed: Callable[[int], None] | None = None) -> None:
         """`indexed` is told how many were committed, where another process has acknowledged it."""
@@ -172,7 +172,9 @@ class RowWriter:
             return False
         for indexed, count in Counter(indexed for _, _, indexed in group).items():
             indexed(count)
-        self._damaged = False
+        if self.damaged:  # a read that was cut looks like a damaged page, once
+            log.warning("the database takes rows again")
+        self.damaged = ""
         self.written += len(group)
         self.reach("after the rows")
         self.committed(len(group))
@@ -180,8 +182,8 @@ class RowWriter:
 
     def _say_away(self, error: sa.exc.SQLAlchemyError) -> None:
         if why := damage(error):
-            if not self._damaged:  # tried again every second: a person has to act, and one line says how
-                self._damaged = True
+            if not self.damaged:  # tried again every second: a person has to act, and one line says how
+                self.damaged = why
                 log.error("the database is damaged, instances are kept in the spool and wait for their rows: %s", why)
             return
         cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error

@@ -33,6 +33,8 @@ class Health:
     """Why instances are refused for want of room; empty when they are taken."""
     associations: Callable[[], int] = int
     """Established at this moment."""
+    damaged: Callable[[], str] = str
+    """Why the database takes no rows until a person acts, though it can be opened; empty when it does."""
     broken: Callable[[], str] = str
     """Why a changed TLS certificate is not in use; empty when all are."""
     certificates: Callable[[], Mapping[str, float]] = dict
@@ -50,7 +52,8 @@ class Health:
         try:
             with self.database.reader.connect() as connection:
                 connection.execute(sa.text("SELECT 1"))
-            facts["database"] = "ok"
+            why = self.damaged()
+            well, facts["database"] = not why, why or "ok"
         except sa.exc.SQLAlchemyError as error:
             well, facts["database"] = False, type(error).__name__
         try:

@@ -27,6 +27,7 @@ from node.engine.runs import DONE, STOP, Outcome
 from node.errors import CannotSucceed, TryAgain, lacking
 from node.index import Database, jobs
 from node.index.announced import announced
+from node.index.database import damage
 from node.index.jobs import Job
 from node.model import Batch, Item, Kind, Origin, ReceiptId, Referenced, Step
 from node.outbox import Outbox, delivery_id, take_back
@@ -119,7 +120,7 @@ class Runner:
         except sa.exc.OperationalError:
             raise
         except Exception as error:  # worker loop: a bug holds this job, and the others go on
-            if lack := lacking(error):
+            if lack := lacking(error) or damage(error):
                 log.warning("job %s: %s: tried again in %g s: %s", job.id, _named(job, number), _AGAIN, lack)
                 return Outcome("again", _AGAIN)
             return self._hold(job, f"{_named(job, number)}: {_bug(error)}", number, error)

@@ -48,6 +48,19 @@ def test_a_new_database_gets_every_table_and_its_version(database_url: str, tmp_
         assert list(tmp_path.glob("before-schema-*")) == [], "nothing to bring forward, nothing to copy"
 
 
+def test_a_new_database_forgets_what_jobs_of_an_older_one_left(database_url: str, tmp_path: Path) -> None:
+    """The older one was damaged and moved away: its jobs come again under the same names, of the same receipts."""
+    work = tmp_path / "work" / "0123456789ab-1"
+    work.mkdir(parents=True)
+    (work / "0.json").write_text("{}")
+    with opened(database_url, tmp_path) as database:
+        prepare(database.durable, tmp_path)
+        assert not work.exists()
+        work.mkdir(parents=True)
+        prepare(database.durable, tmp_path)
+        assert work.exists(), "of its own jobs"
+
+
 def test_who_only_looks_is_told_that_no_node_has_made_the_tables_or_another_program(
     database_url: str, tmp_path: Path
 ) -> None:

@@ -58,6 +58,13 @@ def test_a_full_disk_makes_it_unwell(kit: Kit) -> None:
     assert (facts["receiving"], facts["free_bytes"]) == (False, 1000)
 
 
+def test_a_damaged_database_makes_it_unwell_though_it_can_be_opened(kit: Kit) -> None:
+    one = health(kit)
+    one.damaged = lambda: "database disk image is malformed"
+    assert not one.check()[0]
+    assert one.check()[1]["database"] == "database disk image is malformed"
+
+
 def test_a_disk_that_was_low_makes_it_unwell_until_instances_are_taken_again(kit: Kit) -> None:
     said = ["900 MiB are free, less than limits: keep_free asks for"]
     one = health(kit)
