@@ -22,6 +22,7 @@ from pynetdicom.association import LOGGER, Association
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
+from node.errors import lacking
 from node.model import UID
 from node.receive.admission import Caller, User, plain
 from node.receive.bell import Ringing
@@ -110,8 +111,8 @@ class Server(ThreadedAssociationServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """One line, where Python prints twenty: who connects again and again would fill the log with them."""
         self.asked(client_address)
-        error = sys.exc_info()[1]
-        why = error.strerror if isinstance(error, OSError) else type(error).__name__
+        error: Any = sys.exc_info()[1]
+        why = error.strerror if isinstance(error, OSError) else lacking(error) or type(error).__name__
         log.warning("a connection from %s cannot be served: %s", plain(str(client_address[0])), why)
         log.debug("how it came to that", exc_info=error)
 
@@ -196,12 +197,28 @@ class Acceptance(Association):
         self.wake()
         super().kill()
 
+    def start(self) -> None:
+        """Raises RuntimeError where the system gives no thread for it; then its connection is closed."""
+        try:
+            super().start()
+        except RuntimeError:
+            self.dul.over()
+            raise
+
     def run(self) -> None:
         try:
             super().run()
-        except Exception:  # worker loop of one association: its connection would stay open without anybody behind it
-            log.exception("an association could not be served; it is aborted")
-            self.abort(block=False)
+        except (
+            Exception
+        ) as error:  # worker loop of one association: its connection would stay open with nobody behind it
+            if why := lacking(error):
+                log.error("an association cannot be served: %s", why)
+            else:
+                log.exception("an association could not be served; it is aborted")
+            if self.dul.is_alive():
+                self.abort(block=False)
+            else:
+                self.dul.over()
         finally:
             self.asked()
             self._told.over(self)

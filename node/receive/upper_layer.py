@@ -132,15 +132,19 @@ class UpperLayer(DULServiceProvider):
             log.debug("how it came to that", exc_info=True)
             self.hang_up()
         finally:
-            if self.listener is not None:
-                self.listener.over()
-            if self.socket is not None:
-                self.socket._shutdown_socket()  # the state machine forgets a connection that the peer closed
-            self._bell.close()
-            # Associations of pynetdicom are rings of objects: the garbage collector finds them much later.
-            self._buffers, self._splitter = Buffers(), Splitter()
-            self._kill_thread = True
-            self.on_end()
+            self.over()
+
+    def over(self) -> None:
+        """Nothing of the connection stays. Also for who could not start this thread."""
+        if self.listener is not None:
+            self.listener.over()
+        if self.socket is not None:
+            self.socket._shutdown_socket()  # the state machine forgets a connection that the peer closed
+        self._bell.close()
+        # Associations of pynetdicom are rings of objects: the garbage collector finds them much later.
+        self._buffers, self._splitter = Buffers(), Splitter()
+        self._kill_thread = True
+        self.on_end()
 
     def _once(self) -> None:
         """One event, or a wait for it."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import logging
+import socket
 import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pynetdicom.association import Association
 
+from node.receive.upper_layer import UpperLayer
 from tests import make
 from tests.dicom.datasets import DEFLATED, EXPLICIT, IMPLICIT, encoded, explicit
 from tests.peers import VERIFICATION, Gone, Instance, Sender
@@ -284,3 +287,30 @@ def test_a_line_in_the_log_of_refused_instances_is_a_warning(tmp_path: Path, cap
     with station(tmp_path) as node, Sender(node.port, CONTEXTS) as sender:
         sender.store(junk(), context=1)
     assert [r.levelno for r in caplog.records if "refused" in r.getMessage()] == [logging.WARNING]
+
+
+@pytest.mark.parametrize("thread", [Association, UpperLayer])
+def test_where_the_system_gives_no_thread_the_peer_is_told_at_once_and_nothing_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, thread: type
+) -> None:
+    def refused(self: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with station(tmp_path) as node:
+        with Sender(node.port, CONTEXTS) as sender:
+            assert sender.store(GOOD) == 0x0000
+        node.until_nobody_is_here()
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        with monkeypatch.context() as patched:
+            patched.setattr(thread, "start", refused)
+            for _ in range(5):
+                with socket.create_connection(("127.0.0.1", node.port), 10) as peer:
+                    assert peer.recv(64)[:1] in (b"", b"\x07")
+        until(
+            lambda: len(list(Path("/proc/self/fd").iterdir())) <= before,
+            "the descriptors of those that were not served",
+        )
+        assert "the system gives no more threads" in caplog.text
+        assert "Traceback" not in caplog.text
+        with Sender(node.port, CONTEXTS) as sender:
+            assert sender.store(GOOD) == 0x0000
