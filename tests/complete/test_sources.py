@@ -90,6 +90,11 @@ def test_a_procedure_step_that_made_what_came_completes() -> None:
     assert by(judge(facts(statements=(step(A, "i1"), step(A, "i2", "i3"))))) == "mpps"
 
 
+def test_steps_that_list_the_same_instance_are_not_added_up() -> None:
+    assert by(judge(facts(statements=(step(A, "i1", "i2"), step(A, "i2", "i3"))))) == "mpps"
+    assert by(judge(facts(statements=(step(A, "i1"), step(A, "i1", "i2"))))) == "wait", "as many, and not all of them"
+
+
 def test_a_series_that_no_step_made_waits() -> None:
     assert by(judge(facts(statements=(step(B, "i1", "i2", "i3"),)))) == "wait"
 
@@ -173,6 +178,10 @@ def test_every_source_that_is_asked_must_have_said_it_twice() -> None:
     assert by(judge(facts(30, readings=(*one, reading(22, peer="CT2", b=1))))) == "wait"
     assert by(judge(facts(30, readings=(*one, reading(22, peer="CT2"), reading(27, peer="CT2"))))) == "find"
     assert by(judge(facts(30, readings=one, asked=frozenset({"CT1", "CT2"})))) == "wait", "CT2 did not answer"
+
+
+def test_what_a_source_says_of_the_study_does_not_keep_a_series_open() -> None:
+    assert by(judge(facts(readings=(reading(11, study=9, a=3, b=4), reading(12, study=9, a=3, b=4))))) == "find"
 
 
 def test_a_study_is_complete_with_every_series_the_source_knows() -> None:

@@ -52,6 +52,19 @@ def items(kit: Kit) -> list[tuple[int, str, int | None]]:
     return [(r["commitment"], r["state"], r["reason"]) for r in kit.rows(commitment_item)]
 
 
+def test_to_ask_again_for_what_is_open_does_not_begin_its_time_anew_and_for_what_is_over_does(kit: Kit) -> None:
+    key = recorded(kit, proof=Proof.STORED)
+    kit.write(sa.update(commitment).values(at=5.0))
+    assert recorded(kit, proof=Proof.DELIVERED) == key
+    (row,) = kit.rows(commitment)
+    assert (row["at"], row["proof"]) == (5.0, "stored")
+    kit.write(sa.update(commitment).values(state="answered"))
+    assert recorded(kit, proof=Proof.DELIVERED) == key
+    (row,) = kit.rows(commitment)
+    assert row["at"] > 5.0
+    assert (row["state"], row["proof"]) == ("open", "delivered")
+
+
 def test_a_request_waits_until_every_item_is_decided(kit: Kit) -> None:
     key = recorded(kit)
     assert undecided(kit) == [key]
