@@ -198,6 +198,11 @@ def test_a_study_is_complete_with_every_series_the_source_knows() -> None:
     assert "2 missing" in str(judge(replace(study, readings=said(study=6))))
 
 
+def test_a_study_of_which_the_source_counts_only_the_series_lacks_what_they_lack() -> None:
+    found = judge(facts(kind=UnitKind.STUDY, readings=(reading(11, a=3, b=4),)))
+    assert "4 missing" in str(found)
+
+
 # ---- headers -----------------------------------------------------------------------------------------------
 
 
@@ -208,6 +213,11 @@ def test_a_full_array_completes_and_one_that_is_not_full_says_nothing() -> None:
     assert by(judge(facts(70, headers=(replace(full, announced=4),)))) == "quiet"
     assert by(judge(facts(headers=(replace(full, announced=2, here=2),)))) == "wait", "one is in no count"
     assert by(judge(facts(kind=UnitKind.STUDY, headers=(full,)))) == "wait"
+
+
+def test_one_concatenation_with_too_many_parts_does_not_make_up_for_another_that_lacks_one() -> None:
+    more, less = (HeaderCount(what=f"concatenation {n}", announced=4, here=n, exact=True) for n in (5, 3))
+    assert "1 missing, concatenation 3 says so" in str(judge(facts(100, headers=(more, less))))
 
 
 def test_a_concatenation_that_lacks_a_part_is_waited_for() -> None:
