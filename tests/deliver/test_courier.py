@@ -325,6 +325,17 @@ def test_a_rerun_takes_out_of_a_folder_what_it_no_longer_has(working: Kit) -> No
     assert files(working) == sorted(f"{uid}.dcm" for uid in uids([kept, new]))
 
 
+def test_a_rerun_takes_nothing_out_of_a_folder_before_all_of_it_is_there(working: Kit) -> None:
+    (working.data / "a").mkdir()
+    first, _ = put(working, rules("folder: ./a"), make.ct_series(3))
+    working.courier().deliver(first, 1)
+    before = files(working)
+    second, _ = put(working, rules("folder: ./a"), [make.instance(number=9)])
+    courier = replace(working.courier(), stop=lambda: True)
+    assert courier.deliver(second, 1).verdict == "again"
+    assert files(working) == before
+
+
 @pytest.mark.parametrize("order", ["early first", "late first"])
 def test_a_delta_leaves_the_earlier_files_whichever_arrives_first(working: Kit, order: str) -> None:
     (working.data / "a").mkdir()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 
 from node.dicom.commitment import Reference, Report
 from node.index import asking
 from node.index.asking import Asked
-from node.index.schema import asked, asked_item
+from node.index.schema import asked, asked_item, commitment
 from node.model import UID
 from tests import make
 from tests.index.test_commitments import recorded
@@ -70,6 +71,14 @@ def test_what_it_commits_is_noted_and_the_matter_is_over(kit: Kit, of: int) -> N
     assert answer(kit, Report(transaction=one.transaction, committed=(A, B))) == of
     assert states(kit) == ["committed", "committed"]
     assert due(kit) == []
+
+
+def test_for_a_request_that_is_over_nobody_is_asked(kit: Kit, of: int) -> None:
+    ask(kit, of, A)
+    kit.write(sa.update(commitment).values(state="answered"))
+    assert due(kit) == []
+    with kit.database.reader.connect() as connection:
+        assert asking.next_due(connection, 0.0) is None
 
 
 def test_what_it_fails_is_asked_again_in_another_transaction(kit: Kit, of: int) -> None:
