@@ -275,3 +275,13 @@ def test_what_has_come_counts_as_used_and_what_may_come_as_promised(
         assert shelf.keeper.watermark._coming() == promised - arriving.size
     arriving.discard()
     assert shelf.keeper.watermark._coming() == 0
+
+
+def test_what_arrives_belongs_to_its_study_and_series_until_it_is_refused(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, largest=len(SMALL.data))
+    arriving = shelf.keeper.begin(UID(EXPLICIT), ORIGIN, Command(CT, SMALL.sop_instance))
+    arriving.write(SMALL.data)
+    assert set(arriving.belongs_to()) == {make.uid("study"), make.uid("study", "series")}
+    arriving.write(b"more than may come")
+    assert arriving.belongs_to() == ()
+    arriving.discard()
