@@ -72,6 +72,17 @@ def test_what_no_route_brings_anywhere_as_it_came_is_failed_at_once() -> None:
     assert verdict.reason == 0x0110
 
 
+def test_what_a_destination_has_committed_it_has() -> None:
+    """Its report may be here before its answer to the C-STORE is in the books."""
+    for proof in Proof:
+        assert isinstance(judged(facts(committed=True), proof), Committed)
+
+
+def test_a_failure_stays_the_same_however_old_the_request_is() -> None:
+    assert judged(facts(), age=OLD) == judged(facts(), age=NEW)
+    assert isinstance(judged(facts(), age=OLD), Failed)
+
+
 def test_downstream_asks_for_the_word_of_the_destination() -> None:
     assert isinstance(judged(facts(delivered=True, committed=True), Proof.DOWNSTREAM), Committed)
     assert isinstance(judged(facts(delivered=True, askable=True), Proof.DOWNSTREAM), Wait)

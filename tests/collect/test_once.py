@@ -113,6 +113,23 @@ def test_it_stays_when_retention_removed_the_first_file(kit: Kit) -> None:
     assert settle(kit) == 0, "and is not looked at again"
 
 
+def test_two_that_are_each_a_duplicate_of_the_other_keep_the_file_that_is_left(kit: Kit) -> None:
+    first, again = twice(kit)
+    kit.write(sa.update(receipt).where(receipt.c.id == first).values(state="duplicate", against=again, path=None))
+    assert settle(kit) == 0
+    assert again in left(kit)
+
+
+def test_one_that_stays_keeps_no_other_file(kit: Kit) -> None:
+    first, again = twice(kit)
+    _, other = kit.index(make.instance(number=2))[0], kit.index(make.instance(number=2))[0]
+    file_of(kit, first).unlink()
+    kit.write(sa.update(receipt).where(receipt.c.id == first).values(path=None))
+    assert settle(kit) == 1
+    assert again in left(kit)
+    assert row(kit, other)["path"] is None
+
+
 @pytest.mark.parametrize("harm", [damage, Path.unlink])
 def test_a_first_file_that_is_damaged_or_gone_is_made_whole_by_the_same_bytes(kit: Kit, harm: object) -> None:
     first, again = twice(kit)

@@ -39,6 +39,13 @@ def test_it_waits_for_the_rest_of_the_quiet_time() -> None:
     assert judge(facts(69.9)) == Wait(NOON + timedelta(seconds=70), "quiet time is not over")
 
 
+def test_with_evidence_it_is_looked_at_again_when_evidence_begins_to_count() -> None:
+    policy = Policy(quiet=timedelta(seconds=60), at_most=timedelta(hours=1), evidence=frozenset({"mpps"}))
+    assert judge(facts(12, policy=policy)) == Wait(NOON + timedelta(seconds=15), "quiet time is not over")
+    assert judge(facts(15, policy=policy)) == Wait(NOON + timedelta(seconds=70), "quiet time is not over")
+    assert judge(facts(12)) == Wait(NOON + timedelta(seconds=70), "quiet time is not over")
+
+
 def test_it_waits_no_longer_than_at_most() -> None:
     late = facts(3590, unit=unit(last=3580))
     assert judge(late) == Wait(NOON + timedelta(hours=1), "quiet time is not over")

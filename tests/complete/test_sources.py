@@ -90,6 +90,11 @@ def test_a_procedure_step_that_made_what_came_completes() -> None:
     assert by(judge(facts(statements=(step(A, "i1"), step(A, "i2", "i3"))))) == "mpps"
 
 
+def test_steps_that_list_the_same_instance_are_not_added_up() -> None:
+    assert by(judge(facts(statements=(step(A, "i1", "i2"), step(A, "i2", "i3"))))) == "mpps"
+    assert by(judge(facts(statements=(step(A, "i1"), step(A, "i1", "i2"))))) == "wait", "as many, and not all of them"
+
+
 def test_a_series_that_no_step_made_waits() -> None:
     assert by(judge(facts(statements=(step(B, "i1", "i2", "i3"),)))) == "wait"
 
@@ -175,6 +180,10 @@ def test_every_source_that_is_asked_must_have_said_it_twice() -> None:
     assert by(judge(facts(30, readings=one, asked=frozenset({"CT1", "CT2"})))) == "wait", "CT2 did not answer"
 
 
+def test_what_a_source_says_of_the_study_does_not_keep_a_series_open() -> None:
+    assert by(judge(facts(readings=(reading(11, study=9, a=3, b=4), reading(12, study=9, a=3, b=4))))) == "find"
+
+
 def test_a_study_is_complete_with_every_series_the_source_knows() -> None:
     study = facts(30, kind=UnitKind.STUDY, arrived={A: three(), B: frozenset({"j1"})})
 
@@ -189,6 +198,11 @@ def test_a_study_is_complete_with_every_series_the_source_knows() -> None:
     assert "2 missing" in str(judge(replace(study, readings=said(study=6))))
 
 
+def test_a_study_of_which_the_source_counts_only_the_series_lacks_what_they_lack() -> None:
+    found = judge(facts(kind=UnitKind.STUDY, readings=(reading(11, a=3, b=4),)))
+    assert "4 missing" in str(found)
+
+
 # ---- headers -----------------------------------------------------------------------------------------------
 
 
@@ -199,6 +213,11 @@ def test_a_full_array_completes_and_one_that_is_not_full_says_nothing() -> None:
     assert by(judge(facts(70, headers=(replace(full, announced=4),)))) == "quiet"
     assert by(judge(facts(headers=(replace(full, announced=2, here=2),)))) == "wait", "one is in no count"
     assert by(judge(facts(kind=UnitKind.STUDY, headers=(full,)))) == "wait"
+
+
+def test_one_concatenation_with_too_many_parts_does_not_make_up_for_another_that_lacks_one() -> None:
+    more, less = (HeaderCount(what=f"concatenation {n}", announced=4, here=n, exact=True) for n in (5, 3))
+    assert "1 missing, concatenation 3 says so" in str(judge(facts(100, headers=(more, less))))
 
 
 def test_a_concatenation_that_lacks_a_part_is_waited_for() -> None:

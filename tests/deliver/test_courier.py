@@ -6,7 +6,6 @@ import errno
 import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -14,7 +13,6 @@ from pydicom.dataset import FileDataset
 
 from node.config import Destination
 from node.deliver.base import Outcome, Parcel, Record, Result, Target
-from node.deliver.courier import _alike
 from node.engine.runs import DONE, STOP
 from node.errors import CannotSucceed, TryAgain
 from node.index import jobs
@@ -400,46 +398,6 @@ def test_what_was_decided_while_it_was_sent_ends_it(working: Kit, decide: str, b
     assert of[third] == ("dropped" if decide == "drop" else "replaced")
     assert {first, second} <= set(of)
     assert working.ledger().balanced
-
-
-def test_only_answers_that_say_the_same_are_recorded_as_one() -> None:
-    no, other = (Result(outcome=Outcome.REFUSED, text=text) for text in ("no", "other"))
-    here, there = (Result(outcome=Outcome.DELIVERED, place=place) for place in ("here", "there"))
-    accepted = Result(outcome=Outcome.DELIVERED, text="coerced")  # of what is delivered, no text is kept
-    answers: Sequence[Any] = list(enumerate([no, no, other, TAKEN, accepted, here, there, there]))
-    assert [[number for number, _ in some] for some in _alike(answers)] == [[0, 1], [2], [3, 4], [5], [6, 7]]
-
-
-class AllAtOnce:
-    """Answers that come so fast that all of them are one group."""
-
-    def __init__(self, write: Callable[[Sequence[Any]], bool], at_once: int, sending: int) -> None:
-        self.write, self.came, self.wanted = write, list[Any](), True
-
-    def add(self, answer: Any) -> None:
-        self.came.append(answer)
-
-    def __enter__(self) -> AllAtOnce:
-        return self
-
-    def __exit__(self, *of: object) -> None:
-        self.write(self.came)
-
-
-def test_every_answer_of_a_group_is_recorded_also_when_no_more_are_wanted(
-    working: Kit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What is not recorded would be sent again."""
-    monkeypatch.setattr("node.deliver.courier.Recording", AllAtOnce)
-    key, _ = put(working, to(free_port()), make.ct_series(3))
-
-    def answer(one: Parcel) -> Result:
-        working.write(sa.update(delivery).values(state="dropped"))
-        return Result(outcome=Outcome.REFUSED, text="no") if one.number == 2 else TAKEN
-
-    _, open = scripted(answer)
-    working.courier(open).deliver(key, 1)
-    assert working.parcels(key) == ["delivered", "held", "delivered"]
 
 
 def test_a_bug_in_a_target_holds_the_delivery_and_says_no_values(

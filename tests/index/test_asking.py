@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 
 from node.dicom.commitment import Reference, Report
 from node.index import asking
 from node.index.asking import Asked
-from node.index.schema import asked, asked_item
+from node.index.schema import asked, asked_item, commitment
 from node.model import UID
 from tests import make
 from tests.index.test_commitments import recorded
@@ -72,6 +73,14 @@ def test_what_it_commits_is_noted_and_the_matter_is_over(kit: Kit, of: int) -> N
     assert due(kit) == []
 
 
+def test_for_a_request_that_is_over_nobody_is_asked(kit: Kit, of: int) -> None:
+    ask(kit, of, A)
+    kit.write(sa.update(commitment).values(state="answered"))
+    assert due(kit) == []
+    with kit.database.reader.connect() as connection:
+        assert asking.next_due(connection, 0.0) is None
+
+
 def test_what_it_fails_is_asked_again_in_another_transaction(kit: Kit, of: int) -> None:
     ask(kit, of, A, B)
     (one,) = due(kit)
@@ -83,6 +92,29 @@ def test_what_it_fails_is_asked_again_in_another_transaction(kit: Kit, of: int) 
     assert again.transaction != one.transaction
     assert left(kit, again) == ["1.2.2"]
     assert answer(kit, Report(transaction=one.transaction, committed=(B,))) is None, "that one is answered"
+
+
+def test_what_was_committed_once_no_later_answer_takes_back(kit: Kit, of: int) -> None:
+    ask(kit, of, A, B)
+    (one,) = due(kit)
+    was_asked(kit, one)
+    answer(kit, Report(transaction=one.transaction, committed=(A,), failed=((B, 0x0112),)))
+    (again,) = due(kit)
+    answer(kit, Report(transaction=again.transaction, failed=((A, 0x0110), (B, 0x0112))))
+    assert [(r["state"], r["reason"]) for r in kit.rows(asked_item)] == [("committed", None), ("failed", 0x0112)]
+
+
+def test_who_has_lost_its_claim_notes_nothing(kit: Kit, of: int) -> None:
+    ask(kit, of, A)
+    (one,) = due(kit)
+    with kit.database.durable.begin() as connection:
+        assert asking.claim(connection, one, "dead", ["dead", "me"], 100.0)
+        assert not asking.claim(connection, one, "me", ["dead", "me"], 100.0)
+        assert asking.claim(connection, one, "me", ["me"], 100.0)
+        asking.was_asked(connection, one, "dead", 100.0)
+        asking.was_not_asked(connection, one, "dead", "why", 900.0)
+    (row,) = kit.rows(asked)
+    assert (row["state"], row["claimed"], row["tries"], row["next_at"]) == ("due", "me", 0, 100.0)
 
 
 def test_an_answer_that_is_quicker_than_our_own_note_is_kept(kit: Kit, of: int) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import sqlalchemy as sa
 
 from node.commitment import Committed, Failed, Proof, Wait
 from node.dicom.commitment import Reference, Request
 from node.index import commitments
 from node.index.commitments import Commitment
-from node.index.schema import commitment, commitment_item
+from node.index.schema import commitment, commitment_item, receipt
 from node.model import UID, Origin
 from tests import make
 from tests.kit import Kit
@@ -50,6 +51,47 @@ def claimed(kit: Kit, of: int, process: str, live: list[str]) -> bool:
 
 def items(kit: Kit) -> list[tuple[int, str, int | None]]:
     return [(r["commitment"], r["state"], r["reason"]) for r in kit.rows(commitment_item)]
+
+
+def promised(kit: Kit, *receipts: str) -> list[str]:
+    with kit.database.reader.connect() as connection:
+        return [one.receipt for one in commitments.promised(connection, receipts)]
+
+
+@pytest.mark.parametrize("proof", Proof)
+def test_a_file_is_promised_where_it_is_what_was_committed(kit: Kit, proof: Proof) -> None:
+    ds = make.instance()
+    (receipt_id,) = kit.index(ds)
+    key = recorded(kit, [Reference(UID(make.CT_IMAGE), UID(ds.SOPInstanceUID))], proof=proof)
+    assert promised(kit, receipt_id) == []
+    decided(kit, key, _1=Committed("there"))
+    assert promised(kit, receipt_id) == ([receipt_id] if proof is Proof.STORED else [])
+    kit.write(sa.update(receipt).values(state="dropped"))
+    assert promised(kit, receipt_id) == []
+
+
+def test_to_give_up_a_promise_changes_nothing_of_what_had_failed(kit: Kit) -> None:
+    ds = make.instance()
+    (receipt_id,) = kit.index(ds)
+    what = [Reference(UID(make.CT_IMAGE), UID(ds.SOPInstanceUID))]
+    for transaction, verdict in (("1.9", Committed("there")), ("1.8", Failed(0x0110, "damaged"))):
+        decided(kit, recorded(kit, what, transaction=transaction, proof=Proof.STORED), _1=verdict)
+    with kit.database.durable.begin() as connection:
+        assert commitments.give_up(connection, [receipt_id]) == 1
+    assert sorted(state for _, state, _ in items(kit)) == ["dropped", "failed"]
+
+
+def test_to_ask_again_for_what_is_open_does_not_begin_its_time_anew_and_for_what_is_over_does(kit: Kit) -> None:
+    key = recorded(kit, proof=Proof.STORED)
+    kit.write(sa.update(commitment).values(at=5.0))
+    assert recorded(kit, proof=Proof.DELIVERED) == key
+    (row,) = kit.rows(commitment)
+    assert (row["at"], row["proof"]) == (5.0, "stored")
+    kit.write(sa.update(commitment).values(state="answered"))
+    assert recorded(kit, proof=Proof.DELIVERED) == key
+    (row,) = kit.rows(commitment)
+    assert row["at"] > 5.0
+    assert (row["state"], row["proof"]) == ("open", "delivered")
 
 
 def test_a_request_waits_until_every_item_is_decided(kit: Kit) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 
 from node.index import jobs
 from node.index.jobs import OUTPUT
-from node.index.schema import history, job
+from node.index.schema import history, job, obligation
 from node.model import ReceiptId, UnitKind
 from tests import make
 from tests.kit import Kit
@@ -117,7 +118,10 @@ def test_a_held_job_is_queued_again_with_what_it_held(kit: Kit) -> None:
     with kit.database.durable.begin() as connection:
         jobs.drop_receipts(connection, key, receipts[:1], "by rule")
         jobs.hold(connection, key, "no pixels", 5.0)
+        connection.execute(sa.update(obligation).values(in_outbox=True))
         assert jobs.requeue(connection, key) == 2
+    taken_back = kit.rows(obligation, obligation.c.state == "in_job")
+    assert not any(row["in_outbox"] for row in taken_back), "it is the job's own again"
     (row,) = kit.rows(job)
     assert (row["state"], row["reason"], row["finished"], row["tries"]) == ("queued", "", None, 2)
     assert kit.owed(key, "a") == {receipts[0]: "dropped", receipts[1]: "in_job", receipts[2]: "in_job"}
@@ -132,6 +136,8 @@ def test_a_later_generation_waits_for_the_earlier_one(kit: Kit) -> None:
         later = jobs.read(connection, second)
         assert later is not None
         assert jobs.earlier_running(connection, later) == first
+        connection.execute(sa.update(job).where(job.c.id == first).values(state="queued"))
+        assert jobs.earlier_running(connection, later) == first, "it may begin at any moment"
         jobs.hold(connection, first, "no pixels", 5.0)
         assert jobs.earlier_running(connection, later) is None
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import sqlalchemy as sa
 
 from node.index import jobs
-from node.index.ledger import count
+from node.index.ledger import Ledger, count
 from node.index.schema import delivery, job, member, obligation, parcel, receipt, unit
 from node.model import ReceiptId, State, UnitKind
 from tests import make
@@ -190,3 +191,13 @@ def test_a_late_arrival_puts_what_was_over_back_into_a_job(kit: Kit) -> None:
     kit.index(of_series(1, 9))
     assert kit.state_of(world.of["delivered"]) == "in_job"
     assert kit.state_of(world.of["held"]) == "held"
+
+
+def test_what_fits_nowhere_or_is_missing_does_not_balance_though_the_sum_is_right() -> None:
+    right = Ledger(
+        states={State.HELD: 1}, obligations={}, acknowledged=1, without_row=(), unaccounted=(), missing=()
+    )  # fmt: skip
+    assert right.balanced
+    assert not replace(right, acknowledged=2).balanced
+    assert not replace(right, unaccounted=(ReceiptId("a"),)).balanced
+    assert not replace(right, missing=(ReceiptId("a"),)).balanced

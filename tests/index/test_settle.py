@@ -12,6 +12,7 @@ from node.model import ReceiptId
 from tests import make
 from tests.kit import Kit
 
+ROUTE = "routes: [{name: all, when: always, steps: [{forward: a}, {forward: b}]}]"
 RULES = """
 destinations: {a: {folder: ./a}}
 routes: [{name: all, when: always, steps: [{forward: a}]}]
@@ -49,6 +50,29 @@ def test_the_worst_file_decides(kit: Kit, states: tuple[str, ...], expected: tup
     assert kit.owed(job_id) == dict(zip(receipts, expected, strict=True))
     with kit.database.reader.connect() as connection:
         assert sources_of(connection, key) == set(receipts)
+
+
+def test_what_is_owed_to_another_destination_is_left_alone(kit: Kit) -> None:
+    kit.rules("destinations: {a: {folder: ./a}, b: {folder: ./b}}\n" + ROUTE)
+    receipts = kit.index(*make.ct_series(2))
+    (job_id,) = kit.close()
+    for target in ("a", "b"):
+        key = kit.put(job_id, target, *(kit.goods(str(n), one) for n, one in enumerate(receipts)))
+    kit.write(sa.update(parcel).where(parcel.c.delivery == key).values(state="held", reason="no"))
+    with kit.database.durable.begin() as connection:
+        settle(connection, key, job_id, "b")
+    assert set(kit.owed(job_id, "a").values()) == {"waiting"}
+    assert set(kit.owed(job_id, "b").values()) == {"held"}
+
+
+@pytest.mark.parametrize("state", ["waiting", "held"])
+def test_what_was_delivered_is_so_no_more_when_something_made_from_it_is_to_be_sent_yet(kit: Kit, state: str) -> None:
+    job_id, key, receipts = shared(kit, "delivered", "delivered", "delivered")
+    assert set(kit.owed(job_id).values()) == {"delivered"}
+    kit.write(sa.update(parcel).where(parcel.c.number == 1).values(state=state))
+    with kit.database.durable.begin() as connection:
+        settle(connection, key, job_id, "a")
+    assert kit.owed(job_id) == {receipts[0]: state, receipts[1]: "delivered"}
 
 
 def test_the_reason_goes_with_what_is_held(kit: Kit) -> None:

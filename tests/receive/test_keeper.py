@@ -288,3 +288,13 @@ def test_what_no_peer_sends_by_c_store_may_be_of_any_class(tmp_path: Path) -> No
         arriving.keep()
     assert refused.value.status == 0x0122
     assert len(shelf.kept()) == 1
+
+
+def test_what_arrives_belongs_to_its_study_and_series_until_it_is_refused(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, largest=len(SMALL.data))
+    arriving = shelf.keeper.begin(UID(EXPLICIT), ORIGIN, Command(CT, SMALL.sop_instance))
+    arriving.write(SMALL.data)
+    assert set(arriving.belongs_to()) == {make.uid("study"), make.uid("study", "series")}
+    arriving.write(b"more than may come")
+    assert arriving.belongs_to() == ()
+    arriving.discard()

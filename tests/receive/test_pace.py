@@ -17,6 +17,10 @@ def test_a_byte_a_second_is_too_slow_after_a_window() -> None:
     assert pace.too_slow(60.0)
 
 
+def test_a_window_begins_when_it_is_asked_for_first() -> None:
+    assert Pace(window=60).remaining(100.0) == 60
+
+
 def test_silence_is_too_slow_too() -> None:
     pace = Pace(window=60, least=1000)
     pace.note(10, 5.0, middle=False)

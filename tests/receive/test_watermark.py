@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from node.dicom.status import OUT_OF_RESOURCES
 from node.errors import Refused
+from node.receive.promised import Promised
 from node.receive.watermark import MINIMUM_INODES, Promise, Watermark
 from node.spool.files import Room
 
@@ -57,6 +58,33 @@ def test_what_of_it_is_written_counts_once() -> None:
         disk.free, first.written = disk.free - 6 * MIB, 6 * MIB
         with mark.promise(4 * MIB):
             pass
+
+
+def test_what_one_process_promised_counts_for_the_others_until_it_is_given_back() -> None:
+    disk, shared = Disk(110 * MIB), Promised.made()
+    one = Watermark(disk.look, lambda: 100 * MIB, promised=shared)
+    other = Watermark(disk.look, lambda: 100 * MIB, promised=Promised.of(shared.descriptor, 1))
+    with one.promise(6 * MIB):
+        refused(other, 5 * MIB)
+        with other.promise(4 * MIB):
+            refused(one, 1)
+    with other.promise(10 * MIB):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("free", "promised"),
+    [(100 * MIB, None), (100 * MIB + 99, None), (100 * MIB + 100, 100), (200 * MIB, 100 + 16 * MIB)],
+)
+def test_what_has_a_part_of_its_size_so_far_is_promised_more_only_where_there_is_more(
+    free: int, promised: int | None
+) -> None:
+    mark = watermark(Disk(free))
+    if promised is None:
+        with pytest.raises(Refused):
+            mark.promise(100, more=True)
+    else:
+        assert mark.promise(100, more=True).size == promised
 
 
 def test_an_instance_of_unknown_size_is_promised_more_as_it_grows_and_refused_when_nothing_is_left() -> None:
