@@ -248,6 +248,8 @@ class Service:
                     self.wake.set()
                 self.retention.sometimes()
                 self.balance.turn()
+            except sa.exc.OperationalError as error:
+                log.warning("upkeep: the database is away: %s", type(error.orig).__name__)
             except Exception:  # worker loop: upkeep that fails once must not end for ever
                 log.exception("upkeep failed; tried again")
 

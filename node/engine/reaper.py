@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import sqlalchemy as sa
 from dbos import DBOSClient, WorkflowStatus
 
 from node.engine.liveness import Locks
@@ -56,6 +57,7 @@ class Reaper:
         self._suspected: set[str] = set()
         self._unstored: set[str] = set()
         self._any_alone = True
+        self._away = False
         self._ahead = _wall_ahead()
         self._thread = threading.Thread(target=self._loop, name="reaper", daemon=True)
 
@@ -77,6 +79,11 @@ class Reaper:
             try:
                 self._look()
                 self._mind_the_clock()
+                self._away = False
+            except sa.exc.OperationalError as error:
+                if not self._away:  # it looks every second
+                    log.warning("looking for dead processes: the database is away: %s", type(error.orig).__name__)
+                self._away = True
             except Exception as error:
                 # Whatever kind: a lost connection, or a bug in the body. Without this thread nothing that a dead
                 # process left would ever go on.

@@ -175,8 +175,7 @@ class Source:
         done = failed = 0
         for identifier in identifiers:
             send, *arguments = call(identifier)
-            status, moved = Dataset(), time.monotonic()
-            counts: tuple[str, ...] = ()
+            status, moved, counts = Dataset(), time.monotonic(), tuple[str, ...]()
             for answered, _ in _responses(send, *arguments):
                 status = answered
                 if self.stop():

@@ -185,6 +185,21 @@ def test_two_nodes_on_one_database_send_one_report(postgresql_site: Site) -> Non
     assert len({r.transaction for r in reports}) == len(ct.heard) == 5
 
 
+@pytest.mark.full
+def test_a_node_answers_for_what_another_one_received_that_was_killed(postgresql_site: Site) -> None:
+    series = make.ct_series(3)
+    with Recorder() as archive, Modality() as ct:
+        postgresql_site.rules(ORIGINALS, archive=archive.port, modality=ct.port)
+        with postgresql_site.process() as dying, postgresql_site.process() as living:
+            send(dying.port, series, calling_ae="CT1")
+            dying.kill()
+            assert ct.ask(living.port, TRANSACTION, references(series)) == 0x0000
+            (report,) = ct.wait_for()
+            wait_until_answered(postgresql_site)
+    assert (report.event, len(report.committed)) == (1, 3)
+    assert len(ct.heard) == 1
+
+
 def test_a_peer_without_a_port_is_named_once_in_the_log(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     series = make.ct_series(1)
     with Recorder() as archive, fast_reports():

@@ -84,7 +84,6 @@ ELSEWHERE = {
     "cli.opened": "tests/cli/test_look.py",
     "backup": "tests/cli/test_copies.py",
     "service": "tests/flow/test_a_ct_goes_anonymized_to_the_archive_and_the_share.py",
-    "engine.reaper": "tests/engine/test_engine.py",
 }
 """Modules below node/ without a test file of their own, and where they are tested."""
 
