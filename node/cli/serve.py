@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import logging
@@ -34,20 +35,30 @@ def serve(path: Path) -> int:
     hung_up = done if sys.stdin is not None and sys.stdin.isatty() else again
     signal.signal(signal.SIGHUP, lambda *_: hung_up.set())
 
-    from node.config import Address, load
+    from node.config import load
     from node.report.log import configure
-    from node.service import build
-    from node.spool.alone import Alone
     from node.steps import STEPS
 
     _give_memory_back()
     config = load(path, STEPS)
     configure(config.node.log)
+    # What is held here is held until this process ends, whatever it ends of.
+    with contextlib.ExitStack() as held:
+        return _serve(path, config, held, done, again)
+
+
+def _serve(
+    path: Path, config: Config, held: contextlib.ExitStack, done: threading.Event, again: threading.Event
+) -> int:  # fmt: skip
+    from node.config import Address
+    from node.service import build
+    from node.spool.alone import Alone
+
     try:
-        # Held until this process ends, whatever it ends of.
-        alone = Alone(config.node.data / "run") if config.node.database.url == "sqlite" else None
-        if alone is not None and not _becomes_alone(alone, config.node.data, done):
-            return 0
+        if config.node.database.url == "sqlite":
+            alone = held.enter_context(contextlib.closing(Alone(config.node.data / "run")))
+            if not _becomes_alone(alone, config.node.data, done):
+                return 0
         service = build(path, config=config)
     except OSError as error:
         print(_why(error, config), file=sys.stderr)
