@@ -17,7 +17,9 @@ _FIXED = struct.Struct(">HH16s16s32s")
 _HEAD = struct.Struct(">BBH")
 _APPLICATION, _CONTEXT, _USER_INFORMATION = 0x10, 0x20, 0x50
 _CONTEXT_PARTS = (0x30, 0x40)
-_ROLES, _VERSION_NAME, _IDENTITY = 0x54, 0x55, 0x58
+_MAXIMUM_LENGTH, _ROLES, _VERSION_NAME, _IDENTITY = 0x51, 0x54, 0x55, 0x58
+_UNSAID = 16384
+"""Bytes of a PDU that one takes who does not say how many; without a number nobody could answer."""
 _USER_PARTS = range(0x51, 0x59)
 """From the maximum length to the user identity (PS3.7 D.3.3)."""
 _LONGEST_UID = 64 + 1  # some pad it
@@ -39,8 +41,10 @@ def readable(pdu: bytes) -> bytes:
     if version & 1:  # the only bit that may be looked at (PS3.8 Table 9-11)
         version = 1
     fixed = _FIXED.pack(version, 0, _title(called, "called"), _title(calling, "calling"), reserved)
-    items = b"".join(_item(kind, _of_request(kind, value)) for kind, value in _items(body[_FIXED.size :])
-                     if kind in (_APPLICATION, _CONTEXT, _USER_INFORMATION))  # fmt: skip
+    known = [one for one in _items(body[_FIXED.size :]) if one[0] in (_APPLICATION, _CONTEXT, _USER_INFORMATION)]
+    if all(kind != _USER_INFORMATION for kind, _ in known):
+        known.append((_USER_INFORMATION, b""))
+    items = b"".join(_item(kind, _of_request(kind, value)) for kind, value in known)
     return struct.pack(">BBL", A_ASSOCIATE_RQ, 0, len(fixed) + len(items)) + fixed + items
 
 
@@ -79,7 +83,10 @@ def _of_request(kind: int, value: bytes) -> bytes:
     if kind == _CONTEXT:
         return _context(value)
     if kind == _USER_INFORMATION:
-        return b"".join(_item(part, what) for part, what in _items(value) if _wanted(part, what))
+        wanted = [one for one in _items(value) if _wanted(*one)]
+        if all(part != _MAXIMUM_LENGTH for part, _ in wanted):
+            wanted.insert(0, (_MAXIMUM_LENGTH, _UNSAID.to_bytes(4)))
+        return b"".join(_item(part, what) for part, what in wanted)
     return value
 
 

@@ -6,6 +6,7 @@ of its own, `site.settled(n)` waits until the ledger accounts for n instances.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import multiprocessing
 import time
@@ -159,7 +160,14 @@ class Site:
         return found
 
     def spooled(self) -> dict[str, bytes]:
-        """Receipt -> bytes of the data set, of every instance in the spool."""
+        """Receipt -> bytes of the data set, of every instance in the spool. A duplicate may go meanwhile: what came
+        twice is stored once."""
+        for _ in range(100):
+            with contextlib.suppress(FileNotFoundError):
+                return self._spooled()
+        raise AssertionError("instances leave the spool without end")
+
+    def _spooled(self) -> dict[str, bytes]:
         return {path.stem: path.read_bytes()[read_meta(path).dataset_offset :] for path in self.opened.spool.kept()}
 
     def wait(self, what: Callable[[], object], *, deadline: float = PATIENCE, why: str = "") -> None:

@@ -161,3 +161,21 @@ def test_what_is_left_of_a_request_says_the_same() -> None:
     found = read.user_information.user_identity
     assert found is not None
     assert (found.primary_field, found.secondary_field) == (b"joe", b"sesame")
+
+
+def without_user_information() -> bytes:
+    whole = request()
+    body = whole[6 : len(whole) - len(item(0x50, USER))]
+    return struct.pack(">BBL", 1, 0, len(body)) + body
+
+
+@pytest.mark.parametrize("said", [request(user=item(0x52, b"1.2.3")), without_user_information()])
+def test_who_does_not_say_how_long_a_pdu_may_be_is_answered_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, said: bytes
+) -> None:
+    with station(tmp_path) as node:
+        sender = Sender(node.port, [(VERIFICATION, [IMPLICIT.decode()])])
+        monkeypatch.setattr(sender, "_associate_request", lambda: said)
+        with sender:
+            assert sender.echo() == 0x0000
+    assert [one.getMessage() for one in caplog.records if one.levelname == "ERROR"] == []
